@@ -1,0 +1,75 @@
+# The doors of the course. `make` alone lists them; CI calls the same ones as you do.
+# Needed: make, git and a Python from 3.11 on. To choose the Python: make study PYTHON=python3.13
+
+PYTHON ?= python3
+VENV   ?= .venv
+UV     ?= uv
+START  ?= notebooks/00_two_layers.ipynb
+PY     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
+READY  := $(VENV)/.ready
+SAY    := @printf '== %s\n'
+
+# JupyterLab refuses to start as root without being told; on a machine without a screen the learner opens the URL elsewhere.
+ROOT     := $(if $(filter 0,$(shell id -u)),--allow-root)
+HEADLESS := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s)),,--no-browser)
+
+.DELETE_ON_ERROR:
+.PHONY: help study test nbval lint labs store lock chromium clean
+
+help:  ## list the doors
+	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+study: $(READY)  ## create what is missing, then open JupyterLab on the course
+	$(SAY) "JupyterLab opens on $(START); its address is in the lines below. Ctrl-C ends it."
+	@exec $(PY) -m jupyterlab $(ROOT) $(HEADLESS) --LabApp.default_url=/lab/tree/$(START) $(ARGS)
+
+test: $(READY) chromium lint  ## create what is missing, then pass every test (ARGS="-k frames" picks some)
+	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"
+	@$(PY) -m compileall -q src tests
+	$(PY) -m pytest --nbval tests notebooks solutions $(ARGS)
+
+nbval: $(READY)  ## run the notebooks and compare them with their stored outputs
+	$(PY) -m pytest --nbval notebooks solutions $(ARGS)
+
+lint: $(READY)  ## ruff, mypy --strict, and the contracts between the layers
+	$(SAY) "Style, types, layers"
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(dir $(PY))lint-imports --no-cache --no-logo
+
+labs: $(READY)  ## write labs/ again from solutions/
+	$(PY) -m midspan labs
+
+store: $(READY)  ## run notebooks and keep their outputs (FILES="notebooks/01_framing.ipynb" picks some)
+	$(PY) -m midspan store $(or $(FILES),$(sort $(wildcard notebooks/*.ipynb solutions/*.ipynb)))
+
+lock:  ## pin every version again, with hashes; needs uv (ARGS=--upgrade takes the newest)
+	$(SAY) "Reading pyproject.toml, writing requirements.lock"
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --extra build --extra teach --extra test --python-version 3.11 $(ARGS) pyproject.toml -o requirements.lock
+
+clean:  ## remove the environment and the caches; your own work stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment follows the lock: it is brought up to date when the lock, or what the package says of itself, changes.
+$(READY): requirements.lock pyproject.toml | $(PY)
+	$(SAY) "Filling $(VENV) from requirements.lock (a minute or more the first time)"
+	@$(PY) -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements.lock
+	@$(PY) -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "The course needs Python 3.11 or newer, but $(PYTHON) says: $$($(PYTHON) --version 2>&1 | head -1). Install one and name it: make study PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) came without venv or ensurepip, which make the environment. On Debian and Ubuntu, as root: apt-get install python3-venv"; exit 1; }
+	$(SAY) "Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+# The browser test needs a Chromium. We install Debian's where we may; elsewhere that test is skipped and says why.
+chromium:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && grep -qsx ID=debian /etc/os-release; then \
+	  echo "== No Chromium here: installing Debian's for the browser test"; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium >/dev/null; } \
+	  || echo "== That failed: the browser test will be skipped"; \
+	else echo "== No Chromium here: the browser test will be skipped"; fi
