@@ -1,0 +1,149 @@
+"""Run an answer under a time limit, in a thread of its own, and leave nothing of it behind.
+
+Why a thread: a kernel runs its own event loop in the main thread, where an answer could neither start another loop
+nor be stopped (an `await` in a cell cannot be interrupted by a limit, nor blocking code after it). A daemon thread
+can be given up, does not keep the kernel alive, and may run a loop of its own.
+
+Why not wall time: ten kernels on two cores keep a thread waiting for a processor, which is not the answer's fault.
+Linux says how long (/proc/self/task/TID/schedstat, second number: nanoseconds on the run queue; see
+Documentation/scheduler/sched-stats.rst); elsewhere the limit is wall time. `$MIDSPAN_PATIENCE` multiplies every
+limit.
+
+How a hanging answer ends: cancelled if it awaits; else an exception is raised in its thread
+(PyThreadState_SetAsyncExc), which takes effect at its next bytecode. Code that blocks inside one C call cannot be
+ended so; then we say it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import inspect
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from midspan.checks.printing import captured
+
+TRIES = 4  # an answer with a bare `except:` in its loop survives the first exception, seldom the fourth
+BETWEEN_S = 0.25  # wall seconds for the exception to take effect: the interpreter switches threads every 5 ms
+
+
+class Expired(BaseException):
+    """Raised inside an answer whose time is up. A BaseException, so that `except Exception` lets it through."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a run: exactly one of a value, an error, or `expired`."""
+
+    value: Any = None
+    error: BaseException | None = None
+    expired: bool = False
+    still_running: bool = False  # it blocks inside one call and could not be ended
+    left_tasks: tuple[str, ...] = ()  # names of the coroutines that it left running, cancelled by us
+    printed: str = ""
+
+
+def patience() -> float:
+    """The factor on every limit, from `$MIDSPAN_PATIENCE`; 1.0 where it is unset or no positive number."""
+    try:
+        factor = float(os.environ.get("MIDSPAN_PATIENCE", "1"))
+    except ValueError:
+        return 1.0
+    return factor if factor > 0 else 1.0
+
+
+def run(work: Callable[[], Any], limit_s: float) -> Outcome:
+    """Call `work()` in a daemon thread, and await its value there if it is awaitable; what it raises is an `error`."""
+    runner = _Runner(work)
+    with captured() as text:
+        runner.thread.start()
+        try:
+            runner.wait(limit_s * patience())
+        finally:  # also when Stop interrupts the cell that waits
+            runner.end()
+    runner.outcome.printed = text.value()
+    return runner.outcome
+
+
+class _Runner:
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.outcome = Outcome()
+        self.done = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.main: asyncio.Task[Any] | None = None
+        self.thread = threading.Thread(target=self._run, name="midspan-answer", daemon=True)
+
+    def wait(self, limit_s: float) -> None:
+        """Until the work is done, or has had `limit_s` seconds in which the machine would let it run."""
+        began = time.monotonic()
+        left = limit_s
+        while left > 0 and not self.done.wait(left):
+            left = limit_s - (time.monotonic() - began - kept_waiting_s(self.thread.native_id))
+
+    def end(self) -> None:
+        """End the work if it still runs: cancel, then raise in its thread, a few times."""
+        if self.done.is_set():
+            return
+        for attempt in range(TRIES):
+            self._cancel()
+            if attempt and not self.done.is_set():
+                _raise_in(self.thread, Expired)
+            if self.done.wait(BETWEEN_S * patience()):
+                break
+        self.outcome = Outcome(expired=True, still_running=not self.done.is_set(), left_tasks=self.outcome.left_tasks)
+
+    def _cancel(self) -> None:
+        if self.loop is not None and self.main is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed in the meantime
+                self.loop.call_soon_threadsafe(self.main.cancel)
+
+    def _run(self) -> None:
+        try:
+            value = self.work()
+            self.outcome.value = self._awaited(value) if inspect.isawaitable(value) else value
+        except BaseException as error:  # SystemExit and KeyboardInterrupt raised by an answer are the answer's too
+            self.outcome.error = error
+        finally:
+            self.done.set()
+
+    def _awaited(self, awaitable: Awaitable[Any]) -> Any:
+        with asyncio.Runner() as runner:
+            self.loop = runner.get_loop()
+            return runner.run(self._supervised(awaitable))
+
+    async def _supervised(self, awaitable: Awaitable[Any]) -> Any:
+        self.main = asyncio.current_task()
+        try:
+            return await awaitable
+        finally:
+            self.outcome.left_tasks = await _others()
+
+
+async def _others() -> tuple[str, ...]:
+    """Names of the coroutines that still run beside this one, after those about to end have had three turns to."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    return tuple(sorted(getattr(task.get_coro(), "__qualname__", "a task") for task in others))
+
+
+def kept_waiting_s(thread_id: int | None, process: str = "self") -> float:
+    """Seconds that a thread was ready to run and the machine did not run it; 0.0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{process}/task/{thread_id}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
+    """Raise `error` in another thread at its next bytecode (C API: PyThreadState_SetAsyncExc)."""
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(error))
