@@ -55,8 +55,8 @@ clean:  ## remove the environment and the caches; your own work stays
 # The environment follows the lock: it is brought up to date when the lock, or what the package says of itself, changes.
 $(READY): requirements.lock pyproject.toml | $(PY)
 	$(SAY) "Filling $(VENV) from requirements.lock (a minute or more the first time)"
-	@$(PY) -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements.lock
-	@$(PY) -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@$(PY) -m pip --disable-pip-version-check -qq install --require-hashes --requirement requirements.lock
+	@$(PY) -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(PY):
