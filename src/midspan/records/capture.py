@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args, overload
 
+from midspan.records.tls import CONTENT_TYPES
 from midspan.refusal import Refusal, need
 
 Side = Literal["client", "server"]
@@ -58,18 +59,28 @@ class Chunk:
         arrow = f"{self.sender} -> {OTHER[self.sender]}"
         if self.kind != "data":
             return f"{arrow}  TCP connection {self.connection} {self.kind}"
+        if not self.data:
+            kind = CONTENT_TYPES.get(self.tls[0], "record") if self.tls else "record"
+            return f"{arrow}  TLS {kind}, no plaintext"
         dots = " ..." if len(self.data) > SHOWN_BYTES else ""
         return f"{arrow}  {len(self.data)} bytes {self.data[:SHOWN_BYTES].hex(' ')}{dots}"
 
 
 @dataclass(frozen=True)
 class Capture(Sequence[Chunk]):
-    """An immutable, ordered sequence of chunks. A slice is a capture again."""
+    """An immutable, ordered sequence of chunks. A slice is a capture again.
+
+    Attributes:
+        chunks: what was seen.
+        before: what was seen earlier on the same connections. A reader needs it (which protocol was agreed, where a
+            frame began, what a compressor remembers) and shows nothing of it.
+    """
 
     chunks: tuple[Chunk, ...] = ()
+    before: tuple[Chunk, ...] = ()
 
     def __post_init__(self) -> None:
-        for chunk in self.chunks:
+        for chunk in (*self.before, *self.chunks):
             need(isinstance(chunk, Chunk), "chunks only", chunk, "Build a Capture from a tuple of Chunk")
 
     @overload
@@ -77,7 +88,7 @@ class Capture(Sequence[Chunk]):
     @overload
     def __getitem__(self, index: slice) -> Capture: ...
     def __getitem__(self, index: int | slice) -> Chunk | Capture:
-        return Capture(self.chunks[index]) if isinstance(index, slice) else self.chunks[index]
+        return Capture(self.chunks[index], self.before) if isinstance(index, slice) else self.chunks[index]
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -102,7 +113,15 @@ class Capture(Sequence[Chunk]):
         kept = tuple(chunk for chunk in self.chunks if chunk.connection == connection)
         known = ", ".join(map(str, self.connections)) or "none"
         need(bool(kept), f"a connection of this capture ({known})", connection, "Choose one of its .connections")
-        return Capture(kept)
+        return Capture(kept, tuple(chunk for chunk in self.before if chunk.connection == connection))
+
+    def since(self, index: int) -> Capture:
+        """The chunks from `index` on; those in front of it are kept as `before`, so that they can still be read.
+
+        The way to look at one step of a conversation: `mark = len(capture)`, do it, then `capture.since(mark)`.
+        """
+        need(0 <= index <= len(self), f"a position from 0 to {len(self)}", index, "Take len(capture) before the step")
+        return Capture(self.chunks[index:], self.before + self.chunks[:index])
 
     def sent_by(self, side: Side) -> bytes:
         """All plaintext that one side sent, in order: what a reader of that direction is fed.
@@ -114,8 +133,7 @@ class Capture(Sequence[Chunk]):
 
     def to_json(self) -> str:
         """One JSON text; bytes in hexadecimal, one chunk a line, so that a diff of two recordings can be read."""
-        lines = ",\n".join("  " + json.dumps(_plain(chunk)) for chunk in self.chunks)
-        return '{"chunks": [\n' + lines + "\n]}\n"
+        return '{"before": ' + _lines(self.before) + ', "chunks": ' + _lines(self.chunks) + "}\n"
 
     @classmethod
     def from_json(cls, text: str) -> Capture:
@@ -125,12 +143,17 @@ class Capture(Sequence[Chunk]):
             Refusal: `text` is not such a JSON text.
         """
         try:
-            return cls(tuple(_chunk(plain) for plain in json.loads(text)["chunks"]))
+            plain = json.loads(text)
+            return cls(tuple(map(_chunk, plain["chunks"])), tuple(map(_chunk, plain["before"])))
         except Refusal:
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             expected = "a capture written by Capture.to_json()"
             raise Refusal(expected, text, f"Record it again ({type(error).__name__}: {error})") from error
+
+
+def _lines(chunks: tuple[Chunk, ...]) -> str:
+    return "[\n" + ",\n".join("  " + json.dumps(_plain(chunk)) for chunk in chunks) + "\n]" if chunks else "[]"
 
 
 def _plain(chunk: Chunk) -> dict[str, Any]:

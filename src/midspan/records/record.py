@@ -1,0 +1,93 @@
+"""What every record has in common, and the records that belong to no protocol in particular.
+
+A record is a frozen dataclass. `str()` is one line of the wire, `.raw` the bytes as they stood there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+SHOWN_CHARACTERS = 72  # of a payload in a line: what is left of 120 after the arrow and the frame's own words
+
+
+@runtime_checkable
+class Record(Protocol):
+    """One thing seen on the wire, of whatever protocol."""
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes as they stood on the wire."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TcpEvent:
+    """A TCP connection was opened, ended by its sender (FIN) or reset (RST): RFC 9293, sections 3.5 and 3.6."""
+
+    kind: Literal["opened", "ended", "reset"]
+    raw: bytes = b""
+
+    def __str__(self) -> str:
+        return {"opened": "TCP opened", "ended": "TCP ended (FIN)", "reset": "TCP reset (RST)"}[self.kind]
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Partial:
+    """Bytes at the end of what was captured that begin something and do not finish it."""
+
+    of: str
+    raw: bytes
+
+    def __str__(self) -> str:
+        return f"incomplete {self.of}: {count(len(self.raw), 'byte')} {shown(self.raw)}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Garbage:
+    """Bytes that are not what stands at this place in the protocol, and why."""
+
+    expected: str
+    why: str
+    raw: bytes
+
+    def __str__(self) -> str:
+        return f"not {self.expected}: {count(len(self.raw), 'byte')} {shown(self.raw)} ({self.why})"
+
+    __repr__ = __str__
+
+
+def count(number: int, what: str) -> str:
+    """`1 byte`, `2 bytes`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def shown(data: bytes | str, characters: int = SHOWN_CHARACTERS) -> str:
+    """A payload in one line: text in quotes where it is printable UTF-8, hexadecimal elsewhere; nothing if empty."""
+    text = as_text(data)
+    if text is None:
+        return shortened(bytes(data).hex(), characters) if isinstance(data, bytes) else ""
+    return json.dumps(shortened(text, characters), ensure_ascii=False) if text else ""
+
+
+def as_text(data: bytes | str) -> str | None:
+    """The text that `data` holds, None where a reader would not call it text (not UTF-8, or control characters)."""
+    if isinstance(data, bytes):
+        try:
+            data = data.decode()
+        except UnicodeDecodeError:
+            return None
+        # Control characters but tab, newlines and Engine.IO's record separator: a picture of noise helps nobody.
+        return data if all(c.isprintable() or c in "\t\r\n\x1e" for c in data) else None
+    return data
+
+
+def shortened(text: str, characters: int = SHOWN_CHARACTERS) -> str:
+    """`text` with its middle left out where it is longer than `characters`."""
+    half = (characters - 5) // 2
+    return text if len(text) <= characters else f"{text[:half]} ... {text[-half:]}"
