@@ -14,9 +14,10 @@ _home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Kernels inherit a progress folder of their own: a test run leaves the learner's progress alone."""
+    """Kernels inherit folders of their own: a test run leaves the learner's progress and history alone."""
     config.stash[_home] = tempfile.TemporaryDirectory(prefix="midspan-home-")
-    os.environ["MIDSPAN_HOME"] = config.stash[_home].name
+    for name in ("MIDSPAN_HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+        os.environ[name] = os.path.join(config.stash[_home].name, name.lower())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

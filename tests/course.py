@@ -1,0 +1,95 @@
+"""The course's notebooks, found and read: what the tests of the notebooks start from."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a notebook's JSON."""
+
+    raw: dict[str, Any]
+
+    @property
+    def is_code(self) -> bool:
+        return bool(self.raw["cell_type"] == "code")
+
+    @cached_property
+    def source(self) -> str:
+        text = self.raw["source"]
+        return text if isinstance(text, str) else "".join(text)
+
+    @property
+    def tags(self) -> list[str]:
+        return list(self.raw["metadata"].get("tags", []))
+
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        return list(self.raw.get("outputs", []))
+
+    @property
+    def graded(self) -> dict[str, Any]:
+        """nbgrader's metadata; {} for a cell that it leaves alone."""
+        return dict(self.raw["metadata"].get("nbgrader", {}))
+
+    @property
+    def is_exercise(self) -> bool:
+        return bool(self.graded.get("solution"))
+
+    @property
+    def is_check(self) -> bool:
+        return bool(self.graded.get("grade"))
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The code as Python reads it in a notebook, where `await` may stand at the top."""
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        module = compile(self.source, "<cell>", "exec", flags)
+        assert isinstance(module, ast.Module)
+        return module
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One .ipynb file."""
+
+    path: Path
+
+    @property
+    def folder(self) -> str:
+        return self.path.parent.name
+
+    @cached_property
+    def raw(self) -> dict[str, Any]:
+        data = json.loads(self.path.read_text(encoding="utf-8"))
+        assert isinstance(data, dict)
+        return data
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the notebook says of itself: minutes, objectives, needs, and the lab it belongs to."""
+        return dict(self.raw["metadata"].get("midspan", {}))
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        return [Cell(raw) for raw in self.raw["cells"]]
+
+    @property
+    def code(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.is_code]
+
+    def __str__(self) -> str:
+        return f"{self.folder}/{self.path.stem}"
+
+
+def found(*folders: str) -> list[Notebook]:
+    """The notebooks of these folders, in reading order."""
+    return [Notebook(path) for folder in folders for path in sorted((ROOT / folder).glob("*.ipynb"))]

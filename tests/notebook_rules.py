@@ -1,0 +1,185 @@
+"""The rules of the notebooks that a machine can check: each takes a notebook and says what breaks it, cell by cell.
+
+They follow the course's style: short cells, a prediction's distance between thinking and looking, nothing that a
+learner could not run offline, and nothing left running.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+
+from tests.course import Cell, Notebook
+
+LINES, DEFINITION_LINES = 6, 20  # a code cell, and one that defines something; longer belongs in the package
+CELLS = range(25, 61)  # one sitting
+
+Complaints = Iterator[str]
+Rule = Callable[[Notebook], Complaints]
+
+FORBIDDEN = {
+    r"\bsys\.path\b": "sys.path: the course is installed",
+    r"^\s*[!%]": "a shell or magic line: the cell must be Python",
+    r"\btime\.sleep\b": "time.sleep blocks the kernel's loop: wait for the event",
+    r"verify\s*=\s*False|CERT_NONE|check_hostname\s*=\s*False|ssl\s*=\s*False": "TLS is always verified",
+    r"\bport\s*=\s*[1-9]": "a fixed port: two learners on one machine collide",
+    r"(?:localhost|127\.0\.0\.1):\d": "a fixed port: two learners on one machine collide",
+    r"\b0\.0\.0\.0\b": "only loopback is listened on",
+    r"-----BEGIN": "a key or certificate: those are made at start and thrown away",
+    r"(?i)[\"'](?:/(?:home|users|root|tmp|work|usr|etc|var)/|[a-z]:\\\\)": "an absolute path",
+    r"\burlopen\b|\burlretrieve\b|\brequests\.": "a download: the course runs offline",
+}
+HOST = re.compile(r"\b(?:https?|wss?)://([\w.-]+)")
+OURS = re.compile(r"localhost|127\.0\.0\.1|example\.(?:com|org|net)|.*\.example|.*\.invalid|.*\.test")  # RFC 2606
+
+
+def code_cells_are_short(notebook: Notebook) -> Complaints:
+    for number, cell in enumerate(notebook.code):
+        if cell.is_exercise:
+            continue  # a step's reference is as long as its goal says
+        lines = sum(bool(line.strip()) for line in cell.source.splitlines())
+        limit = DEFINITION_LINES if _defines(cell) else LINES
+        if not 1 <= lines <= limit:
+            yield f"code cell {number}: {lines} lines, at most {limit}"
+
+
+def _defines(cell: Cell) -> bool:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return any(isinstance(node, kinds) for node in cell.tree.body)
+
+
+def nothing_forbidden(notebook: Notebook) -> Complaints:
+    for number, cell in enumerate(notebook.code):
+        for pattern, why in FORBIDDEN.items():
+            if found := re.search(pattern, cell.source, re.MULTILINE):
+                yield f"code cell {number}: {found[0]!r}: {why}"
+        for host in HOST.findall(cell.source):
+            if not OURS.fullmatch(host):
+                yield f"code cell {number}: {host} is no loopback address"
+
+
+def loops_end_and_tasks_have_owners(notebook: Notebook) -> Complaints:
+    for number, cell in enumerate(notebook.code):
+        for node in ast.walk(cell.tree):
+            if isinstance(node, ast.While) and _is_true(node.test) and not _leaves(node):
+                yield f"code cell {number}: a loop without an end"
+            if isinstance(node, ast.Expr) and _called(node.value) in {"create_task", "ensure_future"}:
+                yield f"code cell {number}: a task that nobody owns"
+
+
+def _is_true(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and bool(node.value)
+
+
+def _leaves(loop: ast.While) -> bool:
+    """Whether it can end: by its own words, or because what it awaits can raise (a connection that closes)."""
+    ways = (ast.Break, ast.Return, ast.Raise, ast.Await, ast.Yield)
+    return any(isinstance(node, ways) for node in ast.walk(loop))
+
+
+def _called(node: ast.expr) -> str:
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def no_code_in_comments(notebook: Notebook) -> Complaints:
+    for number, cell in enumerate(notebook.code):
+        for comment in re.findall(r"^\s*#+ ?([^#\n].*)$", cell.source, re.MULTILINE):
+            if _is_code(comment):
+                yield f"code cell {number}: commented-out code: {comment!r}"
+
+
+def _is_code(text: str) -> bool:
+    try:
+        (node,) = ast.parse(text.strip()).body
+    except (SyntaxError, ValueError):
+        return False
+    statements = (ast.Assign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
+    return isinstance(node, statements) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await))
+
+
+def what_is_opened_is_closed(notebook: Notebook) -> Complaints:
+    if notebook.code and any("Bench(" in cell.source for cell in notebook.code) and not _closes(notebook.code[-1]):
+        yield "the last code cell does not close the bench"
+
+
+def _closes(cell: Cell) -> bool:
+    return any(_called(node) == "close" for node in ast.walk(cell.tree) if isinstance(node, ast.expr))
+
+
+def it_says_what_it_is(notebook: Notebook) -> Complaints:
+    about = notebook.about
+    if not isinstance(about.get("minutes"), int) or not about["minutes"] > 0:
+        yield f"metadata: minutes is {about.get('minutes')!r}"
+    if not about.get("objectives") or not all(isinstance(line, str) for line in about["objectives"]):
+        yield f"metadata: objectives are {about.get('objectives')!r}"
+    if not isinstance(about.get("needs"), list):
+        yield f"metadata: needs are {about.get('needs')!r}"
+    if notebook.folder != "notebooks" and about.get("lab") != notebook.path.stem:
+        yield f"metadata: lab is {about.get('lab')!r}"
+    if notebook.raw["metadata"].get("kernelspec", {}).get("name") != "python3":
+        yield "metadata: the kernel is not python3"
+
+
+def it_opens_with_its_question(notebook: Notebook) -> Complaints:
+    first = notebook.cells[0]
+    if first.is_code or not first.source.startswith("# ") or "?" not in first.source:
+        yield "the first cell holds no title with a question"
+
+
+def chapters_have_one_size_and_one_beginning(notebook: Notebook) -> Complaints:
+    if notebook.folder != "notebooks":
+        return
+    if len(notebook.cells) not in CELLS:
+        yield f"{len(notebook.cells)} cells, expected {CELLS.start} to {CELLS.stop - 1}"
+    if "bench = await Bench(" not in notebook.code[0].source or notebook.code[0].source.split()[-1] != "bench":
+        yield "the first code cell does not open the bench and show it"
+
+
+def prose_belittles_nobody(notebook: Notebook) -> Complaints:
+    for number, cell in enumerate(notebook.cells):
+        if not cell.is_code and (found := re.search(r"(?i)\b(simply|just|obviously)\b", cell.source)):
+            yield f"cell {number}: {found[0]!r}"
+
+
+def outputs_are_stored(notebook: Notebook) -> Complaints:
+    """From one run, top to bottom, without warnings, and with errors only where they are expected."""
+    if notebook.folder == "labs":
+        return
+    if [cell.raw["execution_count"] for cell in notebook.code] != [*range(1, len(notebook.code) + 1)]:
+        yield "not stored from one run: run `make store`"
+    for number, cell in enumerate(notebook.code):
+        kinds = {output["output_type"] for output in cell.outputs}
+        if "error" in kinds and "raises-exception" not in cell.tags:
+            yield f"code cell {number}: an error that no tag expects"
+        if any(output.get("name") == "stderr" for output in cell.outputs):
+            yield f"code cell {number}: a warning in the output"
+
+
+def labs_hold_no_answers(notebook: Notebook) -> Complaints:
+    if notebook.folder != "labs":
+        return
+    for number, cell in enumerate(notebook.code):
+        if cell.outputs or cell.raw["execution_count"] is not None:
+            yield f"code cell {number}: an output"
+        if "SOLUTION" in cell.source:
+            yield f"code cell {number}: a solution's mark"
+        if cell.is_exercise and "raise NotImplementedError" not in cell.source:
+            yield f"code cell {number}: an exercise that is not to do"
+
+
+RULES: tuple[Rule, ...] = (
+    code_cells_are_short,
+    nothing_forbidden,
+    loops_end_and_tasks_have_owners,
+    no_code_in_comments,
+    what_is_opened_is_closed,
+    it_says_what_it_is,
+    it_opens_with_its_question,
+    chapters_have_one_size_and_one_beginning,
+    prose_belittles_nobody,
+    outputs_are_stored,
+    labs_hold_no_answers,
+)

@@ -1,0 +1,138 @@
+"""Every notebook keeps the rules of the course, and every rule is seen to catch what it is for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.course import Notebook, found
+from tests.notebook_rules import RULES, Rule
+
+ALL = found("notebooks", "labs", "solutions")
+
+
+def test_there_are_notebooks_and_each_lab_has_its_solution() -> None:
+    """A test that finds no file would pass in silence."""
+    assert found("notebooks")
+    assert [it.path.stem for it in found("labs")] == [it.path.stem for it in found("solutions")] != []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("notebook", ALL, ids=str)
+def test_a_notebook_keeps_the_rules(notebook: Notebook, rule: Rule) -> None:
+    """Each complaint names its cell."""
+    assert list(rule(notebook)) == []
+
+
+# The rules are guarded: a small notebook that keeps them all, and one change for each thing that must be caught.
+
+
+def code(source: str, **more: Any) -> dict[str, Any]:
+    return {"cell_type": "code", "source": source, "metadata": {}, "outputs": [], "execution_count": None, **more}
+
+
+def good() -> dict[str, Any]:
+    cells = [{"cell_type": "markdown", "source": "# Who masks?", "metadata": {}}]
+    cells += [{"cell_type": "markdown", "source": "We look.", "metadata": {}} for _ in range(22)]
+    cells += [code("from midspan import Bench\nbench = await Bench()\nbench", execution_count=1)]
+    cells += [code("await bench.close()", execution_count=2)]
+    about = {"minutes": 5, "objectives": ["read a frame"], "needs": []}
+    return {"metadata": {"midspan": about, "kernelspec": {"name": "python3"}}, "cells": cells}
+
+
+def written(data: dict[str, Any], folder: Path) -> Notebook:
+    folder.mkdir()
+    path = folder / "00_tiny.ipynb"
+    path.write_text(json.dumps(data))
+    return Notebook(path)
+
+
+def complaints(notebook: Notebook) -> set[str]:
+    return {rule.__name__ for rule in RULES if list(rule(notebook))}
+
+
+def test_a_notebook_that_keeps_them_all_hears_no_complaint(tmp_path: Path) -> None:
+    """The base of the table below."""
+    assert complaints(written(good(), tmp_path / "notebooks")) == set()
+
+
+def line(text: str) -> Callable[[dict[str, Any]], None]:
+    """The change that adds a line of code before the last cell's."""
+
+    def change(data: dict[str, Any]) -> None:
+        data["cells"][-1]["source"] = f"{text}\nawait bench.close()"
+
+    return change
+
+
+def item(*keys: Any, to: Any) -> Callable[[dict[str, Any]], None]:
+    """The change that sets one value in the notebook's JSON."""
+
+    def change(data: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            data = data[key]
+        data[keys[-1]] = to
+
+    return change
+
+
+ERROR = {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
+WARNED = {"output_type": "stream", "name": "stderr", "text": "DeprecationWarning"}
+CAUGHT: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
+    ("code_cells_are_short", line("a = 1\n" * 6)),
+    ("code_cells_are_short", line("def f():\n" + "    a = 1\n" * 20)),
+    ("nothing_forbidden", line("import sys; sys.path.append('x')")),
+    ("nothing_forbidden", line("import time; time.sleep(1)")),
+    ("nothing_forbidden", line("connect(url, verify=False)")),
+    ("nothing_forbidden", line("serve(handler, port=8765)")),
+    ("nothing_forbidden", line("url = 'wss://localhost:8765'")),
+    ("nothing_forbidden", line("open('/home/me/x')")),
+    ("nothing_forbidden", line("url = 'wss://echo.websocket.events'")),
+    ("loops_end_and_tasks_have_owners", line("while True:\n    a = 1")),
+    ("loops_end_and_tasks_have_owners", line("asyncio.create_task(f())")),
+    ("no_code_in_comments", line("# await ws.send('x')")),
+    ("no_code_in_comments", line("# a = 1")),
+    ("what_is_opened_is_closed", item("cells", -1, "source", to="bench")),
+    ("it_says_what_it_is", item("metadata", "midspan", "minutes", to="five")),
+    ("it_says_what_it_is", item("metadata", "midspan", "objectives", to=[])),
+    ("it_says_what_it_is", item("metadata", "midspan", "needs", to=None)),
+    ("it_says_what_it_is", item("metadata", "kernelspec", "name", to="mine")),
+    ("it_opens_with_its_question", item("cells", 0, "source", to="# Masking")),
+    ("chapters_have_one_size_and_one_beginning", item("cells", -2, "source", to="bench = await Bench()")),
+    ("chapters_have_one_size_and_one_beginning", lambda data: data["cells"].pop(1)),
+    ("chapters_have_one_size_and_one_beginning", lambda data: data["cells"].extend(data["cells"][1:2] * 40)),
+    ("prose_belittles_nobody", item("cells", 1, "source", to="It is just a frame.")),
+    ("outputs_are_stored", item("cells", -1, "execution_count", to=3)),
+    ("outputs_are_stored", item("cells", -1, "outputs", to=[ERROR])),
+    ("outputs_are_stored", item("cells", -1, "outputs", to=[WARNED])),
+]
+
+
+@pytest.mark.parametrize(("rule", "change"), CAUGHT)
+def test_what_a_rule_is_for_is_caught(rule: str, change: Callable[[dict[str, Any]], object], tmp_path: Path) -> None:
+    """One change, one complaint, by the rule that is meant."""
+    data = good()
+    change(data)
+    assert complaints(written(data, tmp_path / "notebooks")) == {rule}
+
+
+EXERCISE = {"nbgrader": {"solution": True, "grade": False, "grade_id": "step"}}
+LEAKS = [
+    code("raise NotImplementedError", metadata=EXERCISE, outputs=[ERROR]),
+    code("raise NotImplementedError", metadata=EXERCISE, execution_count=1),
+    code("return 1", metadata=EXERCISE),
+    code("### BEGIN SOLUTION\nraise NotImplementedError", metadata=EXERCISE),
+]
+
+
+@pytest.mark.parametrize("cell", LEAKS)
+def test_a_lab_that_gives_itself_away_is_caught(cell: dict[str, Any], tmp_path: Path) -> None:
+    """An output, a number, an answer or a mark of one in labs/."""
+    data = good()
+    data["metadata"]["midspan"]["lab"] = "00_tiny"
+    data["cells"] = [data["cells"][0], cell]
+    assert "labs_hold_no_answers" in complaints(written(data, tmp_path / "labs"))
