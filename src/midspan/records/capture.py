@@ -23,7 +23,7 @@ OTHER: dict[Side, Side] = {"client": "server", "server": "client"}
 SHOWN_BYTES = 16  # of a chunk's data in its line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Chunk:
     """What the tap saw at one moment.
 
@@ -65,8 +65,10 @@ class Chunk:
         dots = " ..." if len(self.data) > SHOWN_BYTES else ""
         return f"{arrow}  {len(self.data)} bytes {self.data[:SHOWN_BYTES].hex(' ')}{dots}"
 
+    __repr__ = __str__
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Capture(Sequence[Chunk]):
     """An immutable, ordered sequence of chunks. A slice is a capture again.
 
@@ -98,6 +100,8 @@ class Capture(Sequence[Chunk]):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.chunks)) or "(nothing captured)"
+
+    __repr__ = __str__
 
     @property
     def connections(self) -> tuple[int, ...]:

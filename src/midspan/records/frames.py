@@ -78,7 +78,7 @@ class Frame:
         if self.opcode == Opcode.CLOSE and len(self.payload) >= 2:
             reason = self.payload[2:]
             return f"{int.from_bytes(self.payload[:2], 'big')} {shown(reason)}".rstrip()
-        if self.opcode == Opcode.TEXT and as_text(self.payload) is not None and not self.rsv1:
+        if self.opcode in (Opcode.TEXT, Opcode.CONT) and as_text(self.payload) is not None and not self.rsv1:
             return shown(self.payload)
         return shown(self.payload.hex()).strip('"')
 

@@ -72,7 +72,14 @@ def shown(data: bytes | str, characters: int = SHOWN_CHARACTERS) -> str:
     text = as_text(data)
     if text is None:
         return shortened(bytes(data).hex(), characters) if isinstance(data, bytes) else ""
-    return json.dumps(shortened(text, characters), ensure_ascii=False) if text else ""
+    return quoted(shortened(text, characters)) if text else ""
+
+
+def quoted(text: str) -> str:
+    """`text` in double quotes, in single ones where it has double ones itself (JSON does); a line break shows as \\n."""
+    if '"' not in text or "'" in text:
+        return json.dumps(text, ensure_ascii=False)
+    return "'" + json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"') + "'"
 
 
 def as_text(data: bytes | str) -> str | None:

@@ -1,0 +1,122 @@
+"""A few SVG elements as text, every word escaped: what came over the wire must never become markup.
+
+A picture is a value: its text twin and its SVG. Nothing in it is random, so the same capture draws the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+
+from midspan.eyes.palette import INK, MONO, PAPER, SANS, Protocol
+from midspan.refusal import need
+
+NOT_XML = re.compile("[^\\t\\n\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")  # XML 1.0, section 2.2
+CHARACTER_EM = 0.602  # DejaVu Sans Mono's width; the other monospaced faces in use are a little narrower
+TAG_PX = 10
+
+
+@dataclass(frozen=True, repr=False)
+class Picture:
+    """A drawing with its text twin. Shown by a notebook; `.svg` is a file of its own."""
+
+    svg: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        # Inline, so that it takes the colours of JupyterLab's theme; as an image it could not see them.
+        return f'<div style="max-width:100%;overflow-x:auto">{self.svg}</div>'
+
+
+def picture(width: float, height: float, body: list[str], *, title: str, text: str) -> Picture:
+    """Wrap elements into an SVG of `width` x `height` px with its title, description and role (WAI-ARIA `img`)."""
+    need(width > 0 and height > 0, "a size above 0 px", (width, height), "Draw something first")
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(title)}" '
+        f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
+        f'style="max-width:100%;height:auto;background:{PAPER}">'
+    )
+    words = [f"<title>{words_of(title)}</title>", f"<desc>{words_of(text)}</desc>"]
+    paper = rect(0, 0, width, height, fill=PAPER)
+    return Picture("\n".join([head, *words, paper, *body, "</svg>"]) + "\n", text)
+
+
+def words_of(text: str) -> str:
+    """`text` as character data: markup escaped, and what XML cannot hold (control characters) replaced."""
+    return escape(NOT_XML.sub("\ufffd", text))
+
+
+def rect(x: float, y: float, w: float, h: float, *, fill: str, line: str = "none", round_px: float = 0) -> str:
+    """A rectangle."""
+    corners = f' rx="{round_px:g}"' if round_px else ""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}"{corners} style="fill:{fill};stroke:{line}"/>'
+    )
+
+
+def line(x1: float, y1: float, x2: float, y2: float, *, colour: str, width: float = 1, dash: str = "") -> str:
+    """A straight line."""
+    dashes = f";stroke-dasharray:{dash}" if dash else ""
+    style = f"stroke:{colour};stroke-width:{width:g}{dashes}"
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="{style}"/>'
+
+
+def polygon(points: list[tuple[float, float]], *, fill: str) -> str:
+    """A filled polygon."""
+    return f'<polygon points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}" style="fill:{fill}"/>'
+
+
+def label(
+    x: float,
+    y: float,
+    words: str,
+    *,
+    size: float = 13,
+    fill: str = INK,
+    anchor: str = "start",
+    mono: bool = False,
+    bold: bool = False,
+) -> str:
+    """One line of text whose baseline is at `y`; `anchor` is "start", "middle" or "end"."""
+    weight = ";font-weight:600" if bold else ""
+    style = f"font-family:{MONO if mono else SANS};font-size:{size:g}px;fill:{fill}{weight}"
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} xml:space="preserve" style="{style}">{words_of(words)}</text>'
+
+
+def mono_px(words: str, size: float) -> float:
+    """The width of monospaced text; a wide (East Asian) character counts twice."""
+    return sum(2 if ord(c) > 0x2E7F else 1 for c in words) * size * CHARACTER_EM
+
+
+def sans_px(words: str, size: float) -> float:
+    """The width of proportional text, near enough for setting one label after another."""
+    return len(words) * size * 0.56
+
+
+def chip_px(words: str, size: float = TAG_PX) -> float:
+    """The width of a chip."""
+    return mono_px(words, size) + 8
+
+
+def chip(x: float, y: float, protocol: Protocol, words: str = "", *, size: float = TAG_PX) -> tuple[str, float]:
+    """The protocol's tag on its colour, its middle at height `y`; returns the element and its width."""
+    words = words or protocol.tag
+    width = chip_px(words, size)
+    box = rect(x, y - size * 0.75, width, size * 1.5, fill=protocol.colour, round_px=3)
+    text = label(
+        x + width / 2, y + size * 0.36, words, size=size, fill=protocol.ink, anchor="middle", mono=True, bold=True
+    )
+    return f"<g>{box}{text}</g>", width
+
+
+def group(elements: list[str], tip: str = "") -> str:
+    """Elements that belong together; `tip` appears when the pointer rests on them."""
+    title = f"<title>{words_of(tip)}</title>" if tip else ""
+    return f"<g>{title}{''.join(elements)}</g>"
