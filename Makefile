@@ -57,6 +57,7 @@ $(READY): requirements.lock pyproject.toml | $(PY)
 	$(SAY) "Filling $(VENV) from requirements.lock (a minute or more the first time)"
 	@$(PY) -m pip --disable-pip-version-check -qq install --require-hashes --requirement requirements.lock
 	@$(PY) -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --editable .
+	@$(PY) -m jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1  # no news: we are offline
 	@touch $@
 
 $(PY):
