@@ -3,6 +3,7 @@
 `steps` (a lab and its steps), `transcript` (what a body writes), `verdicts` (what comes out), `limits` (time),
 `progress`, `predictions`, `labs` (generated notebooks), `judge` (a whole file). One package per lab holds its
 steps.
+
 """
 
 from midspan.checks.steps import Checks, Hint, Lab, Step

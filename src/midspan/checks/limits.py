@@ -12,6 +12,7 @@ limit.
 How a hanging answer ends: cancelled if it awaits; else an exception is raised in its thread
 (PyThreadState_SetAsyncExc), which takes effect at its next bytecode. Code that blocks inside one C call cannot be
 ended so; then we say it.
+
 """
 
 from __future__ import annotations
@@ -124,14 +125,17 @@ class _Runner:
         try:
             return await awaitable
         finally:
-            self.outcome.left_tasks = await _others()
+            self.outcome.left_tasks = await _cancel_others()
 
 
-async def _others() -> tuple[str, ...]:
-    """Names of the coroutines that still run beside this one, after those about to end have had three turns to."""
+async def _cancel_others() -> tuple[str, ...]:
+    """Cancel the tasks that run beside this one, after three turns for those about to end; returns their names."""
     for _ in range(3):
         await asyncio.sleep(0)
     others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
     return tuple(sorted(getattr(task.get_coro(), "__qualname__", "a task") for task in others))
 
 

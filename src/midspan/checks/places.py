@@ -6,15 +6,20 @@ import os
 from pathlib import Path
 
 MARKS = ("labs", "solutions")  # the two folders that make a folder the course's
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def course() -> Path:
-    """`$MIDSPAN_COURSE`, else the nearest folder from here upwards that holds labs/ and solutions/, else here."""
+def course(near: Path | None = None) -> Path:
+    """`$MIDSPAN_COURSE`, else the nearest folder that holds labs/ and solutions/, else the current folder.
+
+    Nearest: upwards from the current folder, then from `near` (a notebook's path), then from the package (a clone).
+    """
     given = os.environ.get("MIDSPAN_COURSE")
     if given:
         return Path(given).expanduser()
-    here = Path.cwd()
-    return next((p for p in (here, *here.parents) if all((p / m).is_dir() for m in MARKS)), here)
+    starts = [Path.cwd() / "here", *([near.resolve()] if near else []), PACKAGE]
+    folders = [folder for start in starts for folder in start.parents]
+    return next((f for f in folders if all((f / mark).is_dir() for mark in MARKS)), Path.cwd())
 
 
 def home() -> Path:
@@ -23,11 +28,11 @@ def home() -> Path:
     return Path(given).expanduser() if given else course() / ".midspan"
 
 
-def solution(lab: str) -> Path:
+def solution(lab: str, near: Path | None = None) -> Path:
     """The solved notebook of a lab."""
-    return course() / "solutions" / f"{lab}.ipynb"
+    return course(near) / "solutions" / f"{lab}.ipynb"
 
 
-def lab(lab: str) -> Path:
+def lab(lab: str, near: Path | None = None) -> Path:
     """The notebook of a lab that the learner edits."""
-    return course() / "labs" / f"{lab}.ipynb"
+    return course(near) / "labs" / f"{lab}.ipynb"

@@ -11,6 +11,7 @@ RFC 6455, section 1.3", accept_key("dGhl..."), "s3pP...", id="guid")
 
 In the notebook `check.accept_key(accept_key)` returns a `Result` or raises `CheckFailed`.
 
+
 """
 
 from __future__ import annotations
@@ -129,10 +130,11 @@ class Lab:
             processes: True where the body itself starts processes; an answer never may.
         """
 
+        need(len(hints) == 3 and all(hints), f"three hints for {title!r}", hints, "Write all three")
+
         def register(body: Body) -> Step:
             name = body.__name__
             need(name not in self.steps, "a name that no step of the lab has yet", name, "Choose another")
-            need(len(hints) == 3 and all(hints), f"three hints for {name}", hints, "Write all three")
             made = Step(self, name, title, body, minutes, lines, points, hints, limit_s, processes)
             self.steps[name] = made
             return made

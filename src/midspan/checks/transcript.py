@@ -2,6 +2,7 @@
 
 A step's body calls these methods; each records what was tried *before* it can fail, so a learner reads the way that
 led to the failure, then what was expected and what came.
+
 """
 
 from __future__ import annotations

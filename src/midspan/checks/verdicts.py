@@ -4,6 +4,7 @@ There are three verdicts. *passed*; *to do*, when the answer still raises `NotIm
 *wrong*, for everything else. The text of a result holds no time, no address and no process id, so that
 the same answer gives the same text on every run (nbval compares it).
 
+
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Labs that exist for the tests of the machinery only."""
