@@ -1,0 +1,169 @@
+"""The bench: both servers, a tap in front of each, and the trust that clients need, in one object.
+
+    bench = await Bench(raw=handler, socketio=register)     # first cell
+    ...
+    await bench.close()                                     # last cell: says what was still open
+
+What the bench opens lives in one background thread of its own, so that it serves on while a cell computes. It opens
+in order and closes in reverse; opening another bench closes this one, so that any cell can be run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import aiohttp
+import socketio as socketio_library
+from websockets.asyncio.server import ServerConnection
+
+from midspan.bench.endpoint import Endpoint, open_raw, open_socketio
+from midspan.bench.leftovers import Baseline, Leftovers
+from midspan.refusal import Refusal
+from midspan.wires.certs import Authority
+from midspan.wires.servers import RawHandler, Register
+from midspan.wires.thread import LoopThread
+from midspan.wires.wakeup import stop_wakes
+
+T = TypeVar("T")
+
+CLOSE_S = 5.0  # a handler that will not end is cancelled after this
+
+
+async def echo(connection: ServerConnection) -> None:
+    """The raw server's default: every message goes back as it came."""
+    async for message in connection:
+        await connection.send(message)
+
+
+def echo_events(sio: socketio_library.AsyncServer) -> None:
+    """The Socket.IO server's default: every event goes back under its own name, and is acknowledged with what came."""
+
+    async def any_event(event: str, sid: str, *data: Any) -> tuple[Any, ...]:
+        await sio.emit(event, data, to=sid)
+        return data
+
+    sio.on("*", any_event)
+
+
+class Bench:
+    """Servers, taps and trust. Await it, or use it in `async with`.
+
+    Args:
+        raw: `async def handler(connection)` for the `websockets` server.
+        socketio: `def register(sio)` that adds handlers to a fresh `socketio.AsyncServer`.
+        raw_options, socketio_options: passed on to the two servers (`{"ping_interval": 1}`).
+
+    Raises:
+        Refusal: a handler is not a function; the bench is used before it was opened or after it was closed.
+    """
+
+    _open: Bench | None = None  # the one that is open in this process
+
+    def __init__(
+        self,
+        raw: RawHandler = echo,
+        socketio: Register = echo_events,
+        *,
+        raw_options: dict[str, Any] | None = None,
+        socketio_options: dict[str, Any] | None = None,
+    ) -> None:
+        self._apps = (raw, socketio)
+        self._options = (raw_options or {}, socketio_options or {})
+        self._endpoints: dict[str, Endpoint] = {}
+        self.authority = Authority()
+
+    def __await__(self) -> Generator[Any, None, Bench]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Bench:
+        return await self._start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def raw(self) -> Endpoint:
+        """The `websockets` server behind its tap."""
+        return self._endpoint("raw")
+
+    @property
+    def socketio(self) -> Endpoint:
+        """The python-socketio server behind its tap."""
+        return self._endpoint("socketio")
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client passes as `ssl=`: it trusts this bench's authority and no other."""
+        return self.authority.client
+
+    def http_session(self) -> aiohttp.ClientSession:
+        """A session for `socketio.AsyncClient(http_session=...)` that trusts this bench; use it in `async with`."""
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.trust))
+
+    async def enter(self, something: AbstractAsyncContextManager[T]) -> T:
+        """Open one more thing in the bench's thread; it is closed first, before what was opened earlier."""
+        self._endpoint("raw")
+        return await self._thread.call(self._stack.enter_async_context(something))
+
+    async def close(self) -> Leftovers:
+        """Close everything in reverse order and say what is still open. Safe to call twice."""
+        if Bench._open is not self:
+            return Leftovers()
+        Bench._open = None
+        self._endpoints = {}
+        await self._thread.call(_close_within(self._stack, CLOSE_S))
+        cancelled = tuple(self._thread.close())
+        self._kernel.close()
+        return await self._baseline.leftovers(cancelled)
+
+    def __str__(self) -> str:
+        return "\n".join(f"client -> tap -> {what}" for what in self.parts().values())
+
+    def parts(self) -> dict[str, str]:
+        """Each server of the bench by name, in words: what speaks, over what."""
+        versions = {name: version(name) for name in ("websockets", "python-socketio", "aiohttp")}
+        raw = f"raw server (websockets {versions['websockets']}) over wss"
+        framework = f"python-socketio {versions['python-socketio']} on aiohttp {versions['aiohttp']}"
+        return {"raw": raw, "socketio": f"Socket.IO server ({framework}) over https and wss"}
+
+    async def _start(self) -> Bench:
+        if Bench._open is self:
+            return self
+        if Bench._open is not None:
+            await Bench._open.close()
+        self._baseline, self._thread = Baseline(), LoopThread("midspan bench")
+        self._stack, self._kernel = AsyncExitStack(), ExitStack()
+        self._kernel.enter_context(stop_wakes(asyncio.get_running_loop()))
+        Bench._open = self
+        try:
+            await self._thread.call(self._serve())
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def _serve(self) -> None:
+        (handler, register), (raw_options, socketio_options) = self._apps, self._options
+        raw = await open_raw(self._stack, self._thread, self.authority, handler, raw_options)
+        framework = await open_socketio(self._stack, self._thread, self.authority, register, socketio_options)
+        self._endpoints = {"raw": raw, "socketio": framework}
+
+    def _endpoint(self, name: str) -> Endpoint:
+        if name not in self._endpoints:
+            raise Refusal("an open bench", "one that is closed", "Open it: `bench = await Bench()`")
+        return self._endpoints[name]
+
+
+async def _close_within(stack: AsyncExitStack, seconds: float) -> None:
+    """Close `stack`; what has not ended by then is left to the thread, which cancels it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stack.aclose()
+    except TimeoutError:
+        return
+

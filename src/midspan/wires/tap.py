@@ -1,0 +1,154 @@
+"""A tap: it stands in the middle of a TLS link and keeps what passes, in both directions, with times.
+
+It is on neither end. To the client it presents a certificate of the session's authority; to the server it is a
+client that verifies the server's certificate. Neither is asked to look away: both trust the authority whose key the
+tap holds, which is how a company's inspecting proxy works too.
+
+Records pass one by one, in order, and slowness passes as well: the tap reads no further than the other side takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from midspan.records.capture import OTHER, Capture, Chunk, Kind, Side
+from midspan.wires.certs import HOST, Authority
+from midspan.wires.tls import TlsEnd
+
+KEPT_BYTES = 64 * 2**20  # of plaintext and records; past this the tap passes on without keeping, and says so
+SETTLE_S = 1.0  # how long `settled` waits for connections that are about to end
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: close() sends RST
+
+
+class Tap:
+    """What one tap has seen. Opened by `tap()`."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.port = 0
+        self.not_kept_bytes = 0
+        self._clock, self._began_s = clock, clock()
+        self._chunks: list[Chunk] = []
+        self._kept_bytes = 0
+        self._connections = 0
+        self._ending: dict[int, asyncio.Event] = {}
+
+    @property
+    def capture(self) -> Capture:
+        """Everything seen since the tap was opened or cleared."""
+        return Capture(tuple(self._chunks))
+
+    def clear(self) -> None:
+        """Forget what was seen; connections keep their numbers."""
+        self._chunks, self._kept_bytes, self.not_kept_bytes = [], 0, 0
+
+    async def settled(self) -> Capture:
+        """The capture, once connections that are ending have ended on both sides (waits a second at most)."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                for done in list(self._ending.values()):
+                    await done.wait()
+        return self.capture
+
+    def saw(self, connection: int, sender: Side, kind: Kind, data: bytes = b"", tls: bytes = b"") -> None:
+        """Keep one chunk."""
+        if kind in ("ended", "reset"):
+            self._ending.setdefault(connection, asyncio.Event())
+        if self._kept_bytes + len(data) + len(tls) > KEPT_BYTES:
+            self.not_kept_bytes += len(data) + len(tls)
+            return
+        self._kept_bytes += len(data) + len(tls)
+        self._chunks.append(Chunk(connection, sender, self._clock() - self._began_s, kind, data, tls))
+
+    def opened(self) -> int:
+        """Number a new connection."""
+        self._connections += 1
+        self.saw(self._connections, "client", "opened")
+        return self._connections
+
+    def gone(self, connection: int) -> None:
+        """Both sides of a connection have ended."""
+        self._ending.pop(connection, asyncio.Event()).set()
+
+
+@asynccontextmanager
+async def tap(target_port: int, authority: Authority) -> AsyncIterator[Tap]:
+    """Open a tap in front of the TLS server on `target_port` of this machine; clients connect to `.port`."""
+    seen = Tap(asyncio.get_running_loop().time)
+    links: set[asyncio.Task[None]] = set()
+
+    def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Our own task, not the server's: Python 3.11 reports a cancelled one of its own as an error.
+        task = asyncio.create_task(_pass_on(seen, reader, writer, target_port, authority))
+        links.add(task)
+        task.add_done_callback(links.discard)
+
+    server = await asyncio.start_server(link, HOST, 0)
+    seen.port = server.sockets[0].getsockname()[1]
+    try:
+        yield seen
+    finally:
+        server.close()
+        for task in list(links):
+            task.cancel()
+        await asyncio.gather(*links, return_exceptions=True)
+        await server.wait_closed()
+
+
+async def _pass_on(
+    seen: Tap, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, authority: Authority
+) -> None:
+    """Carry one connection from its first byte to its last."""
+    connection = seen.opened()
+    writers = [writer]
+    try:
+        onward_reader, onward_writer = await asyncio.open_connection(HOST, port)
+        writers.append(onward_writer)
+        ends: dict[Side, TlsEnd] = {
+            "client": TlsEnd(reader, writer, authority.server),
+            "server": TlsEnd(onward_reader, onward_writer, authority.client, HOST),
+        }
+        for side, end in ends.items():
+            async for record in end.handshake():
+                seen.saw(connection, side, "data", tls=record)
+        async with asyncio.TaskGroup() as group:
+            for side in ends:
+                group.create_task(_pump(seen, connection, side, ends[side], ends[OTHER[side]]))
+    except* (OSError, EOFError, ssl.SSLError):
+        _reset(writers)  # whatever one side met, the other shall meet too
+    finally:
+        await _close(writers)
+        seen.gone(connection)
+
+
+async def _pump(seen: Tap, connection: int, sender: Side, source: TlsEnd, sink: TlsEnd) -> None:
+    """Pass on what `sender` sends until it ends; note how it ended."""
+    try:
+        async for record, plaintext in source.records():
+            seen.saw(connection, sender, "data", plaintext, record)
+            await sink.send(plaintext)
+    except ConnectionResetError:
+        seen.saw(connection, sender, "reset")
+        raise
+    seen.saw(connection, sender, "ended")
+    await sink.end()
+
+
+def _reset(writers: list[asyncio.StreamWriter]) -> None:
+    """Make the coming close an RST."""
+    for writer in writers:
+        sock: socket.socket | None = writer.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+
+
+async def _close(writers: list[asyncio.StreamWriter]) -> None:
+    for writer in writers:
+        writer.close()
+    for writer in writers:
+        with suppress(OSError):
+            await writer.wait_closed()

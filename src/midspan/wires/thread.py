@@ -1,0 +1,73 @@
+"""One background thread with an event loop of its own: the home of what lives across cells.
+
+A server on the kernel's own loop stalls while a cell computes, and a synchronous client in a cell would wait for a
+server that waits for the cell. A server in this thread goes on serving through both, and through Stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+JOIN_S = 5.0  # how long `close` waits for the thread; it has nothing left to do by then
+
+
+class LoopThread:
+    """A daemon thread that runs an event loop until it is closed."""
+
+    def __init__(self, name: str = "midspan") -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the loop still takes work."""
+        return not self.loop.is_closed()
+
+    def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+        """Run `work` in the thread and block until it is done (not from the thread itself)."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
+
+    async def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in the thread and await it from another loop."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    def close(self) -> list[str]:
+        """End what is still running, stop the loop, join the thread. Safe to call twice.
+
+        Returns:
+            The names of the coroutines that had to be cancelled.
+        """
+        if not self.is_open:
+            return []
+        cancelled = self.run(_cancel_others(), JOIN_S)
+        self.run(self.loop.shutdown_asyncgens(), JOIN_S)
+        self.run(self.loop.shutdown_default_executor(), JOIN_S)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(JOIN_S)
+        self.loop.close()
+        return cancelled
+
+
+async def _cancel_others() -> list[str]:
+    """Cancel every other task of this loop and wait until they have ended; give their names."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return sorted(coroutine_name(task) for task in tasks)
+
+
+def coroutine_name(task: asyncio.Task[Any]) -> str:
+    """The function that a task runs, as its author named it."""
+    work = task.get_coro()
+    return str(getattr(work, "__qualname__", work))
