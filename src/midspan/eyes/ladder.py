@@ -10,6 +10,7 @@ from typing import NamedTuple
 from midspan.eyes.palette import (
     APPLICATION,
     CONTROL_FRAME,
+    ENGINEIO,
     FAULT,
     INK,
     LINE,
@@ -17,6 +18,7 @@ from midspan.eyes.palette import (
     PROTOCOLS,
     QUIET,
     SHADE,
+    SOCKETIO,
     TCP,
     WEBSOCKET,
     Protocol,
@@ -122,8 +124,11 @@ class _Ladder:
         room = SERVER - self.client - 24
         rows: list[list[Piece]] = [[]]
         left = room
-        for piece in self.pieces(seen):
-            if piece.width > left and rows[-1]:
+        pieces = self.pieces(seen)
+        for piece, after in zip(pieces, [*pieces[1:], None], strict=True):
+            together = piece.protocol is ENGINEIO and after is not None and after.protocol is SOCKETIO
+            wanted = piece.width + (after.width if together and after else 0)  # a packet and what it carries
+            if min(wanted, room) > left and rows[-1]:
                 rows.append([])
                 left = room
             spare = int((left - piece._replace(words="").width) / mono_px("x", SIZE))

@@ -95,6 +95,11 @@ def mono_px(words: str, size: float) -> float:
     return sum(2 if ord(c) > 0x2E7F else 1 for c in words) * size * CHARACTER_EM
 
 
+def character(byte: int) -> str:
+    """A byte as one visible character: itself in ASCII, an open box for a space, a dot for the rest."""
+    return chr(byte) if 0x20 < byte < 0x7F else "␣" if byte == 0x20 else "·"
+
+
 def sans_px(words: str, size: float) -> float:
     """The width of proportional text, near enough for setting one label after another."""
     return len(words) * size * 0.56

@@ -24,6 +24,7 @@ from midspan.refusal import Refusal, need
 
 CACHE_BUSTER = re.compile(r"[?&]t=[^&\s]*")  # what polling clients add to a GET so that no cache answers it
 SID_IN_QUERY = re.compile(r"[?&]sid=([^&\s]+)")
+SID_ANYWHERE = re.compile(r"""([?&]sid=|"sid":")[^&\s"]+""")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -193,6 +194,11 @@ class Exchange(Sequence[Sighting]):
 
     def _with(self, sightings: tuple[Sighting, ...]) -> Exchange:
         return Exchange(sightings, self.sids)
+
+
+def without_sids(text: str) -> str:
+    """`text` of one record, for which `Exchange` is too much: a session id shows as `<sid>`."""
+    return CACHE_BUSTER.sub("", SID_ANYWHERE.sub(r"\1<sid>", text))
 
 
 def _part(record: Record, after: tuple[Record, ...]) -> str:

@@ -12,7 +12,7 @@ from itertools import cycle
 from typing import overload
 
 from midspan.records.engineio import EnginePacket
-from midspan.records.exchange import Sighting
+from midspan.records.exchange import Sighting, without_sids
 from midspan.records.frames import OPCODES, Frame, describe_close
 from midspan.records.http import HttpBody, HttpHead
 from midspan.records.polling import SEPARATOR
@@ -34,7 +34,7 @@ class Layer:
         data: its bytes in the clear, unmasked.
         says: what they say, in words.
         wire: the same bytes inside the TLS record: XORed with the key where the frame is masked.
-        depth: 0 for the outermost; layers of equal depth stand side by side.
+        depth: 0 for the outermost; a layer holds those after it that are deeper.
         random: the bytes are drawn anew each time (the masking key) or depend on such (ciphertext).
     """
 
@@ -144,6 +144,7 @@ def _sealed(inner: list[Layer], tls: TlsRecord) -> list[Layer]:
 def _frame_layers(frame: Frame, inside: tuple[Record, ...], depth: int) -> list[Layer]:
     made = [Layer("frame header", frame.header, frame.words("masked" if frame.masked else ""), frame.header, depth)]
     if frame.masked:
+        depth += 1
         made.append(Layer("mask", frame.mask_key, "XORed over all that follows", frame.mask_key, depth, random=True))
     at = 0
     for name, data, says in _payload_parts(frame, inside):
@@ -169,11 +170,11 @@ def _payload_parts(frame: Frame, inside: tuple[Record, ...]) -> list[tuple[str, 
 
 def _packet_parts(packet: EnginePacket, inside: tuple[Record, ...]) -> list[tuple[str, bytes, str]]:
     """Engine.IO's digit, then the fields of the Socket.IO packet in it, or its own data."""
-    parts = [("Engine.IO", packet.header, f"{packet.type} {packet.name}")] if packet.header else []
+    parts = [("Engine.IO", packet.header, packet.words)] if packet.header else []
     if inside and isinstance(inside[0], SocketPacket):
         return parts + [(name, data, _socket_says(inside[0], name)) for name, data in inside[0].parts()]
     data = packet.raw[len(packet.header) :]
-    says = str(inside[0]) if inside else shown(data)
+    says = str(inside[0]) if inside else without_sids(shown(data))
     return [*parts, ("payload", data, says)] if data else parts
 
 
@@ -187,12 +188,14 @@ def _socket_says(packet: SocketPacket, name: str) -> str:
         else f"answers the event with id {packet.ack_id}",
     }
     if name == "JSON" and isinstance(packet.data, list) and packet.type in (2, 5):
-        return f"event name {packet.data[:1]!r}"[:-1].replace("[", "") + ", then its arguments"
-    return says.get(name, "the data")
+        return (
+            f"event {shown(str(packet.data[0]), 30)}, then its arguments" if packet.data else "an event without a name"
+        )
+    return says.get(name, "arguments" if isinstance(packet.data, list) else "data")
 
 
 def _http_layers(head: HttpHead, inside: tuple[Record, ...], depth: int) -> list[Layer]:
-    made = [Layer("HTTP head", head.raw, f"{head}, {len(head.headers)} headers", head.raw, depth)]
+    made = [Layer("HTTP head", head.raw, f"{without_sids(str(head))}, {len(head.headers)} headers", head.raw, depth)]
     body = next((record for record in inside if isinstance(record, HttpBody)), None)
     packets = [(i, record) for i, record in enumerate(inside) if isinstance(record, EnginePacket)]
     if body and (not packets or body.raw != SEPARATOR.join(p.raw for _, p in packets)):

@@ -76,7 +76,7 @@ def shown(data: bytes | str, characters: int = SHOWN_CHARACTERS) -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` in double quotes, in single ones where it has double ones itself (JSON does); a line break shows as \\n."""
+    """`text` in double quotes, in single ones where it has double ones (JSON); a line break shows as \\n."""
     if '"' not in text or "'" in text:
         return json.dumps(text, ensure_ascii=False)
     return "'" + json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"') + "'"
