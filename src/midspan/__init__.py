@@ -1,0 +1,69 @@
+"""midspan: the device in the middle of a link.
+
+What notebooks use, in one place; each name is imported from its layer when it is first used, so that `import midspan`
+costs next to nothing. In IPython the import also teaches the notebook to show our records as pictures.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from midspan.bench.bench import Bench as Bench
+    from midspan.checks.predictions import predict as predict
+    from midspan.checks.predictions import score as score
+    from midspan.eyes.anatomy import anatomy as anatomy
+    from midspan.eyes.cards import progress as progress
+    from midspan.eyes.ladder import ladder as ladder
+    from midspan.eyes.stack import stack as stack
+    from midspan.eyes.tables import frame_table as frame_table
+    from midspan.eyes.tables import table as table
+    from midspan.records.capture import Capture as Capture
+    from midspan.records.dissect import dissect as dissect
+    from midspan.records.frames import Frame as Frame
+    from midspan.records.layers import layers as layers
+    from midspan.records.samples import sample as sample
+
+HOMES = {
+    "Bench": "midspan.bench.bench",
+    "predict": "midspan.checks.predictions",
+    "score": "midspan.checks.predictions",
+    "anatomy": "midspan.eyes.anatomy",
+    "progress": "midspan.eyes.cards",
+    "ladder": "midspan.eyes.ladder",
+    "stack": "midspan.eyes.stack",
+    "frame_table": "midspan.eyes.tables",
+    "table": "midspan.eyes.tables",
+    "Capture": "midspan.records.capture",
+    "dissect": "midspan.records.dissect",
+    "Frame": "midspan.records.frames",
+    "layers": "midspan.records.layers",
+    "sample": "midspan.records.samples",
+}
+
+__all__ = sorted(HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"midspan has no {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def _show_in_notebook() -> None:
+    """In a notebook, register how our records are shown; anywhere else do nothing."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    if shell is not None:
+        import_module("midspan.eyes.display").register(shell)
+
+
+_show_in_notebook()

@@ -109,7 +109,7 @@ def _cells(cut: Stack, y: float) -> tuple[list[str], float]:
 def _shown(layer: Layer, size_bytes: int) -> list[int]:
     """Which of a layer's bytes are drawn; -1 stands for those left out of the middle of a long layer."""
     every = list(range(len(layer.data)))
-    long = size_bytes > MOST_BYTES and len(every) > PER_ROW
+    long = size_bytes > MOST_BYTES and len(every) > 2 * PER_ROW
     return [*every[: PER_ROW - 8], -1, *every[-7:]] if long else every
 
 

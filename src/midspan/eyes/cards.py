@@ -1,0 +1,152 @@
+"""Results of checks, hints, guesses and progress as HTML: a sign, a word and a colour each, never the colour alone.
+
+All text is escaped: an answer can print markup, and a hostile payload can be part of what a check shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+from midspan.checks import catalogue
+from midspan.checks import progress as remembered
+from midspan.checks.predictions import NOBODY, Guess, Score
+from midspan.checks.steps import Hint, Lab
+from midspan.checks.verdicts import MARKS, SIGNS, Line, Result
+from midspan.eyes.palette import FAULT, INK, LINE, MONO, QUIET, SHADE, SOCKETIO, WEBSOCKET
+from midspan.refusal import need
+
+COLOURS = {"passed": SOCKETIO.colour, "to do": "#8a8a8a", "wrong": FAULT.colour}
+LINE_COLOURS = {"held": SOCKETIO.colour, "broken": FAULT.colour}
+
+
+def result_card(result: Result) -> str:
+    """The verdict, then the transcript; where it broke, what was expected and what came, one under the other."""
+    colour = COLOURS[result.verdict]
+    head = f"<b>{escape(SIGNS[result.verdict])} {escape(result.step)}: {escape(result.verdict)}</b>"
+    parts = [f"<div>{head}</div>", *map(_line, result.lines)]
+    if result.message:
+        parts.append(_block(result.message, "margin-top:6px"))
+    parts += [_mono(at) for at in result.where]
+    if result.printed:
+        parts.append(f'<div style="color:{QUIET}">Your code printed:</div>{_mono(result.printed)}')
+    return _card(colour, parts, f"{result.step}: {result.verdict}")
+
+
+def hint_card(hint: Hint) -> str:
+    """A hint, with how many there are."""
+    head = f"<b>? Hint {hint.level} of 3</b> for {escape(hint.step)}"
+    return _card(WEBSOCKET.colour, [f"<div>{head}</div>", _block(hint.text)], f"hint for {hint.step}")
+
+
+def guess_card(guess: Guess) -> str:
+    """The question and its options; the chosen one is marked."""
+    rows = []
+    for key, text in guess.options.items():
+        mine = key == guess.mine
+        words = f"<b>{escape(key)}</b>: {escape(text)}"
+        rows.append(
+            f'<div style="margin-left:12px">{"➤" if mine else "○"} {words}{" (our guess)" if mine else ""}</div>'
+        )
+    if guess.mine == NOBODY:
+        rows.append(_block(str(guess).splitlines()[-1], f"color:{QUIET};margin-top:6px"))
+    return _card(WEBSOCKET.colour, [f"<div><b>{escape(guess.question)}</b></div>", *rows], "a prediction")
+
+
+def score_card(score: Score) -> str:
+    """The guess beside what happened."""
+    colour = {None: COLOURS["to do"], True: COLOURS["passed"], False: COLOURS["wrong"]}[score.right]
+    return _card(colour, [_block(str(score))], "a prediction and what happened")
+
+
+@dataclass(frozen=True, repr=False)
+class Progress:
+    """Which steps of which labs have passed, as the progress file has it."""
+
+    labs: tuple[tuple[Lab, tuple[str, ...]], ...]
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return sum(len(lab.steps) for lab, _ in self.labs)
+
+    @property
+    def done(self) -> int:
+        """How many of them have passed."""
+        return sum(step in passed for lab, passed in self.labs for step in lab.steps)
+
+    def __str__(self) -> str:
+        lines = [f"{self.done} of {self.steps} steps done"]
+        for lab, passed in self.labs:
+            lines.append(f"{lab.name}: {lab.title}")
+            lines += [f"  {_sign(step in passed)} {step}" for step in lab.steps]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        labs = []
+        for lab, passed in self.labs:
+            chips = "".join(_step_chip(step, step in passed, lab.steps[step].title) for step in lab.steps)
+            done = sum(step in passed for step in lab.steps)
+            head = (
+                f"<b>{escape(lab.title or lab.name)}</b> <span style='color:{QUIET}'>{done} of {len(lab.steps)}</span>"
+            )
+            labs.append(f'<div style="margin-top:8px">{head}</div><div style="line-height:2.1">{chips}</div>')
+        bar = _bar(self.done, self.steps)
+        return _card(
+            SOCKETIO.colour, [f"<div><b>{self.done} of {self.steps} steps done</b></div>", bar, *labs], "progress"
+        )
+
+
+def progress(lab: str = "") -> Progress:
+    """What is done: of all labs, or of one by its name or the start of it ("lab1").
+
+    Raises:
+        Refusal: there is no such lab.
+    """
+    need(isinstance(lab, str), "the name of a lab", lab, "Leave it out to see all of them")
+    labs = [catalogue.find(lab)] if lab else [catalogue.load(module) for module in catalogue.modules().values()]
+    return Progress(tuple((one, remembered.steps_passed(one.name)) for one in labs))
+
+
+def _line(entry: Line) -> str:
+    colour = LINE_COLOURS.get(entry.kind, INK)
+    mark = f'<b style="color:{colour}">{escape(MARKS[entry.kind])}</b>'
+    columns = "display:grid;grid-template-columns:18px 1fr;margin-left:6px"
+    row = f'<div style="{columns}"><span>{mark}</span><span>{escape(entry.text)}</span></div>'
+    sides = [("expected", entry.expected), ("got", entry.got)]
+    cells = [f'<div style="color:{QUIET}">{name}</div>{_mono(text, bare=True)}' for name, text in sides if text]
+    grid = "display:grid;grid-template-columns:max-content 1fr;gap:2px 10px;margin:2px 0 4px 26px"
+    return row + (f'<div style="{grid}">{"".join(cells)}</div>' if cells else "")
+
+
+def _card(colour: str, parts: list[str], name: str) -> str:
+    style = f"border-left:5px solid {colour};background:transparent;color:{INK};padding:4px 12px;line-height:1.5"
+    return f'<div role="group" aria-label="{escape(name)}" style="{style}">{"".join(parts)}</div>'
+
+
+def _block(text: str, style: str = "") -> str:
+    return f'<div style="white-space:pre-wrap;{style}">{escape(text)}</div>'
+
+
+def _mono(text: str, bare: bool = False) -> str:
+    style = f"font-family:{MONO};font-size:12.5px;white-space:pre-wrap;overflow-wrap:anywhere"
+    return f'<div style="{style}{"" if bare else ";margin-left:26px"}">{escape(text)}</div>'
+
+
+def _sign(done: bool) -> str:
+    return SIGNS["passed" if done else "to do"]
+
+
+def _step_chip(step: str, done: bool, title: str) -> str:
+    colour = COLOURS["passed"] if done else LINE
+    style = f"border:1.5px solid {colour};background:{SHADE};border-radius:9px;padding:1px 9px;margin-right:6px"
+    words = f"{_sign(done)} {escape(step)}"
+    return f'<span title="{escape(title)}" style="{style};white-space:nowrap;display:inline-block">{words}</span>'
+
+
+def _bar(done: int, of: int) -> str:
+    share = 100 * done / of if of else 0
+    inner = f'<div style="width:{share:.0f}%;height:8px;background:{COLOURS["passed"]};border-radius:4px"></div>'
+    return f'<div aria-hidden="true" style="background:{SHADE};border-radius:4px;max-width:420px">{inner}</div>'

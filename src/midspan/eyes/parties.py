@@ -1,0 +1,68 @@
+"""Who talks to whom: the client, the tap and each server of a bench."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from midspan.eyes.palette import HTTP, INK, LINE, QUIET, SHADE, SOCKETIO, TLS, WEBSOCKET
+from midspan.eyes.svg import Picture, chip, label, line, picture, polygon, rect
+from midspan.records.record import shortened
+from midspan.refusal import need
+
+WIDTH, ROW_PX = 900, 66.0
+SPEAKS = {"raw": (TLS, WEBSOCKET), "socketio": (TLS, HTTP, WEBSOCKET, SOCKETIO)}  # what passes on the way to each
+CLIENT, TAP, SERVER = 16.0, 340.0, 460.0
+SERVER_WIDTH = WIDTH - SERVER - 16
+
+
+@runtime_checkable
+class Bench(Protocol):
+    """Anything with parts: the name of each server -> what it is, in words."""
+
+    def parts(self) -> Mapping[str, str]: ...
+
+
+def parties(bench: Bench) -> Picture:
+    """Draw who talks to whom on a bench.
+
+    Raises:
+        Refusal: the object has no `.parts()`.
+    """
+    need(isinstance(bench, Bench), "a bench", bench, "Pass what `await Bench()` returned")
+    parts = dict(bench.parts())
+    height = 44 + ROW_PX * max(len(parts), 1)
+    column = height - 54
+    body = [label(CLIENT, 20, "Who talks to whom", size=15, bold=True)]
+    body += _box(CLIENT, 36, 130, column, "clients", "in this notebook")
+    for row, (name, words) in enumerate(parts.items()):
+        body += _way(36 + row * ROW_PX, name, words)
+    body += _box(TAP, 36, 64, column, "tap", "sees all")
+    return picture(WIDTH, height, body, title="Who talks to whom", text=str(bench))
+
+
+def _way(y: float, name: str, words: str) -> list[str]:
+    """From the clients through the tap to one server; chips say what is spoken."""
+    middle = y + (ROW_PX - 10) / 2
+    elements = []
+    for start, end in ((CLIENT + 130, TAP), (TAP + 64, SERVER)):
+        elements.append(line(start + 10, middle, end - 10, middle, colour=QUIET, width=2))
+        elements.append(polygon([(end, middle), (end - 10, middle - 5), (end - 10, middle + 5)], fill=QUIET))
+        elements.append(polygon([(start, middle), (start + 10, middle - 5), (start + 10, middle + 5)], fill=QUIET))
+    x = CLIENT + 150
+    for protocol in SPEAKS.get(name, (TLS,)):
+        box, width = chip(x, middle - 14, protocol, size=11)
+        elements.append(box)
+        x += width + 6
+    what, _, how = words.partition(" (")
+    return [*elements, *_box(SERVER, y, SERVER_WIDTH, ROW_PX - 10, what, how.replace(")", "", 1))]
+
+
+def _box(x: float, y: float, w: float, h: float, name: str, words: str) -> list[str]:
+    """A box with a name and a line of words."""
+    fitting = int(w / 6.4)
+    return [
+        rect(x, y, w, h, fill=SHADE, line=LINE, round_px=5),
+        label(x + w / 2, y + h / 2 - 3, name, anchor="middle", size=14, bold=True, fill=INK),
+        label(x + w / 2, y + h / 2 + 15, shortened(words, fitting), anchor="middle", size=11.5, fill=QUIET),
+    ]
