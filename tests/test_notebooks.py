@@ -180,7 +180,7 @@ def _stopped(live: Kernel) -> float:
     def stop(output: dict[str, object]) -> None:
         if output.get("text") == "waiting\n":
             pressed_s.append(time.monotonic())
-            live.manager.interrupt_kernel()
+            live.stop()
 
     ran = live.run(WAIT, seen=stop)
     assert ran.error.startswith(("KeyboardInterrupt", "CancelledError")), ran.error
