@@ -23,6 +23,8 @@ class Picture:
 
     svg: str
     text: str
+    width: float
+    height: float
 
     def __str__(self) -> str:
         return self.text
@@ -44,7 +46,18 @@ def picture(width: float, height: float, body: list[str], *, title: str, text: s
     )
     words = [f"<title>{words_of(title)}</title>", f"<desc>{words_of(text)}</desc>"]
     paper = rect(0, 0, width, height, fill=PAPER)
-    return Picture("\n".join([head, *words, paper, *body, "</svg>"]) + "\n", text)
+    return Picture("\n".join([head, *words, paper, *body, "</svg>"]) + "\n", text, width, height)
+
+
+def under(*pictures: Picture, title: str) -> Picture:
+    """Pictures one under the other, as one."""
+    need(len(pictures) > 0, "a picture or more", pictures, "Draw them first: under(ladder(a), ladder(b), title=...)")
+    body, y = [], 0.0
+    for part in pictures:
+        body.append(f'<g transform="translate(0 {y:g})">{part.svg}</g>')
+        y += part.height + 10
+    text = "\n\n".join(part.text for part in pictures)
+    return picture(max(part.width for part in pictures), y, body, title=title, text=text)
 
 
 def words_of(text: str) -> str:

@@ -134,7 +134,7 @@ def _parse(data: bytes, at: int) -> tuple[Frame | None, int]:
             raise EOFError
         piece, at = data[at : at + size], at + size
         # The parser gives up on a reserved opcode; we lend it a known one and keep the true one.
-        return bytes((first & 0xF0 | Opcode.BINARY, second)) if at == start + 2 else piece
+        return bytes((first & 0xF0 | Opcode.BINARY, second)) if size and at == start + 2 else piece
         yield  # what makes this a generator, as the parser expects
 
     try:

@@ -110,6 +110,8 @@ def read_http(data: bytes, request: HttpHead | None = None, *, ended: bool = Fal
 
 
 def _read(reader: h11.Connection, data: bytes, ended: bool) -> HttpMessage | None:
+    if not data:  # to h11 no bytes mean the end of the connection
+        return None
     reader.receive_data(data)
     event = reader.next_event()
     if not isinstance(event, (h11.Request, h11.Response, h11.InformationalResponse)):

@@ -137,7 +137,7 @@ def _sealed(inner: list[Layer], tls: TlsRecord) -> list[Layer]:
     return [
         Layer("TLS record", tls.header, says, tls.header, 0),
         *inner,
-        Layer("TLS tag", tag, "the true content type, and the tag that proves the rest unchanged", tag, 0, random=True),
+        Layer("TLS tag", tag, "true content type, authentication tag", tag, 0, random=True),
     ]
 
 
