@@ -40,9 +40,9 @@ SOLVED = {
     "double": "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION",
     "total": "def total(xs):\n    ### BEGIN SOLUTION\n    return sum(map(double, xs))\n    ### END SOLUTION",
     "later": "async def later(x):\n    ### BEGIN SOLUTION\n    await asyncio.sleep(0)\n    return total([x])\n"
-    "    ### END SOLUTION\n\nasync def serve(host, port, tls):\n    async def echo(reader, writer):\n"
-    "        writer.write(await reader.readline())\n        writer.close()\n"
-    "    return await asyncio.start_server(echo, host, port, ssl=tls)",
+    "    ### END SOLUTION\n\nasync def serve(host, port, tls):\n    ### BEGIN SOLUTION\n"
+    "    async def echo(reader, writer):\n        writer.write(await reader.readline())\n        writer.close()\n"
+    "    return await asyncio.start_server(echo, host, port, ssl=tls)\n    ### END SOLUTION",
 }
 UNSOLVED = {
     "double": "def double(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()",

@@ -4,6 +4,7 @@
 `progress`, `predictions`, `labs` (generated notebooks), `judge` (a whole file). One package per lab holds its
 steps.
 
+
 """
 
 from midspan.checks.steps import Checks, Hint, Lab, Step

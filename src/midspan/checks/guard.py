@@ -29,7 +29,7 @@ FORBIDDEN = {
 }
 
 
-class Forbidden(RuntimeError):  # noqa: N818 (what the learner reads is a sentence, not the name)
+class Forbidden(RuntimeError):
     """Raised in the answer, at the place where it tries."""
 
 

@@ -49,44 +49,65 @@ class Report:
         return "\n".join([f"{self.lab.name}, answers from {self.file}", *rows, end, *failures])
 
 
-def judge(file: Path) -> Report:
-    """Judge the answers in a notebook; refuses a file that cannot be judged."""
+@dataclass(frozen=True)
+class Paper:
+    """A notebook of a lab, opened to be judged: the learner's answers beside the reference's."""
+
+    lab: Lab
+    file: Path
+    own: dict[str, Part]
+    reference: dict[str, Part]
+
+    @property
+    def hopeful(self) -> dict[str, bool]:
+        """Step -> False where the stub still stands, so that it can hardly pass."""
+        return {step: not any(cell.unsolved for cell in part.answer) for step, part in self.own.items()}
+
+    def cells(self, step: str, earlier: Own) -> list[Cell]:
+        """All that runs before the check of `step`, when its answer, and the `earlier` ones, are the learner's."""
+        cells: list[Cell] = []
+        for name, part in self.own.items():
+            mine = name == step or name in earlier
+            cells += (part if mine else part.answered_by(self.reference[name])).cells
+            if name == step:
+                break
+        return cells
+
+    def results(self) -> dict[str, Result]:
+        """Step -> its result, each tried in a process of its own."""
+        module, folder = catalogue.modules()[self.lab.name], self.file.resolve().parent
+        return settle(
+            self.hopeful,
+            lambda step, earlier: trial(self.lab.steps[step], module, self.cells(step, earlier), folder),
+        )
+
+
+def opened(file: Path) -> Paper:
+    """The notebook, ready to be judged; refuses a file that cannot be."""
     notebook = notebooks.read(file)
     lab = lab_of(notebook, file)
     solved, reference = sheet.read_reference(places.solution(lab.name, file), lab.name)
     if list(reference) != list(lab.steps):
         steps, cells = ", ".join(lab.steps), ", ".join(reference)
         raise Refusal(f"checks for the steps {steps}", cells, f"Mend solutions/{lab.name}.ipynb")
-    own = sheet.own(notebook, solved)
+    return Paper(lab, file, sheet.own(notebook, solved), reference)
 
-    def try_step(step: str, earlier: Own) -> Result:
-        cells = cells_for(step, own, reference, earlier)
-        return trial(lab.steps[step], catalogue.modules()[lab.name], cells, file.resolve().parent)
 
-    hopeful = {step: not any(cell.unsolved for cell in part.answer) for step, part in own.items()}
-    return Report(lab, file.name, tuple(settle(hopeful, try_step).values()))
+def judge(file: Path) -> Report:
+    """Judge the answers in a notebook; refuses a file that cannot be judged."""
+    paper = opened(file)
+    return Report(paper.lab, file.name, tuple(paper.results().values()))
 
 
 def lab_of(notebook: notebooks.Raw, file: Path) -> Lab:
     """The lab that a notebook answers; refuses one that answers none."""
     name = notebooks.lab_name(notebook, file)
     if name not in catalogue.modules():
-        known = ", ".join(catalogue.modules())
+        known = ", ".join(catalogue.modules()) or "(there are none)"
         raise Refusal(
             f"a notebook of one of the labs {known}", name, "Its metadata midspan.lab, or its name, says which"
         )
     return catalogue.find(name)
-
-
-def cells_for(step: str, own: Mapping[str, Part], reference: Mapping[str, Part], earlier: Own) -> list[Cell]:
-    """All that runs before the check of `step`, when the answers `earlier` and to the step itself are the learner's."""
-    cells: list[Cell] = []
-    for name, part in own.items():
-        mine = name == step or name in earlier
-        cells += (part if mine else part.answered_by(reference[name])).cells
-        if name == step:
-            break
-    return cells
 
 
 def settle(hopeful: Mapping[str, bool], try_step: Try) -> dict[str, Result]:

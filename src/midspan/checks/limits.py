@@ -12,7 +12,6 @@ limit.
 How a hanging answer ends: cancelled if it awaits; else an exception is raised in its thread
 (PyThreadState_SetAsyncExc), which takes effect at its next bytecode. Code that blocks inside one C call cannot be
 ended so; then we say it.
-
 """
 
 from __future__ import annotations

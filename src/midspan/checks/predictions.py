@@ -3,7 +3,6 @@
 A guess is recorded when its cell runs; the score comes in a later cell. Run All works unattended: the default "?"
 means that nobody has guessed. The text depends on what this kernel was told, not on what an earlier run left in the
 progress file, so that a stored output is equal on each run.
-
 """
 
 from __future__ import annotations

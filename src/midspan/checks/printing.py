@@ -3,7 +3,6 @@
 `print` looks `sys.stdout` up on each call, so for the time of a check we put a switch there: what the main thread
 or the thread of a server prints goes on to the old stream, what the answer's thread (or a thread it starts) prints
 is kept.
-
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@ nowhere.
 
 Several kernels may write at once, so each change reads, alters and writes the file while it holds a lock file's lock,
 and the file is replaced as a whole. Progress is a convenience: when it cannot be read or written we say so and go on.
-
-
 """
 
 from __future__ import annotations

@@ -10,8 +10,6 @@ A step's body is a function: the transcript first, then the answers it judges, b
 RFC 6455, section 1.3", accept_key("dGhl..."), "s3pP...", id="guid")
 
 In the notebook `check.accept_key(accept_key)` returns a `Result` or raises `CheckFailed`.
-
-
 """
 
 from __future__ import annotations

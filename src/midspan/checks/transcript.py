@@ -2,7 +2,6 @@
 
 A step's body calls these methods; each records what was tried *before* it can fail, so a learner reads the way that
 led to the failure, then what was expected and what came.
-
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
 
 
-class Wrong(Exception):  # noqa: N818 (a verdict, raised; not an error of the program)
+class Wrong(Exception):
     """Raised by a transcript at the first line that does not hold. `error` is what the answer raised, if it did."""
 
     def __init__(self, message: str, misconception: str = "", error: BaseException | None = None) -> None:

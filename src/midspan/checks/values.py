@@ -2,8 +2,6 @@
 
 The text must be equal on each run, short, and never fail: a learner's `__repr__` may raise, return a megabyte or hold
 an address.
-
-
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 There are three verdicts. *passed*; *to do*, when the answer still raises `NotImplementedError` or is not there;
 *wrong*, for everything else. The text of a result holds no time, no address and no process id, so that
 the same answer gives the same text on every run (nbval compares it).
-
-
 """
 
 from __future__ import annotations
@@ -91,7 +89,7 @@ class Result:
         return cls(**{**plain, "lines": lines, "where": tuple(plain["where"])})
 
 
-class CheckFailed(AssertionError):  # noqa: N818 (reads as what it is in a notebook)
+class CheckFailed(AssertionError):
     """A step that did not pass; `result` has the whole story, `str()` is its text.
 
     It is an `AssertionError` since Run All, nbval, nbgrader and pytest all take that for a failed check.

@@ -1,0 +1,121 @@
+"""The command line: `python -m midspan judge | serve | labs | store | picture`. It parses, and calls what does the
+work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from midspan.refusal import Refusal
+
+PASSED, FAILED, CANNOT = 0, 1, 2  # what the commands exit with
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. What cannot be done is a sentence on stderr, and 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a Windows console may lack the sign for "passed"
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except Refusal as refusal:
+        print(f"midspan {options.command}: {refusal}", file=sys.stderr)
+        return CANNOT
+    except KeyboardInterrupt:
+        return 130  # as a shell reports Ctrl-C: 128 and the signal's number
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from midspan.checks.judge import judge
+    from midspan.checks.junit import junit
+
+    report = judge(options.file)
+    print(report)
+    if options.junit:
+        try:
+            options.junit.write_text(junit(report), "utf-8")
+        except OSError as error:
+            raise Refusal(
+                "a file that can be written", str(options.junit), f"Choose another. {error.strerror}"
+            ) from None
+    return PASSED if report.passed else FAILED
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from midspan.checks.serve import serve
+
+    asyncio.run(serve(options.lab, options.source, options.host, options.port, options.tls))
+    return PASSED
+
+
+def _labs(options: argparse.Namespace) -> int:
+    from midspan.checks.labs import regenerate
+
+    changed = regenerate(options.force)
+    print("Written again: " + ", ".join(changed) if changed else "labs/ is as solutions/ has it.")
+    return PASSED
+
+
+def _store(options: argparse.Namespace) -> int:
+    from midspan.checks.store import store
+
+    for file in options.files:
+        print(f"{file}: {'stored' if store(file) else 'as it was'}", flush=True)
+    return PASSED
+
+
+def _picture(_: argparse.Namespace) -> int:
+    from midspan.checks import places
+
+    print(
+        importlib.import_module("midspan.eyes.readme").write(places.course())
+    )  # matplotlib loads for no other command
+    return PASSED
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {port}")
+    return port
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m midspan", description="Socket.IO vs raw WSS, by experiment")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    judge = commands.add_parser(
+        "judge", help="judge the answers in a lab's notebook (0: all pass, 1: not all, 2: cannot)"
+    )
+    judge.set_defaults(run=_judge)
+    judge.add_argument("file", type=Path, metavar="FILE.ipynb")
+    judge.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdicts as JUnit XML too")
+
+    serve = commands.add_parser("serve", help="start the server that a finished lab has built, on loopback")
+    serve.set_defaults(run=_serve)
+    serve.add_argument("lab", help="a lab, or the start of its name: lab1")
+    serve.add_argument("--from", dest="source", default="labs", metavar="solutions|labs|FILE", help="default: labs")
+    serve.add_argument("--port", type=_port, default=0, help="0, the default, takes a free one")
+    serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    serve.add_argument("--no-tls", dest="tls", action="store_false", help="plain ws")
+
+    labs = commands.add_parser("labs", help="write labs/ again from solutions/")
+    labs.set_defaults(run=_labs)
+    labs.add_argument("--force", action="store_true", help="also over labs that hold answers")
+
+    store = commands.add_parser("store", help="run notebooks on a fresh kernel and keep their outputs")
+    store.set_defaults(run=_store)
+    store.add_argument("files", type=Path, nargs="+", metavar="FILE.ipynb")
+
+    commands.add_parser("picture", help="draw the README's picture again").set_defaults(run=_picture)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

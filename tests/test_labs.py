@@ -1,0 +1,291 @@
+"""Generated labs, the learner's own earlier work, serving a lab, storing outputs, the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from midspan.__main__ import main
+from midspan.checks import catalogue, labs, notebooks
+from midspan.checks.labs import clear, earlier, regenerate
+from midspan.checks.serve import serve
+from midspan.checks.store import store
+from midspan.refusal import Refusal
+from tests.course import ROOT
+from tests.labs.lab0_adding import SOLVED, UNSOLVED, code, notebook, write
+from tests.loops import in_a_loop
+
+
+@pytest.fixture(autouse=True)
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A course with one small lab."""
+    monkeypatch.setattr(catalogue, "HOMES", ["tests.labs"])
+    monkeypatch.setenv("MIDSPAN_COURSE", str(tmp_path))
+    write(tmp_path / "solutions" / "lab0_adding.ipynb", notebook(SOLVED))
+    return tmp_path
+
+
+def test_clearing_leaves_stubs_ids_and_no_outputs() -> None:
+    solved = notebook(SOLVED)
+    solved["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hi"}]
+    solved["cells"][2] |= {"execution_count": 7, "metadata": {**solved["cells"][2]["metadata"], "execution": {"t": 1}}}
+    lab = clear(solved)
+    sources = {notebooks.grade_id(cell): cell["source"] for cell in lab["cells"]}
+    assert sources["double"] == "def double(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()"
+    assert sources["check_double"] == "check.double(double)"
+    assert [cell["id"] for cell in lab["cells"]] == [cell["id"] for cell in solved["cells"]]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in lab["cells"])
+    assert "BEGIN SOLUTION" not in labs.text(lab)
+    assert "execution" not in lab["cells"][2]["metadata"]
+
+
+def test_clearing_twice_gives_the_same_text() -> None:
+    assert labs.text(clear(notebook(SOLVED))) == labs.text(clear(notebook(SOLVED)))
+
+
+def test_clearing_without_nbgrader_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nbgrader.preprocessors", None)
+    with pytest.raises(Refusal, match=r"Install the extra: pip install -e '\.\[teach\]'"):
+        clear(notebook(SOLVED))
+
+
+def test_labs_are_written_when_they_differ_and_answers_are_not_lost(course: Path) -> None:
+    assert regenerate() == ["lab0_adding"]
+    assert regenerate() == []
+    path = course / "labs" / "lab0_adding.ipynb"
+    write(path, notebook({**UNSOLVED, "double": SOLVED["double"]}))
+    with pytest.raises(Refusal, match="Keep a copy, then add --force"):
+        regenerate()
+    assert regenerate(force=True) == ["lab0_adding"]
+
+
+def test_the_labs_of_the_course_are_what_the_solutions_generate() -> None:
+    for path in sorted((ROOT / "solutions").glob("*.ipynb")):
+        generated = labs.text(clear(notebooks.read(path)))
+        lab = ROOT / "labs" / path.name
+        assert generated == lab.read_text("utf-8"), f"run: python -m midspan labs  (labs/{path.name} differs)"
+
+
+def test_earlier_work_is_the_learners_where_it_passes(course: Path) -> None:
+    mine = {**SOLVED, "double": "def double(x): return x + x", "total": "def total(xs): return 0"}
+    write(course / "labs" / "lab0_adding.ipynb", notebook(mine))
+    answers = earlier("lab0_adding")
+    assert str(answers) == "lab0_adding\n  your own:        double, later\n  the reference's: total"
+    assert (answers.mine, answers.others) == (("double", "later"), ("total",))
+    assert answers.total([1, 2]) == 6
+    with pytest.raises(AttributeError, match="the answers of lab0_adding define no 'triple'"):
+        answers.triple  # noqa: B018
+
+
+def test_without_usable_earlier_work_the_reference_stands_in(course: Path) -> None:
+    path = course / "labs" / "lab0_adding.ipynb"
+    everything = "\n  the reference's: double, total, later"
+    assert str(earlier("lab0_adding")) == "lab0_adding: labs/lab0_adding.ipynb is not there" + everything
+    write(path, notebook(UNSOLVED))
+    assert str(earlier("lab0_adding")) == "lab0_adding" + everything
+    path.write_text("{", "utf-8")
+    told = str(earlier("lab0_adding"))
+    assert "labs/lab0_adding.ipynb cannot be used. Expected a notebook, a file of JSON" in told
+    assert told.endswith(everything)
+
+
+@in_a_loop
+async def test_earlier_works_inside_a_running_loop() -> None:
+    assert earlier("lab0_adding").double(4) == 8
+
+
+# --- serve
+
+
+@contextmanager
+def serving(course: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command in a process of its own, as a user starts it; yields it with the line it prints."""
+    start = "import sys; from midspan.checks import catalogue; catalogue.HOMES = ['tests.labs']\n"
+    start += "from midspan.__main__ import main; sys.exit(main())"
+    environment = {**os.environ, "MIDSPAN_COURSE": str(course)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", start, "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline()
+        finally:
+            process.kill()
+
+
+async def echoed(line: str) -> bytes:
+    """What the server of that line answers to a greeting; over TLS with the authority that the line names."""
+    url = line.split(" serves ")[1].split()[0]
+    scheme, _, port = url.replace("//", "").split(":")
+    context = None
+    if scheme == "wss":
+        context = ssl.create_default_context(cafile=line.split("clients trust ")[1].rstrip(")\n"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context, server_hostname=None)
+    writer.write(b"hello\n")
+    answer = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.mark.parametrize("tls", [[], ["--no-tls"]], ids=["wss", "ws"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@in_a_loop
+async def test_a_solved_lab_is_served_until_a_signal(course: Path, tls: list[str], number: signal.Signals) -> None:
+    with serving(course, "lab0", "--from", "solutions", *tls) as (process, line):
+        assert line.startswith("lab0_adding from solutions serves " + ("ws://" if tls else "wss://"))
+        assert await echoed(line) == b"hello\n"
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=20)
+    assert (out, errors, process.returncode) == ("", "", 0)
+    assert tls or not os.path.exists(line.split("clients trust ")[1].rstrip(")\n"))  # noqa: ASYNC240
+
+
+@in_a_loop
+async def test_an_open_connection_does_not_keep_the_server(course: Path) -> None:
+    with serving(course, "lab0", "--from", "solutions", "--no-tls") as (process, line):
+        port = int(line.rstrip().rpartition(":")[2])
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        writer.close()
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("lab", "source", "host", "words"),
+    [
+        ("lab9", "solutions", "127.0.0.1", "one of the labs lab0_adding"),
+        ("lab0", "solutions", "0.0.0.0", "a loopback address"),
+        ("lab0", "nowhere.ipynb", "127.0.0.1", "a notebook that exists"),
+        ("lab0", "labs", "127.0.0.1", "an answer serve"),
+    ],
+)
+@in_a_loop
+async def test_what_cannot_be_served_is_a_sentence(lab: str, source: str, host: str, words: str) -> None:
+    regenerate()
+    with pytest.raises(Refusal, match=words):
+        await serve(lab, source, host, 0, with_tls=False)
+
+
+@in_a_loop
+async def test_a_port_in_use_is_a_sentence() -> None:
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as busy:
+        with pytest.raises(Refusal, match="a free port"):
+            await serve("lab0", "solutions", "127.0.0.1", busy.sockets[0].getsockname()[1], with_tls=False)
+
+
+# --- store
+
+
+def test_stored_outputs_are_equal_on_each_run(tmp_path: Path) -> None:
+    content = {
+        **notebook({}),
+        "cells": [code("print('a')\nprint('b')\n1 + 1", "sum"), code("import os; os.getcwd()", "")],
+    }
+    content["cells"][1]["source"] = "import os; os.path.basename(os.getcwd()), 'MIDSPAN_HOME' in os.environ"
+    path = write(tmp_path / "notebooks" / "x.ipynb", content)
+    assert store(path)
+    assert not store(path)
+    stored = json.loads(path.read_text("utf-8"))
+    assert [output["output_type"] for output in stored["cells"][0]["outputs"]] == ["stream", "execute_result"]
+    assert stored["cells"][1]["outputs"][0]["data"]["text/plain"] == ["('notebooks', True)"]
+    assert stored["cells"][0]["id"] == "sum"
+    assert len(stored["cells"][1]["id"]) == 12
+    assert "version" not in stored["metadata"]["language_info"]
+    assert "execution" not in stored["cells"][0]["metadata"]
+
+
+def test_a_notebook_that_fails_is_left_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.ipynb", {**notebook({}), "cells": [code("1 / 0", "bad")]})
+    before = path.read_bytes()
+    with pytest.raises(Refusal, match="ZeroDivisionError"):
+        store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_failed_check_shows_its_transcript_in_a_kernel_and_no_traceback_of_ours(course: Path) -> None:
+    """A check works beside the kernel's own running loop, and an answer's printing goes to its result."""
+    cells = [
+        code(f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.labs.lab0_adding import check", "a"),
+        code("def double(x):\n    print('hi')\n    return x * x\ncheck.double(double)", "b", tags=["raises-exception"]),
+        code("async def later(x): return x\nawait later(3); check.later(later, sum)", "c"),
+        code("def stuck(x):\n    while True: pass\ncheck.double(stuck)", "d", tags=["raises-exception"]),
+        code("import threading; [t.name for t in threading.enumerate() if 'midspan' in t.name]", "e"),
+    ]
+    path = write(course / "x.ipynb", {**notebook({}), "cells": cells})
+    store(path)
+    outputs = [cell["outputs"] for cell in json.loads(path.read_text("utf-8"))["cells"]]
+    assert [o["output_type"] for o in outputs[1]] == ["error"]
+    assert outputs[1][0]["traceback"] == [
+        "✗ double: wrong",
+        "  ✓ double of 2",
+        "  ✗ double of 3",
+        "      expected: 6",
+        "      got:      9",
+        "  Double is twice the number, not its square.",
+        "  Your code printed:",
+        "    | hi",
+        "    | hi",
+    ]
+    assert outputs[2][0]["data"]["text/plain"] == ["✓ later: passed\n", "  ✓ the same, awaited"]
+    assert "it hangs" in outputs[3][0]["evalue"]
+    assert outputs[4][0]["data"]["text/plain"] == ["[]"]
+
+
+# --- the command line
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_judge_exits_with_0_1_or_2(course: Path, run: Run, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    solved: Any = course / "solutions" / "lab0_adding.ipynb"
+    code, out, _ = run("judge", solved, "--junit", report)
+    assert (code, out.splitlines()[-1]) == (0, "3 of 3 steps pass.")
+    assert ElementTree.parse(report).getroot().attrib["failures"] == "0"
+    wrong = write(course / "labs" / "lab0_adding.ipynb", notebook({**SOLVED, "double": "def double(x): return x * x"}))
+    code, out, _ = run("judge", wrong)
+    assert code == 1
+    assert "Double is twice the number, not its square." in out
+    code, out, err = run("judge", course / "none.ipynb")
+    assert (code, out) == (2, "")
+    assert err.startswith("midspan judge: Expected a notebook that exists")
+    assert run("judge", solved, "--junit", course / "no" / "such.xml")[0] == 2
+
+
+def test_labs_and_store_say_what_they_did(course: Path, run: Run) -> None:
+    assert run("labs") == (0, "Written again: lab0_adding\n", "")
+    assert run("labs") == (0, "labs/ is as solutions/ has it.\n", "")
+    path = write(course / "x.ipynb", {**notebook({}), "cells": [code("1 + 1", "sum")]})
+    assert run("store", path) == (0, f"{path}: stored\n", "")
+    assert run("serve", "lab0", "--host", "8.8.8.8")[0] == 2
