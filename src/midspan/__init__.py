@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from midspan.checks.predictions import score as score
     from midspan.eyes.anatomy import anatomy as anatomy
     from midspan.eyes.cards import progress as progress
+    from midspan.eyes.expected import expected as expected
     from midspan.eyes.ladder import ladder as ladder
     from midspan.eyes.stack import stack as stack
     from midspan.eyes.tables import frame_table as frame_table
@@ -32,6 +33,7 @@ HOMES = {
     "score": "midspan.checks.predictions",
     "anatomy": "midspan.eyes.anatomy",
     "progress": "midspan.eyes.cards",
+    "expected": "midspan.eyes.expected",
     "ladder": "midspan.eyes.ladder",
     "stack": "midspan.eyes.stack",
     "frame_table": "midspan.eyes.tables",

@@ -118,7 +118,9 @@ async def socketio_server(
 @asynccontextmanager
 async def serve_app(app: web.Application, tls: ssl.SSLContext | None, *, port: int = 0) -> AsyncIterator[int]:
     """Serve an aiohttp application on loopback and give its port; takes no signal handler (unlike uvicorn)."""
-    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=app.logger
+    )  # a handler's exception goes to the app's logger: aiohttp would print it into whichever cell runs
     await runner.setup()
     try:
         site = web.TCPSite(runner, HOST, port, ssl_context=tls)
