@@ -1,0 +1,89 @@
+"""Who plays: the server and the clients under test, and what each is given."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from midspan.sim.history import App, Bounds
+from midspan.sim.limits import Limits
+from midspan.sim.store import Store
+
+
+class Server(Protocol):
+    """The server under test. May also have `async start()`, awaited before the first connection, and `sizes()`."""
+
+    async def handle(self, connection: Any, /) -> None:
+        """Serve one connection, from its opening to its end: the handler of `websockets.serve`."""
+
+
+class Client(Protocol):
+    """The client under test. May also have `sizes()`."""
+
+    async def run(self) -> None:
+        """Connect, and keep connected, until cancelled."""
+
+    def send(self, body: str, /) -> object:
+        """Take a message of the application. Raises when it cannot (a full outbox): the message is then not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSeat:
+    """What a server is given.
+
+    Args:
+        store: its log and facts, those of its predecessor included.
+        authorise: may this client, with this token, be here now?
+        rng: chance, seeded.
+        now: the clock, in seconds.
+        bounds: what it promises, and how much it may hold.
+    """
+
+    store: Store
+    authorise: Callable[[str, str], bool]
+    rng: random.Random
+    now: Callable[[], float]
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSeat:
+    """What a client is given.
+
+    Args:
+        me: its name.
+        token: what `authorise` wants to see.
+        connect: opens a connection: `await connect()`.
+        store: its facts, those of its predecessor included.
+        app: to be told `delivered(body)`, `acknowledged(body)` and `reset()`.
+        rng: chance, seeded.
+        now: the clock, in seconds.
+        bounds: what it promises, and how much it may hold.
+    """
+
+    me: str
+    token: str
+    connect: Callable[[], Awaitable[Any]]
+    store: Store
+    app: App
+    rng: random.Random
+    now: Callable[[], float]
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The code under test: how to make its server and its clients. Called anew after each restart."""
+
+    server: Callable[[ServerSeat], Server]
+    client: Callable[[ClientSeat], Client]
+    bounds: Bounds = field(default_factory=Bounds)
+    limits: Limits = field(default_factory=Limits)
+
+
+def sizes_of(party: object) -> Mapping[str, int]:
+    """The sizes of a party's buffers and tables by name, if it tells."""
+    tell = getattr(party, "sizes", None)
+    return tell() if tell is not None else {}

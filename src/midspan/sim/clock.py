@@ -1,0 +1,223 @@
+"""An event loop whose time is a number.
+
+Code under test sleeps, sets timers and waits as on any asyncio loop, but nobody waits with it: when no callback is
+ready, the clock jumps to the next timer. An hour of heartbeats takes milliseconds, and two runs of the same program
+take the same steps in the same order, so a failure can be replayed.
+
+Three rules make that true.
+
+1. Time moves only when nothing is ready. A callback therefore takes no time, and everything that can happen at one
+   moment happens before the next moment begins.
+2. Timers of one moment run in the order in which they were set. (asyncio's own heap leaves that order open.)
+3. Nothing from outside gets in: no socket, no thread, no signal. Asking for one raises `WallClock`, a sentence.
+
+What this leaves out: the processor. A callback that computes for a second takes no virtual time at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from asyncio import Handle, TimerHandle
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any, NoReturn, TypeVarTuple
+
+from midspan.sim.errors import Deadlock, OutOfTime, SimulationError, WallClock, outside
+from midspan.sim.tick import Tick
+
+LIMIT_S = 3600.0  # virtual seconds of one run; nothing in this course waits for longer than some minutes
+LIMIT_STEPS = 2_000_000  # callbacks of one run: ten times what 10,000 messages of the reference session take
+
+Ts = TypeVarTuple("Ts")
+
+# The tasks of the process in whose code we are: a new task is added to the list that its context names.
+PROCESS: contextvars.ContextVar[list[asyncio.Task[Any]] | None] = contextvars.ContextVar(
+    "midspan_process", default=None
+)
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """A plain asyncio loop with virtual time, for one run.
+
+    Args:
+        limit_s: virtual seconds after which the run is stopped with `OutOfTime`.
+        limit_steps: callbacks after which the run is stopped with `OutOfTime`.
+    """
+
+    _stopping: bool  # BaseEventLoop's own: set by stop(), read by run_forever()
+
+    def __init__(self, limit_s: float = LIMIT_S, limit_steps: int = LIMIT_STEPS) -> None:
+        super().__init__()
+        self.limit_s, self.limit_steps = limit_s, limit_steps
+        self.now_s = 0.0
+        self.steps = 0
+        self.failures: list[str] = []  # what asyncio would have logged: "Task exception was never retrieved", ...
+        self.refused: WallClock | None = None  # kept: the code under test may swallow what we raise
+        self._soon: deque[Tick] = deque()
+        self._timers: list[tuple[float, int, Tick]] = []  # (when, the how-manieth, handle): rule 2
+        self._timers_set = 0
+        self.tasks: list[asyncio.Task[Any]] = []  # all tasks of the run: asyncio.all_tasks() looks through all loops
+        self._context = contextvars.copy_context()
+        self.set_exception_handler(lambda _loop, context: self.failures.append(_in_one_line(context)))
+
+    # time and timers
+
+    def time(self) -> float:
+        """Seconds since the run began."""
+        return self.now_s
+
+    def create_task(
+        self, coro: Any, *, name: object = None, context: contextvars.Context | None = None
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(
+            coro, loop=self, name=None if name is None else str(name), context=context
+        )
+        self.tasks.append(task)
+        process = PROCESS.get() if context is None else context.get(PROCESS)
+        if process is not None:
+            process.append(task)
+        return task
+
+    def call_soon(
+        self,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> Handle:
+        tick = Tick(0.0, callback, args, context)
+        self._soon.append(tick)
+        return tick
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> TimerHandle:
+        tick = Tick(when, callback, args, context)
+        self._timers_set += 1
+        heappush(self._timers, (when, self._timers_set, tick))
+        return tick
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> TimerHandle:
+        return self.call_at(self.now_s + delay, callback, *args, context=context)
+
+    def at(self, when: float, callback: Callable[[], object]) -> None:
+        """A timer of the simulation's own, which belongs to no task: cheaper than `call_at`."""
+        self._timers_set += 1
+        heappush(self._timers, (when, self._timers_set, Tick(when, callback, (), self._context)))
+
+    def _run_once(self) -> None:
+        try:
+            self._run_until_stopped()
+        except (SimulationError, SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.call_exception_handler({"message": "a callback raised", "exception": error})
+
+    def _run_until_stopped(self) -> None:
+        soon, timers = self._soon, self._timers
+        steps_left = self.limit_steps - self.steps
+        try:
+            while not self._stopping:
+                if soon:
+                    tick = soon.popleft()
+                elif timers:  # rule 1
+                    self._move_to(timers[0][0])
+                    tick = heappop(timers)[2]
+                else:
+                    self._deadlock()
+                if tick.callback is not None:
+                    steps_left -= 1
+                    if steps_left < 0:
+                        self._too_busy()
+                    tick.context.run(tick.callback, *tick.args)
+        finally:
+            self.steps = self.limit_steps - steps_left
+
+    def _move_to(self, when: float) -> None:
+        if self._timers[0][2].callback is None:
+            return  # cancelled: it must not move the clock
+        if when > self.limit_s:
+            raise OutOfTime(f"The run went past {self.limit_s:g} virtual seconds: {self.who_waits()}.")
+        if when > self.now_s:
+            self.now_s = when
+
+    def _deadlock(self) -> NoReturn:
+        raise Deadlock(f"Nothing is ready and no timer is set at {self.now_s:.3f} s: {self.who_waits()}.")
+
+    def _too_busy(self) -> NoReturn:
+        raise OutOfTime(
+            f"{self.limit_steps} steps were taken and the clock stands at {self.now_s:.3f} s: a loop goes round "
+            "without waiting for anything. Let it await a message, an event or asyncio.sleep(seconds)."
+        )
+
+    def who_waits(self) -> str:
+        """Each task that is not done, and the line at which it stands."""
+        lines = sorted(_standing(task) for task in self.tasks if not task.done())
+        return "; ".join(lines) if lines else "no task is left"
+
+    def clear(self) -> None:
+        """Cancel what is left of the run and close. A task that waits on after its cancellation is abandoned."""
+        self.limit_steps = self.steps + 10_000
+        tasks = [task for task in self.tasks if not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self._timers.clear()
+            self.call_at(self.now_s, self.stop)  # runs when nothing else is ready: rule 1
+            self._run_to_the_end()
+        self._soon.clear()
+        self._timers.clear()
+        self.close()
+
+    def _run_to_the_end(self) -> None:
+        try:
+            self.run_forever()
+        except SimulationError:
+            self.failures.append("a task ignored its cancellation")
+
+    # what lives outside virtual time
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """No selector, no events."""
+
+    def _write_to_self(self) -> None:
+        """No selector to wake."""
+
+    def run_in_executor(self, *_args: Any, **_kwargs: Any) -> NoReturn:  # type: ignore[override]
+        self._refuse("loop.run_in_executor or asyncio.to_thread", "do the work in the coroutine itself")
+
+    async def create_connection(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        self._refuse("a real connection", "use the `connect` that was passed as an argument")
+
+    async def create_server(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        self._refuse("a real server", "write the handler only: the link calls it for each connection")
+
+    async def getaddrinfo(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        self._refuse("a name lookup", "use the `connect` that was passed as an argument")
+
+    def _refuse(self, what: str, do: str) -> NoReturn:
+        self.refused = self.refused or outside(what, do)
+        raise self.refused
+
+
+def _standing(task: asyncio.Task[Any]) -> str:
+    frames = task.get_stack(limit=1)
+    where = f"{frames[-1].f_code.co_name}, line {frames[-1].f_lineno}" if frames else "no line"
+    return f"task {task.get_name()} waits in {where}"
+
+
+def _in_one_line(context: dict[str, Any]) -> str:
+    error = context.get("exception")
+    said = f": {type(error).__name__}: {error}" if error is not None else ""
+    return f"{context.get('message', 'unknown failure')}{said}"

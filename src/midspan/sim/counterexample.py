@@ -1,0 +1,57 @@
+"""A broken guarantee, as somebody can look at it: one sentence, the smallest schedule, the ladder, and how to see it
+again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from midspan.sim.cast import Cast
+from midspan.sim.history import History
+from midspan.sim.ladder import Ladder, draw
+from midspan.sim.play import play
+from midspan.sim.predicates import judge
+from midspan.sim.schedule import Schedule
+from midspan.sim.shrink import shrink
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """The smallest schedule that was found to break one predicate.
+
+    Args:
+        predicate: its name.
+        reason: one sentence: what went wrong with which message.
+        schedule: the smallest one.
+        found: the schedule that it was shrunk from.
+        history: of the smallest one.
+        ladder: every message of the smallest one.
+    """
+
+    predicate: str
+    reason: str
+    schedule: Schedule
+    found: Schedule
+    history: History
+    ladder: Ladder
+
+    @property
+    def replay(self) -> str:
+        """The line that finds it again."""
+        return f"search(cast, seeds=[{self.found.seed}])"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.predicate} is violated. {self.reason}\n"
+            f"Smallest schedule: {self.schedule}\n{self.ladder}\nAgain: {self.replay}"
+        )
+
+
+def counterexample(cast: Cast, found: Schedule, predicate: str) -> Counterexample:
+    """Shrink a schedule that breaks this predicate, and look at the result."""
+
+    def breaks(schedule: Schedule) -> bool:
+        return judge(play(cast, schedule), (predicate,))[predicate].outcome == "violated"
+
+    smallest = shrink(found, breaks)
+    history, ladder = draw(cast, smallest)
+    return Counterexample(predicate, judge(history, (predicate,))[predicate].reason, smallest, found, history, ladder)

@@ -1,0 +1,28 @@
+"""What a simulation says when it cannot go on: one sentence, and what to do now."""
+
+from __future__ import annotations
+
+
+class SimulationError(RuntimeError):
+    """The code under test did what cannot be simulated."""
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython asks for this in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class Deadlock(SimulationError):
+    """Nothing is ready and no timer is set: everyone waits for someone who waits."""
+
+
+class OutOfTime(SimulationError):
+    """A run went past its virtual seconds or its steps."""
+
+
+class WallClock(SimulationError):
+    """The code under test asked for something that lives outside virtual time."""
+
+
+def outside(what: str, do: str) -> WallClock:
+    """The sentence for something that virtual time cannot contain."""
+    return WallClock(f"Your code uses {what}, which virtual time does not reach, so a run could not be replayed: {do}.")

@@ -1,0 +1,158 @@
+"""What can happen to a link, as data: each fault is a moment and an effect, and `str()` says it in one line.
+
+A moment is counted, not timed ("before a's 3rd message up"), so that it means the same on each replay, on a changed
+program, and on a real link.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Way = Literal["up", "down"]  # from the client to the server; from the server to the client
+When = Literal["before", "during", "after", "reply"]
+
+_WHEN = {
+    "before": "before {} leaves",
+    "during": "while {} is on its way",
+    "after": "when {} has arrived",
+    "reply": "before the answer to {}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in the life of one client's link.
+
+    Args:
+        link: the client's name.
+        way: which direction is counted.
+        n: the how-manieth message in that direction, from 1, over all connections of this link; control frames
+            (ping, pong, close) are not counted.
+        when: *before* the message leaves its sender, *during* its way (it does not arrive if the fault cuts),
+            *after* it has arrived and before anyone has read it, or before the first message of the other direction
+            that follows it (*reply*: in most protocols the acknowledgement).
+        later_s: seconds that pass between that point and the fault.
+    """
+
+    link: str
+    way: Way
+    n: int
+    when: When = "before"
+    later_s: float = 0.0
+
+    def __str__(self) -> str:
+        later = f"{self.later_s:g} s after the moment " if self.later_s else ""
+        return later + _WHEN[self.when].format(f"{self.link}'s message {self.n} {self.way}")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The TCP connection is reset: both ends see it at once; what is on its way is lost. As real as a reset gets."""
+
+    at: Moment
+
+    def __str__(self) -> str:
+        return f"cut {self.at}"
+
+
+@dataclass(frozen=True, slots=True)
+class HalfOpen:
+    """This connection never carries anything again, and nobody says so: a NAT that forgot. New connections work."""
+
+    at: Moment
+
+    def __str__(self) -> str:
+        return f"half-open {self.at}"
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing passes for `for_s` seconds, new connections included; then TCP delivers what both ends still hold."""
+
+    at: Moment
+    for_s: float
+
+    def __str__(self) -> str:
+        return f"silence of {self.for_s:g} s {self.at}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """The next message that way, and all behind it, come `by_s` seconds later."""
+
+    at: Moment
+    by_s: float
+
+    def __str__(self) -> str:
+        return f"delay of {self.by_s:g} s {self.at}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The client's connection attempts `attempt` to `attempt + count - 1` are refused (attempts count from 1)."""
+
+    link: str
+    attempt: int
+    count: int = 1
+
+    def __str__(self) -> str:
+        last = f" to {self.attempt + self.count - 1}" if self.count > 1 else ""
+        return f"refuse {self.link}'s connection attempts {self.attempt}{last}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRestart:
+    """The server process is killed, its connections are reset, and a new one starts `down_s` seconds later.
+
+    With its log (what the store made durable) or without: then the store is empty.
+    """
+
+    at: Moment
+    down_s: float = 0.1
+    keeps_log: bool = True
+
+    def __str__(self) -> str:
+        kept = "with its log" if self.keeps_log else "without its log"
+        return f"server restarts {kept} ({self.down_s:g} s down) {self.at}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRestart:
+    """The client process is killed; a new one starts `down_s` seconds later with the same store: its outbox."""
+
+    at: Moment
+    down_s: float = 0.1
+
+    def __str__(self) -> str:
+        return f"{self.at.link} restarts with its outbox ({self.down_s:g} s down) {self.at}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """The client loses its right to be here, and its connection is cut."""
+
+    at: Moment
+
+    def __str__(self) -> str:
+        return f"{self.at.link}'s right is revoked and its link cut {self.at}"
+
+
+TimedFault = Cut | HalfOpen | Silence | Delay | ServerRestart | ClientRestart | Revoke  # those that have a moment
+Fault = TimedFault | Refuse
+FAULTS: dict[str, type[Fault]] = {
+    kind.__name__: kind for kind in (Cut, HalfOpen, Silence, Delay, Refuse, ServerRestart, ClientRestart, Revoke)
+}
+
+
+def lasts_s(fault: Fault) -> float:
+    """Seconds from the moment of a fault until the link (or the process) is whole again; `inf` for a half-open end."""
+    match fault:
+        case Silence(for_s=seconds) | Delay(by_s=seconds):
+            return seconds
+        case ServerRestart(down_s=seconds) | ClientRestart(down_s=seconds):
+            return seconds
+        case HalfOpen():
+            return math.inf
+    return 0.0

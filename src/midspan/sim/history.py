@@ -1,0 +1,184 @@
+"""What happened, as a list of records: the only thing that the predicates see.
+
+A `Recorder` writes it down. The simulated link and the real one feed the same recorder, so the same predicates judge
+any implementation on either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Literal, NamedTuple
+
+from midspan.refusal import Refusal
+
+What = Literal[
+    "sent",  # the application gave the message to its session, which took it
+    "declined",  # ... which refused it (a full outbox)
+    "acknowledged",  # the session told its application that the message is safe
+    "durable",  # the server's store has it, and a crash cannot take it away
+    "delivered",  # the session gave the message to the application `who`
+    "reset",  # the session told the application `who` to forget what it had: a snapshot follows
+    "attempt",  # the client `who` tries to connect
+    "refused",  # ... and is refused
+    "opened",  # a connection is open, seen from `who` ("a" for the client, "server/a" for the other end)
+    "closed",  # `who` has let go of it; detail: its code
+    "fault",  # a fault happened; detail: its line, value: how long it lasts in s
+    "silent",  # the open connection of `who` carries nothing from now on; value: until when (s)
+    "healed",  # a fault is over
+    "restarted",  # the process `who` starts again
+    "wiped",  # the server's store is empty
+    "revoked",  # the client `who` has no right to be here any more
+    "size",  # a buffer or table of `who`; detail: its name, value: its size now
+    "crashed",  # the code of `who` raised an error of its own; detail: which
+    "gave up",  # the client `who` ended by itself; detail: why
+    "ended",  # the run is over
+]
+
+
+class Record(NamedTuple):
+    """One thing that happened. (A tuple: thousands are made each second.)"""
+
+    at_s: float
+    who: str
+    what: What
+    message: str = ""
+    detail: str = ""
+    value: float = 0.0
+
+    def __str__(self) -> str:
+        value = f" {self.value:g}" if self.value else ""
+        return f"{self.at_s:9.3f} s  {self.who:9} {self.what:12} {self.message}{self.detail}{value}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a session promises, and is held to.
+
+    Args:
+        detection_s: a connection that carries nothing is let go of within this time.
+        recovery_s: once all faults are over, everything is delivered and acknowledged within this time.
+        outbox, dedupe, replay: the most entries each of these may hold.
+        attempts_per_s: the most connection attempts of one client within any second.
+    """
+
+    detection_s: float = 4.0
+    recovery_s: float = 10.0
+    outbox: int = 8
+    dedupe: int = 4
+    replay: int = 4
+    attempts_per_s: int = 10
+
+
+@dataclass(frozen=True)
+class History:
+    """The records of one run, in order of time, and the bounds that were promised."""
+
+    records: tuple[Record, ...]
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.records))
+
+    def of(self, *what: What) -> tuple[Record, ...]:
+        """The records of these kinds."""
+        return tuple(record for record in self.records if record.what in what)
+
+    def to_json(self) -> str:
+        """The bounds and one record a line, readable and comparable."""
+        lines = ",\n".join(json.dumps(list(record)) for record in self.records)
+        return f'{{"bounds": {json.dumps(asdict(self.bounds))},\n"records": [\n{lines}\n]}}\n'
+
+    @classmethod
+    def from_json(cls, text: str) -> History:
+        """The history that `to_json` wrote. Raises `Refusal` for anything else."""
+        try:
+            made = json.loads(text)
+            return cls(tuple(Record(*record) for record in made["records"]), Bounds(**made["bounds"]))
+        except (TypeError, KeyError, ValueError) as error:
+            raise Refusal("the JSON of a history", text, f"Pass what History.to_json() wrote ({error})") from error
+
+
+class Recorder:
+    """Writes the history of one run.
+
+    Args:
+        now: the clock of the run, in seconds from its start.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.records: list[Record] = []
+        self.views: dict[str, list[str]] = {}  # what each application has been given since its last reset
+        self.log: list[str] = []  # what is durable, in its order, since the last wipe
+        self.accepted: set[str] = set()
+        self.unacknowledged: dict[str, str] = {}  # message to sender
+        self.on_durable: Callable[[], None] = lambda: None
+        self.on_progress: Callable[[], None] = lambda: None  # called after each delivery and acknowledgement
+
+    def note(self, who: str, what: What, message: str = "", detail: str = "", value: float = 0.0) -> None:
+        """Write one record."""
+        self.records.append(Record(self.now(), who, what, message, detail, value))
+
+    def sent(self, who: str, body: str) -> None:
+        self.note(who, "sent", body)
+        self.accepted.add(body)
+        self.unacknowledged[body] = who
+
+    def declined(self, who: str, body: str, why: str) -> None:
+        """The session did not take the message that `sent` has just noted: it was not sent after all."""
+        self.note(who, "declined", body, why)
+        self.accepted.discard(body)
+        self.unacknowledged.pop(body, None)
+
+    def durable(self, body: str) -> None:
+        self.note("server", "durable", body)
+        self.log.append(body)
+        self.on_durable()
+
+    def wiped(self) -> None:
+        self.note("server", "wiped")
+        self.log.clear()
+
+    def app(self, who: str) -> App:
+        """The application of one client process."""
+        return App(self, who)
+
+    def history(self, bounds: Bounds) -> History:
+        """What was recorded so far."""
+        return History(tuple(self.records), bounds)
+
+
+class App:
+    """The application that sits on a client's session. The session calls these three; they take no time."""
+
+    def __init__(self, recorder: Recorder, who: str) -> None:
+        self.recorder, self.who = recorder, who
+        self.gone = False  # its process was killed: nothing it is told counts
+
+    def delivered(self, body: str) -> None:
+        """A message of the shared log, this client's own included."""
+        if not self.gone:
+            self.recorder.note(self.who, "delivered", body)
+            self.recorder.views.setdefault(self.who, []).append(body)
+            self.recorder.on_progress()
+
+    def acknowledged(self, body: str) -> None:
+        """The message that this client sent is safe: it may be shown as sent, and forgotten by the sender."""
+        if not self.gone:
+            self.recorder.note(self.who, "acknowledged", body)
+            self.recorder.unacknowledged.pop(body, None)
+            self.recorder.on_progress()
+
+    def reset(self) -> None:
+        """Forget what was delivered: what comes next is a snapshot."""
+        if not self.gone:
+            self.recorder.note(self.who, "reset")
+            self.recorder.views[self.who] = []

@@ -1,0 +1,112 @@
+"""What one run looked like, as lanes and rungs: data for a drawing, and its own text twin by `str()`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from midspan.sim.cast import Cast
+from midspan.sim.faults import Way
+from midspan.sim.history import History, Record
+from midspan.sim.play import play
+from midspan.sim.schedule import Schedule
+from midspan.sim.world import Watch
+
+SHOWN = ("delivered", "acknowledged", "durable", "closed", "reset", "restarted", "wiped", "declined", "crashed")
+Kind = Literal["fault", "event"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A message from one lane to another. `arrives_s` is None for one that never arrived."""
+
+    at_s: float
+    sender: str
+    receiver: str
+    text: str
+    arrives_s: float | None
+
+    def __str__(self) -> str:
+        if self.arrives_s is None:
+            return f"{self.at_s:8.3f}  {self.sender:>6} --- {self.text} --x  ({self.receiver} never gets it)"
+        return f"{self.at_s:8.3f}  {self.sender:>6} --> {self.text} --> {self.receiver} at {self.arrives_s:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened on one lane."""
+
+    at_s: float
+    lane: str
+    text: str
+    kind: Kind = "event"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.at_s:8.3f}  *** {self.text} ***"
+            if self.kind == "fault"
+            else f"{self.at_s:8.3f}  {self.lane:>6} {self.text}"
+        )
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """All rungs and marks of one run, in order of time.
+
+    Args:
+        lanes: from left to right: the clients, then the server.
+    """
+
+    lanes: tuple[str, ...]
+    steps: tuple[Rung | Mark, ...]
+
+    def __iter__(self) -> Iterator[Rung | Mark]:
+        return iter(self.steps)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.steps))
+
+
+@dataclass
+class _Tracer:
+    """Collects messages as they leave and arrive."""
+
+    world_s: list[float] = field(default_factory=list)
+    left: dict[tuple[str, Way, int], tuple[float, bytes]] = field(default_factory=dict)
+    arrived: dict[tuple[str, Way, int], float] = field(default_factory=dict)
+
+    def __call__(self, at_s: float, link: str, way: Way, number: int, data: bytes, what: str) -> None:
+        if what == "left":
+            self.left[link, way, number] = at_s, data
+        else:
+            self.arrived[link, way, number] = at_s
+
+    def rungs(self) -> Iterator[Rung]:
+        for key, (at_s, data) in self.left.items():
+            ends = (key[0], "server") if key[1] == "up" else ("server", key[0])
+            yield Rung(at_s, *ends, _as_text(data), self.arrived.get(key))
+
+
+def draw(cast: Cast, schedule: Schedule) -> tuple[History, Ladder]:
+    """Play a schedule once more, and write down every message."""
+    tracer = _Tracer()
+    history = play(cast, schedule, Watch(trace=tracer))
+    steps: list[Rung | Mark] = [*tracer.rungs(), *filter(None, map(_mark, history))]
+    return history, Ladder((*schedule.clients, "server"), tuple(sorted(steps, key=lambda step: step.at_s)))
+
+
+def _mark(record: Record) -> Mark | None:
+    if record.what == "fault":
+        return Mark(record.at_s, record.who, record.detail, "fault")
+    if record.what not in SHOWN or (record.what == "closed" and record.who.startswith("server/")):
+        return None
+    return Mark(record.at_s, record.who, " ".join(filter(None, (record.what, record.message, record.detail))))
+
+
+def _as_text(data: bytes, most: int = 60) -> str:
+    text = data.decode("utf-8", "backslashreplace")
+    if text.isprintable() is False:
+        text = json.dumps(text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."

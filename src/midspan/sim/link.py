@@ -1,0 +1,186 @@
+"""The link of one client: it joins the client to the server, counts messages, and lets faults happen at their moments.
+
+The code under test meets it twice: as `connect`, which a client is given, and as the connection that the server's
+handler is called with. They stand in for `websockets.connect(...)` and `websockets.serve(handler, ...)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from midspan.sim.connection import SimConnection
+from midspan.sim.end import OPEN, End
+from midspan.sim.faults import Moment, Refuse, TimedFault, Way, When
+from midspan.sim.pipe import Opcode, Pipe, SimFrame
+
+if TYPE_CHECKING:
+    from midspan.sim.network import Network
+
+Fire = Callable[[TimedFault, End], None]
+Trace = Callable[[float, str, Way, int, bytes, str], None]  # at_s, link, way, number, data, "left" or "arrived"
+
+ROUND_TRIPS_TO_OPEN = 3  # TCP, TLS 1.3, upgrade: what a wss:// connection costs before its first message
+
+
+class Link:
+    """The link of one client: all its connections, one after the other or, after a half-open one, beside it."""
+
+    def __init__(self, network: Network, name: str) -> None:
+        self.network, self.name = network, name
+        self.loop, self.recorder = network.loop, network.recorder
+        self.sent: dict[Way, int] = {"up": 0, "down": 0}
+        self.attempts = 0
+        self.silent_until_s = 0.0
+        self.ends: list[End] = []  # both ends of each connection, while they are not closed
+        self._moments: dict[tuple[Way, int], list[tuple[Moment, TimedFault]]] = {}
+        self._awaiting_reply: dict[End, list[TimedFault]] = {}
+        self._refusals: set[int] = set()
+        for fault in network.faults:
+            if isinstance(fault, Refuse):
+                if fault.link == name:
+                    self._refusals.update(range(fault.attempt, fault.attempt + fault.count))
+            elif fault.at.link == name:
+                self._moments.setdefault((fault.at.way, fault.at.n), []).append((fault.at, fault))
+
+    def connect(self) -> Opening:
+        """What the client is given: `await connect()` is a connection, and so is `async with connect() as ws`."""
+        return Opening(self)
+
+    @property
+    def connected(self) -> bool:
+        """Has the client a connection that it takes for open?"""
+        return any(end.side == "client" and end.state is OPEN for end in self.ends)
+
+    # messages
+
+    def transmit(self, end: End, opcode: Opcode, data: bytes) -> None:
+        """Put one message of this end on its way, and let the faults happen that were set for it."""
+        network = self.network
+        way: Way = "up" if end.side == "client" else "down"
+        number = self.sent[way] = self.sent[way] + 1
+        if network.crossings is not None:
+            network.crossings.append((self.name, way, number))
+        if network.trace is not None:
+            network.trace(self.loop.now_s, self.name, way, number, data, "left")
+        if self._moments:
+            for fault in self._awaiting_reply.pop(end, ()):
+                self._happen(fault, end, fault.at.later_s)
+            self._fire_at("before", way, number, end)
+            end.into.write(SimFrame(opcode, data, number))
+            self._fire_at("during", way, number, end)
+        else:
+            end.into.write(SimFrame(opcode, data, number))
+
+    def arrived(self, end: End, frame: SimFrame) -> None:
+        """A message has reached this end's queue."""
+        way: Way = "down" if end.side == "client" else "up"
+        if self.network.trace is not None:
+            self.network.trace(self.loop.now_s, self.name, way, frame.number, frame.data, "arrived")
+        if (way, frame.number) in self._moments:
+            self._fire_at("after", way, frame.number, end)
+            self._fire_at("reply", way, frame.number, end)
+
+    def _fire_at(self, when: When, way: Way, number: int, end: End) -> None:
+        for moment, fault in self._moments.get((way, number), ()):
+            if moment.when == when == "reply":
+                self._awaiting_reply.setdefault(end, []).append(fault)
+            elif moment.when == when:
+                half_way_s = self.network.latency_s / 2 if when == "during" else 0.0
+                self._happen(fault, end, moment.later_s + half_way_s)
+
+    def _happen(self, fault: TimedFault, end: End, later_s: float) -> None:
+        if later_s:
+            self.loop.call_later(later_s, self.network.fire, fault, end)
+        else:
+            self.network.fire(fault, end)
+
+    # connections
+
+    async def connect_now(self) -> SimConnection:
+        """One attempt to connect. Raises `OSError` when refused and `TimeoutError` after `open_timeout`."""
+        self.attempts += 1
+        attempt = self.attempts
+        self.recorder.note(self.name, "attempt", value=attempt)
+        await self._pass_silence()
+        await asyncio.sleep(2 * ROUND_TRIPS_TO_OPEN * self.network.latency_s)
+        if attempt in self._refusals or self.network.handler is None:
+            self.recorder.note(self.name, "refused", value=attempt)
+            raise ConnectionRefusedError(111, "Connect call failed")
+        return self._join()
+
+    async def _pass_silence(self) -> None:
+        wait_s = self.silent_until_s - self.loop.now_s
+        open_timeout = self.network.limits.open_timeout
+        if open_timeout is not None and wait_s > open_timeout:
+            await asyncio.sleep(open_timeout)
+            self.recorder.note(self.name, "refused")
+            raise TimeoutError("timed out during opening handshake")
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+    def _join(self) -> SimConnection:
+        network, limits = self.network, self.network.limits
+        up, down = Pipe(self.loop, network.latency_s), Pipe(self.loop, network.latency_s)
+        client, server = SimConnection(self, "client", up, limits), SimConnection(self, "server", down, limits)
+        client.peer, server.peer, up.to, down.to = server, client, server, client
+        self.ends += (client, server)
+        self.recorder.note(self.name, "opened")
+        self.recorder.note(f"server/{self.name}", "opened")
+        network.accept(server)
+        network.on_open()
+        return client
+
+    def left(self, end: End, code: str) -> None:
+        """One end has let go of its connection, or learned that it is gone."""
+        self.recorder.note(self.name if end.side == "client" else f"server/{self.name}", "closed", detail=code)
+
+    # what faults do to it
+
+    def cut(self, end: End) -> None:
+        """Reset the connection of this end."""
+        for one in (end, end.peer):
+            one.into.break_()
+        for one in (end, end.peer):
+            one.lose(ConnectionResetError(104, "Connection reset by peer"))
+
+    def cut_all(self) -> None:
+        """Reset all connections of this link."""
+        for end in list(self.ends):
+            self.cut(end)
+
+    def go_silent(self, until_s: float) -> None:
+        """Nothing passes until then, new connections included."""
+        self.silent_until_s = max(self.silent_until_s, until_s)
+        self.forget(list(self.ends), until_s)
+
+    def forget(self, ends: list[End], until_s: float) -> None:
+        """These ends carry nothing until then, and nobody tells them."""
+        for end in ends:
+            end.into.silence(until_s)
+            if end.state is OPEN:
+                who = self.name if end.side == "client" else f"server/{self.name}"
+                self.recorder.note(who, "silent", value=until_s)
+
+
+class Opening:
+    """A connection that is being opened: await it, or enter it. (Left out: iterating over it, to reconnect.)"""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._connection: SimConnection | None = None
+
+    def __await__(self) -> Generator[Any, None, SimConnection]:
+        return self._link.connect_now().__await__()
+
+    async def __aenter__(self) -> SimConnection:
+        self._connection = await self._link.connect_now()
+        return self._connection
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._connection is not None
+        await self._connection.__aexit__(exc_type, exc, traceback)

@@ -1,0 +1,34 @@
+"""One run: a cast of server and clients plays one schedule, and a history comes out."""
+
+from __future__ import annotations
+
+from midspan.sim.cast import Cast
+from midspan.sim.clock import VirtualLoop
+from midspan.sim.errors import SimulationError
+from midspan.sim.history import History
+from midspan.sim.schedule import Schedule
+from midspan.sim.world import Watch, World
+
+STEPS, STEPS_A_MESSAGE = 20_000, 1_000  # at most in a run: a hundred times what the reference session takes
+
+
+def play(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
+    """Run one schedule to its end in virtual time, on this thread.
+
+    The run ends when every message has been acknowledged and every client has what the log has, for `SETTLE_S`, or
+    when that has not come about `PATIENCE` times `bounds.recovery_s` after the last fault and the last message.
+    Raises `WallClock` for code that cannot be simulated.
+    """
+    loop = VirtualLoop(limit_steps=STEPS + STEPS_A_MESSAGE * len(schedule.says))
+    world = World(loop, cast, schedule, watch or Watch())
+    try:
+        loop.run_until_complete(world.ended)
+    except SimulationError as error:
+        world.recorder.note("run", "crashed", detail=f"{type(error).__name__}: {error}")
+    finally:
+        world.stage.record_the_end()
+        history = world.recorder.history(cast.bounds)
+        loop.clear()
+    if loop.refused is not None:
+        raise loop.refused
+    return history

@@ -1,0 +1,139 @@
+"""Play many schedules, judge each history, and keep the smallest counterexample of each predicate."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from midspan.sim.beside import beside
+from midspan.sim.cast import Cast
+from midspan.sim.counterexample import Counterexample, counterexample
+from midspan.sim.generate import Crossing, Shape, exhaustive, generate
+from midspan.sim.play import play
+from midspan.sim.predicates import PREDICATES, judge
+from midspan.sim.schedule import Schedule
+from midspan.sim.verdict import Outcome, Verdict
+from midspan.sim.wallclock import WallClockGuard
+from midspan.sim.world import Watch
+
+FAULTLESS = frozenset({"no_crash", "bounded_memory"})  # these hold or not whether or not something went wrong
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a search found.
+
+    Args:
+        runs: schedules played.
+        outcomes: how many runs held, were violated, or were vacuous: tested nothing.
+        verdicts: how often each predicate had each outcome.
+        counterexamples: of each violated predicate, by name.
+    """
+
+    runs: int
+    outcomes: Counter[Outcome]
+    verdicts: Counter[tuple[str, Outcome]]
+    counterexamples: dict[str, Counterexample]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Violated if one run was, vacuous if all were, and holds otherwise."""
+        if self.outcomes["violated"]:
+            return "violated"
+        return "holds" if self.outcomes["holds"] else "vacuous"
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self.outcomes[name]} {word}" for name, word in _WORDS.items())
+        return "\n\n".join([f"{self.runs} schedules: {counts}.", *map(str, self.counterexamples.values())])
+
+
+_WORDS: dict[Outcome, str] = {"holds": "held", "violated": "violated", "vacuous": "vacuous"}
+
+
+def search(
+    cast: Cast,
+    seeds: Iterable[int] = range(300),
+    shape: Shape | None = None,
+    names: Iterable[str] | None = None,
+    keep_going: bool = False,
+) -> Findings:
+    """Play the schedule of each seed. Runs in a thread beside the caller's loop.
+
+    Args:
+        cast: the code under test.
+        seeds: of the schedules.
+        shape: of the schedules.
+        names: of the predicates to judge by; all of them if None.
+        keep_going: after a violation, go on to the last seed; otherwise the first violation ends the search.
+
+    Raises:
+        WallClock: the code under test uses a clock, a socket, a thread or chance of its own.
+    """
+    schedules = (generate(seed, shape) for seed in seeds)
+    return beside(_search, cast, schedules, _names(names), keep_going)
+
+
+def search_all(
+    cast: Cast,
+    messages: int = 4,
+    clients: Iterable[str] = ("a",),
+    cuts: int = 2,
+    names: Iterable[str] | None = None,
+    keep_going: bool = False,
+) -> Findings:
+    """Play every placement of up to `cuts` cuts in a session of `messages` messages. As `search` otherwise."""
+    schedules = exhaustive(partial(crossings, cast), messages, tuple(clients), cuts)
+    return beside(_search, cast, schedules, _names(names), keep_going)
+
+
+def crossings(cast: Cast, schedule: Schedule) -> list[Crossing]:
+    """The messages that cross the links when this schedule is played, in order."""
+    watch = Watch(crossings=[])
+    play(cast, schedule, watch)
+    return watch.crossings or []
+
+
+def _search(cast: Cast, schedules: Iterable[Schedule], names: tuple[str, ...], keep_going: bool) -> Findings:
+    outcomes: Counter[Outcome] = Counter()
+    counts: Counter[tuple[str, Outcome]] = Counter()
+    found: dict[str, Schedule] = {}
+    with WallClockGuard(cast.server, cast.client) as guard, _fewer_collections():
+        for schedule in schedules:
+            verdicts = judge(play(cast, schedule), names)
+            guard.check()
+            counts.update((verdict.predicate, verdict.outcome) for verdict in verdicts.values())
+            outcomes[_of_run(verdicts)] += 1
+            for verdict in verdicts.values():
+                if verdict.outcome == "violated":
+                    found.setdefault(verdict.predicate, schedule)
+            if found and not keep_going:
+                break
+        examples = {name: counterexample(cast, found[name], name) for name in names if name in found}
+    return Findings(outcomes.total(), outcomes, counts, examples)
+
+
+def _of_run(verdicts: dict[str, Verdict]) -> Outcome:
+    judged = {verdict.outcome for name, verdict in verdicts.items() if name not in FAULTLESS}
+    alone = {verdict.outcome for name, verdict in verdicts.items() if name in FAULTLESS}
+    if "violated" in judged | alone:
+        return "violated"
+    return "holds" if "holds" in (judged or alone) else "vacuous"
+
+
+def _names(names: Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(PREDICATES) if names is None else tuple(names)
+
+
+@contextmanager
+def _fewer_collections() -> Iterator[None]:
+    """A run leaves cycles behind (a task and its exception); collecting them less often saves a tenth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(20_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

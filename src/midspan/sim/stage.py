@@ -1,0 +1,154 @@
+"""The processes of one run: they start, they are killed, they start again on what they left on their disks."""
+
+from __future__ import annotations
+
+import random
+
+from websockets.exceptions import ConnectionClosed
+
+from midspan.sim.cast import Cast, Client, ClientSeat, Server, ServerSeat, sizes_of
+from midspan.sim.clock import VirtualLoop
+from midspan.sim.history import App, Recorder
+from midspan.sim.network import Network
+from midspan.sim.process import Process
+from midspan.sim.schedule import Say, Schedule
+from midspan.sim.store import Disk, Store
+
+
+class Actor:
+    """One client over all its lives: what survives it, and the life it leads now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.disk = Disk()
+        self.unsaid: list[Say] = []  # said while it was not there: its application says them when it is
+        self.client: Client | None = None
+        self.process: Process
+        self.app: App
+        self.store: Store
+
+
+class Stage:
+    """The server and the clients of one run.
+
+    Args:
+        loop, cast, schedule, recorder, network: of the run.
+    """
+
+    def __init__(self, loop: VirtualLoop, cast: Cast, schedule: Schedule, recorder: Recorder, network: Network) -> None:
+        self.loop, self.cast, self.recorder, self.network = loop, cast, recorder, network
+        self.write_s = schedule.write_s
+        self.rng = random.Random(schedule.seed)  # one for all: their order of asking is part of the run
+        self.actors = {who: Actor(who) for who in schedule.clients}
+        self.disk = Disk()
+        self.server: Server | None = None
+        self.unsaid = len(schedule.says)
+        self.revoked: set[str] = set()
+        self.peaks: dict[tuple[str, str], int] = {}
+        recorder.on_durable = self._sample_server
+
+    # the server
+
+    def start_server(self) -> None:
+        self.server_process = Process(self.loop)
+        self.server_store = Store(self.disk, self.write_s, self.recorder)
+        seat = ServerSeat(self.server_store, self._authorise, self.rng, self.loop.time, self.cast.bounds)
+        self.network.spawn = self.server_process.spawn
+        self.server_process.spawn(self._serve(seat))
+
+    async def _serve(self, seat: ServerSeat) -> None:
+        try:
+            server = self.server = self.cast.server(seat)
+            start = getattr(server, "start", None)
+            if start is not None:
+                await start()
+            self.network.serve(server.handle)
+        except Exception as error:
+            self._crashed("server", error)
+
+    def kill_server(self, keeps_log: bool) -> None:
+        """First its disk, then its connections, then its tasks: nothing that these still do has an effect."""
+        self.server_store.kill()
+        self.network.kill_server()
+        self.server_process.kill()
+        if not keeps_log:
+            self.disk.wipe()
+            self.recorder.wiped()
+
+    def restart_server(self) -> None:
+        self.recorder.note("server", "restarted")
+        self.start_server()
+
+    def _authorise(self, who: str, token: str) -> bool:
+        return token == f"token of {who}" and who not in self.revoked
+
+    # the clients
+
+    def start_client(self, actor: Actor) -> None:
+        name = actor.name
+        actor.process, actor.app = Process(self.loop), self.recorder.app(name)
+        actor.store = Store(actor.disk, self.write_s)
+        connect, bounds = self.network.link(name).connect, self.cast.bounds
+        seat = ClientSeat(name, f"token of {name}", connect, actor.store, actor.app, self.rng, self.loop.time, bounds)
+        actor.process.spawn(self._live(actor, seat))
+
+    async def _live(self, actor: Actor, seat: ClientSeat) -> None:
+        try:
+            actor.client = self.cast.client(seat)
+            says, actor.unsaid = actor.unsaid, []
+            for say in says:
+                self.say(say)
+            await actor.client.run()
+        except ConnectionClosed as error:  # a client that does not reconnect ends so
+            self.recorder.note(actor.name, "gave up", detail=str(error))
+        except Exception as error:
+            self._crashed(actor.name, error)
+
+    def kill_client(self, actor: Actor) -> None:
+        """First what its application and its disk take from it, then its connections, then its tasks."""
+        actor.client, actor.app.gone = None, True
+        actor.store.kill()
+        self.network.link(actor.name).cut_all()
+        actor.process.kill()
+
+    def restart_client(self, actor: Actor) -> None:
+        self.recorder.note(actor.name, "restarted")
+        self.start_client(actor)
+
+    def say(self, say: Say) -> None:
+        """The application of a client has something to send."""
+        actor = self.actors[say.who]
+        if actor.client is None:
+            actor.unsaid.append(say)
+            return
+        self.unsaid -= 1
+        self.recorder.sent(say.who, say.body)
+        try:
+            actor.client.send(say.body)
+        except Exception as error:
+            self.recorder.declined(say.who, say.body, type(error).__name__)
+        self._sample(say.who, actor.client)
+
+    # what they show
+
+    def _crashed(self, who: str, error: Exception) -> None:
+        self.recorder.note(who, "crashed", detail=f"{type(error).__name__}: {error}")
+
+    def _sample_server(self) -> None:
+        self.loop.call_soon(self._sample, "server", self.server)  # when the server has gone on with what is durable
+
+    def _sample(self, who: str, party: object) -> None:
+        for name, size in sizes_of(party).items():
+            if size > self.peaks.get((who, name), -1):
+                self.peaks[who, name] = size
+
+    def record_the_end(self) -> None:
+        """Write down the largest size of each buffer and table, and the errors that nobody has seen."""
+        for task in self.loop.tasks:
+            if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
+                error = task.exception()
+                if error is not None and not isinstance(error, ConnectionClosed):
+                    self.recorder.note("a task", "crashed", detail=f"{type(error).__name__}: {error}")
+        for (who, name), size in self.peaks.items():
+            self.recorder.note(who, "size", detail=name, value=size)
+        self.recorder.note("run", "ended")

@@ -1,0 +1,165 @@
+"""One run: the stage, the links, the faults that happen, and how the run ends."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from midspan.sim.cast import Cast
+from midspan.sim.clock import VirtualLoop
+from midspan.sim.end import End
+from midspan.sim.faults import (
+    ClientRestart,
+    Cut,
+    Delay,
+    HalfOpen,
+    Revoke,
+    ServerRestart,
+    Silence,
+    TimedFault,
+    lasts_s,
+)
+from midspan.sim.generate import Crossing
+from midspan.sim.history import Recorder
+from midspan.sim.link import Trace
+from midspan.sim.network import Network
+from midspan.sim.schedule import Say, Schedule
+from midspan.sim.stage import Stage
+
+PATIENCE = 2  # times the stated recovery: what comes too late is seen to be late, not taken for lost
+SETTLE_S = 1.0  # how long a run goes on after all is delivered: a late duplicate shows within a few round trips
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a run shows besides its history, where somebody asks for it.
+
+    Args:
+        trace: called for each message that leaves or arrives: at_s, link, way, number, data, "left" or "arrived".
+        crossings: filled with each message that leaves: link, way, number.
+    """
+
+    trace: Trace | None = None
+    crossings: list[Crossing] | None = None
+
+
+class World:
+    """Everything of one run. `ended` is done when the run is."""
+
+    def __init__(self, loop: VirtualLoop, cast: Cast, schedule: Schedule, watch: Watch) -> None:
+        self.loop = loop
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.recorder = Recorder(loop.time)
+        self.recorder.on_progress = self._progress
+        self.network = Network(loop, self.recorder, schedule.latency_s, schedule.faults, self.fire, cast.limits)
+        self.network.on_open = self._progress
+        self.network.trace, self.network.crossings = watch.trace, watch.crossings
+        self.stage = Stage(loop, cast, schedule, self.recorder, self.network)
+        self._patience_s = PATIENCE * cast.bounds.recovery_s
+        self._disturbed = 0  # faults that last, and have not ended
+        self._settling = False
+        self._raise_the_curtain(schedule)
+
+    def _raise_the_curtain(self, schedule: Schedule) -> None:
+        self.stage.start_server()
+        for join in schedule.joins:
+            self.loop.call_at(join.at_s, self.stage.start_client, self.stage.actors[join.who])
+        for say in schedule.says:
+            self.loop.call_at(say.at_s, self._say, say)
+        self._be_patient()
+        self.loop.call_at(self._give_up_s, self._give_up)
+
+    def _say(self, say: Say) -> None:
+        self._be_patient()
+        self.stage.say(say)
+
+    # faults
+
+    def fire(self, fault: TimedFault, end: End) -> None:
+        """Make a fault happen on the connection of this end. (Refusals are not here: the link refuses by itself.)"""
+        self.recorder.note(fault.at.link, "fault", detail=str(fault), value=lasts_s(fault))
+        self._be_patient()
+        match fault:
+            case Cut():
+                end.link.cut(end)
+            case HalfOpen():
+                end.link.forget([end, end.peer], math.inf)
+            case Delay():
+                end.into.delay(fault.by_s)
+            case Silence():
+                end.link.go_silent(self.loop.now_s + fault.for_s)
+                self._until(fault.for_s, lambda: self.recorder.note(fault.at.link, "healed"))
+            case Revoke():
+                self._revoke(fault.at.link)
+            case ServerRestart():
+                self._restart_server(fault)
+            case ClientRestart():
+                self._restart_client(fault)
+
+    def _revoke(self, who: str) -> None:
+        self.stage.revoked.add(who)
+        self.recorder.note(who, "revoked")
+        self.network.link(who).cut_all()
+
+    def _restart_server(self, fault: ServerRestart) -> None:
+        if self.network.handler is not None:  # else it is down already
+            self.stage.kill_server(fault.keeps_log)
+            self._until(fault.down_s, self.stage.restart_server)
+
+    def _restart_client(self, fault: ClientRestart) -> None:
+        actor = self.stage.actors[fault.at.link]
+        if actor.client is not None:
+            self.stage.kill_client(actor)
+            self._until(fault.down_s, lambda: self.stage.restart_client(actor))
+
+    def _until(self, seconds: float, then: Callable[[], None]) -> None:
+        """The run is disturbed for so long; then this happens."""
+        self._disturbed += 1
+
+        def over() -> None:
+            self._disturbed -= 1
+            then()
+            self._be_patient()
+            self._progress()
+
+        self.loop.call_later(seconds, over)
+
+    # the end
+
+    def _progress(self) -> None:
+        """Something was opened, delivered or acknowledged: are we there?"""
+        if not self._settling and self._complete():
+            self._settling = True
+            self.loop.call_later(SETTLE_S, self._settled)
+
+    def _settled(self) -> None:
+        self._settling = False
+        if self._complete():
+            self._end()
+
+    def _complete(self) -> bool:
+        stage, recorder = self.stage, self.recorder
+        if stage.unsaid or self._disturbed or not stage.revoked.issuperset(recorder.unacknowledged.values()):
+            return False
+        here = stage.actors.keys() - stage.revoked if stage.revoked else stage.actors
+        if not all(self.network.link(who).connected for who in here):
+            return False
+        views = [recorder.views.get(who) or [] for who in here]
+        return all(len(view) == len(recorder.log) for view in views) and all(view == recorder.log for view in views)
+
+    def _be_patient(self) -> None:
+        self._give_up_s = self.loop.now_s + self._patience_s
+
+    def _give_up(self) -> None:
+        if self._disturbed:
+            self._be_patient()
+        if self.loop.now_s < self._give_up_s:
+            self.loop.call_at(self._give_up_s, self._give_up)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
