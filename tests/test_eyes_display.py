@@ -1,0 +1,156 @@
+"""What a notebook shows: cards for verdicts, pictures for records, always with the text beside them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from IPython.core.formatters import DisplayFormatter
+
+import midspan
+from midspan.bench.leftovers import Leftovers
+from midspan.checks import progress as remembered
+from midspan.checks.predictions import Guess, Score
+from midspan.checks.steps import Hint, Lab
+from midspan.checks.transcript import Transcript
+from midspan.checks.verdicts import Line, Result
+from midspan.eyes import cards, display
+from midspan.records.dissect import dissect
+from midspan.records.frames import Frame
+from midspan.records.http import HttpHead
+from midspan.records.layers import layers
+from midspan.records.samples import sample
+from midspan.refusal import Refusal
+
+HOSTILE = "<script>alert(1)</script>"
+LINES = (
+    Line("said", "we feed it byte by byte"),
+    Line("held", f"a frame of {HOSTILE}"),
+    Line("broken", "a long one", expected="126", got=HOSTILE),
+)
+WRONG = Result("lab9", "frame", "wrong", LINES, f"Mind the length.\n{HOSTILE}", "length", (HOSTILE,), HOSTILE)
+
+
+@pytest.fixture
+def shell() -> Any:
+    """What our formatters need of an IPython shell; registered twice, as when a cell is run again."""
+    made = SimpleNamespace(display_formatter=DisplayFormatter())
+    display.register(made)
+    display.register(made)
+    return made
+
+
+def shown() -> list[object]:
+    """One of each kind that has a formatter."""
+    seen = dissect(sample("upgrade"))
+    frame = seen.frames()[0]
+    assert isinstance(frame.record, Frame)
+    return [
+        seen,
+        seen[0],
+        frame.record,
+        layers(frame),
+        seen.heads()[0],
+        WRONG,
+        Hint("frame", 1, HOSTILE),
+        Guess("a", HOSTILE, {"a": HOSTILE, "b": "no"}, "a"),
+        Guess("a", HOSTILE, {"a": HOSTILE, "b": "no"}, "?"),
+        Score("a", "a", "a", HOSTILE),
+        Score("a", "?", "a", ""),
+    ]
+
+
+def test_each_kind_has_a_picture_and_a_text(shell: Any) -> None:
+    """text/html and text/plain for each; the text is str(), and no payload becomes markup."""
+    for thing in shown():
+        data, _ = shell.display_formatter.format(thing)
+        assert data["text/plain"] == str(thing)
+        assert data["text/html"].startswith(("<div", "<pre"))
+        assert "<script" not in data["text/html"]
+
+
+def test_what_has_no_picture_has_its_text(shell: Any) -> None:
+    """Leftovers, and an exchange too long to draw, are shown by their text alone."""
+    data, _ = shell.display_formatter.format(Leftovers())
+    assert data == {"text/plain": "All closed. Still open: nothing."}
+    seen = dissect(sample("polling"))
+    data, _ = shell.display_formatter.format(type(seen)(seen.sightings * 20))
+    assert list(data) == ["text/plain"]
+
+
+def test_formatters_name_things_that_exist() -> None:
+    """A type that is renamed would silently lose its picture."""
+    from importlib import import_module
+
+    for (module, name), (shown_by, function) in display.PICTURES.items():
+        assert isinstance(getattr(import_module(module), name), type)
+        assert callable(getattr(import_module(shown_by), function))
+    for module, name in display.TEXTS:
+        assert isinstance(getattr(import_module(module), name), type)
+
+
+def test_a_result_says_everything_its_text_says() -> None:
+    """The card holds each line, what was expected and what came, the message and what was printed."""
+    card = cards.result_card(WRONG)
+    for words in ("✗ frame: wrong", "we feed it byte by byte", "expected", "126", "got", "Mind the length.", "printed"):
+        assert words in card
+    assert card.count("&lt;script&gt;") == 5
+
+
+def test_progress_is_drawn_with_signs() -> None:
+    """✓ for a step that has passed, ○ for one still to do, in text and in the picture."""
+    lab = Lab("lab9_test", "A test")
+    for name in ("first", "second"):
+        lab.step(name, minutes=1, lines=1, points=1, hints=("a", "b", "c"))(_body(name))
+    remembered.passed("lab9_test", "first")
+    done = cards.Progress(((lab, remembered.steps_passed("lab9_test")),))
+    assert str(done) == "1 of 2 steps done\nlab9_test: A test\n  ✓ first\n  ○ second"
+    assert "1 of 2 steps done" in done._repr_html_()
+    assert str(cards.Progress(())) == "0 of 0 steps done"
+    assert str(cards.progress()).splitlines()[0].endswith("steps done")
+    with pytest.raises(Refusal, match="Expected one of the labs"):
+        cards.progress("lab99")
+
+
+def test_a_head_shows_its_lines_without_what_varies() -> None:
+    """The key is masked in the picture as in the text."""
+    head = dissect(sample("raw")).heads()[0]
+    assert isinstance(head, HttpHead)
+    assert "Sec-WebSocket-Key: <16 random bytes in base64>" in head.text()
+    assert "Sec-WebSocket-Key" in head.text(hide=False)
+    assert head.header("sec-websocket-key") not in head.text()
+
+
+def test_the_facade_imports_nothing_until_it_is_used() -> None:
+    """`import midspan` loads none of the layers, nor what they need, in a fresh interpreter."""
+    code = (
+        "import sys, midspan; print([m for m in sys.modules if m.startswith(('midspan.', 'pandas', 'asyncio', 'ssl'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_facade_has_what_it_says() -> None:
+    """Every name leads somewhere; the type checker's list is the same; a name that is not there is explained."""
+    for name in midspan.__all__:
+        assert getattr(midspan, name).__module__ == midspan.HOMES[name]
+    tree = ast.parse(Path(str(midspan.__file__)).read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {i.names[0].name: i.module for i in block.body if isinstance(i, ast.ImportFrom)}
+    assert typed == midspan.HOMES
+    assert dir(midspan) == midspan.__all__
+    with pytest.raises(AttributeError, match="midspan has no 'bananas'; it has Bench"):
+        midspan.bananas  # noqa: B018
+
+
+def _body(name: str) -> Any:
+    def body(t: Transcript, answer: object) -> None:
+        t.true("it is there", answer, got=answer, expected="anything")
+
+    body.__name__ = name
+    return body
