@@ -77,6 +77,7 @@ class _Runner:
         self.work = work
         self.outcome = Outcome()
         self.done = threading.Event()
+        self.giving_up = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self.main: asyncio.Task[Any] | None = None
         self.thread = threading.Thread(target=self._run, name="midspan-answer", daemon=True)
@@ -92,6 +93,7 @@ class _Runner:
         """End the work if it still runs: cancel, then raise in its thread, a few times."""
         if self.done.is_set():
             return
+        self.giving_up = True
         for attempt in range(TRIES):
             self._cancel()
             if attempt and not self.done.is_set():
@@ -117,14 +119,19 @@ class _Runner:
     def _awaited(self, awaitable: Awaitable[Any]) -> Any:
         with asyncio.Runner() as runner:
             self.loop = runner.get_loop()
-            return runner.run(self._supervised(awaitable))
+            try:
+                return runner.run(self._main(awaitable))
+            finally:
+                if not self.giving_up:
+                    self.outcome.left_tasks = runner.run(_cancel_others())
+                for task in asyncio.all_tasks(
+                    self.loop
+                ):  # it will not be cancelled: do not complain of it in some cell
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
 
-    async def _supervised(self, awaitable: Awaitable[Any]) -> Any:
+    async def _main(self, awaitable: Awaitable[Any]) -> Any:
         self.main = asyncio.current_task()
-        try:
-            return await awaitable
-        finally:
-            self.outcome.left_tasks = await _cancel_others()
+        return await awaitable
 
 
 async def _cancel_others() -> tuple[str, ...]:

@@ -57,8 +57,7 @@ def steps_passed(lab: str) -> tuple[str, ...]:
 
 def hints_seen(lab: str, step: str) -> int:
     """The highest level of hint seen, 0 for none."""
-    seen = _mapping(read()["hints"].get(lab)).get(step, 0)
-    return seen if isinstance(seen, int) else 0
+    return _level(_mapping(read()["hints"].get(lab)).get(step))
 
 
 def hint_seen(lab: str, step: str, level: int) -> None:
@@ -66,7 +65,7 @@ def hint_seen(lab: str, step: str, level: int) -> None:
 
     def note(data: Data) -> None:
         seen = _mapping(data["hints"].get(lab))
-        data["hints"][lab] = {**seen, step: max(level, int(seen.get(step, 0)))}
+        data["hints"][lab] = {**seen, step: max(level, _level(seen.get(step)))}
 
     _change(note)
 
@@ -137,6 +136,10 @@ def _tell(sentence: str) -> None:
     if sentence not in _told:
         _told.add(sentence)
         print(sentence)
+
+
+def _level(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _mapping(value: Any) -> Data:
