@@ -1,0 +1,170 @@
+"""The bank: wrong solutions that a named check must catch in the words of their misconception, and right ones.
+
+An entry is an edit of the solution, so that it stays a solution but for the one thing. Each lab has a module here
+with two lists, `WRONG` and `RIGHT`, and a table that `python -m tests.bank LAB` generates and a test compares.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from midspan.checks import Lab, Result, catalogue, places
+from midspan.checks.attempt import CELLS_LIMIT_S, judge_answers
+from midspan.checks.cells import Answers
+from midspan.checks.judging import verdict_of
+from midspan.checks.limits import run
+from midspan.checks.sheet import Cell, Part, read_reference
+from midspan.checks.verdicts import SIGNS
+
+
+@dataclass(frozen=True)
+class Right:
+    """A solution that is different and right.
+
+    Args:
+        id: what is different, in a word or two.
+        step: whose exercise cells are edited.
+        old: text that occurs exactly once in them; "" to replace the step's only exercise cell.
+        new: what takes its place.
+    """
+
+    id: str
+    step: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Wrong(Right):
+    """A solution with one plausible misconception.
+
+    Args:
+        id: the misconception, a key of the lab's table; "key/2" for a second edit of the same.
+        check: the first step that must say wrong; "" for the edited one.
+        words: text that must stand in what the learner reads, beside the misconception's own words.
+    """
+
+    check: str = ""
+    words: str = ""
+
+    @property
+    def misconception(self) -> str:
+        """The key in the lab's table."""
+        return self.id.partition("/")[0]
+
+    @property
+    def catcher(self) -> str:
+        """The step that must be the first to say wrong."""
+        return self.check or self.step
+
+
+class BadEdit(AssertionError):
+    """An entry that does not do what it says; a guard that guards nothing."""
+
+
+def edited(parts: dict[str, Part], entry: Right) -> dict[str, Part]:
+    """The solution's parts with the entry's edit; `BadEdit` when it changes nothing, or could mean two places."""
+    if entry.step not in parts:
+        raise BadEdit(f"{entry.id}: there is no step {entry.step}; there are {', '.join(parts)}")
+    part = parts[entry.step]
+    found = sum(cell.source.count(entry.old) for cell in part.answer) if entry.old else len(part.answer)
+    if found != 1:
+        raise BadEdit(f"{entry.id}: the old text occurs {found} times in the exercise cells of {entry.step}, not once")
+    answer = tuple(_edited(cell, entry) for cell in part.answer)
+    if answer == part.answer:
+        raise BadEdit(f"{entry.id}: the edit changes nothing")
+    return {**parts, entry.step: replace(part, answer=answer)}
+
+
+def _edited(cell: Cell, entry: Right) -> Cell:
+    return replace(cell, source=cell.source.replace(entry.old, entry.new) if entry.old else entry.new)
+
+
+def results(lab: Lab, parts: dict[str, Part]) -> dict[str, Result]:
+    """Step -> result, judged in this process: the cells run once, then each step judges what they have defined."""
+    answers = Answers(f"bank_of_{lab.name}")
+    ran = run(lambda: answers.run(cell for part in parts.values() for cell in part.cells), CELLS_LIMIT_S)
+    if ran.expired or ran.error:
+        verdict, message, _ = verdict_of(ran, CELLS_LIMIT_S)
+        return {step: Result(lab.name, step, verdict, message=message) for step in lab.steps}
+    return {name: judge_answers(step, answers) for name, step in lab.steps.items()}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An entry of the bank with the result of every step."""
+
+    lab: Lab
+    entry: Right
+    results: dict[str, Result]
+
+    @property
+    def caught_by(self) -> str:
+        """The first step that does not pass; "" when all do."""
+        return next((step for step, result in self.results.items() if not result.passed), "")
+
+    def complaint(self) -> str:
+        """What is not as the entry says; "" when all is."""
+        result = self.results.get(self.caught_by)
+        if not isinstance(self.entry, Wrong):
+            return f"{self.entry.id} is right, but:\n{result}" if result else ""
+        if result is None:
+            return f"{self.entry.id} passes every check"
+        if self.caught_by != self.entry.catcher or result.verdict != "wrong":
+            return f"{self.entry.id} is to be caught by {self.entry.catcher}, but:\n{result}"
+        own_words = self.lab.misconceptions.get(self.entry.misconception)
+        if own_words is None:
+            return f"{self.entry.id}: {self.lab.name} has no misconception {self.entry.misconception}"
+        if own_words not in result.message or self.entry.words not in str(result):
+            return f"{self.entry.id}: the learner does not read {own_words!r} and {self.entry.words!r}, but:\n{result}"
+        return ""
+
+
+def judged(lab: Lab, entries: Sequence[Right]) -> Iterator[Judged]:
+    """Each entry, edited into the solution and judged."""
+    _, parts = read_reference(places.solution(lab.name), lab.name)
+    for entry in entries:
+        yield Judged(lab, entry, results(lab, edited(parts, entry)))
+
+
+def entries(lab: str) -> tuple[list[Wrong], list[Right]]:
+    """The bank of a lab: its wrong and its right entries."""
+    module = importlib.import_module(f"tests.bank.{lab}")
+    return list(module.WRONG), list(module.RIGHT)
+
+
+def banks() -> list[str]:
+    """Labs that have a bank."""
+    return [path.stem for path in sorted(Path(__file__).parent.glob("lab*.py"))]
+
+
+def table(lab: Lab, rows: Sequence[Judged]) -> str:
+    """The table of entries and steps, in Markdown: a sign where a step catches, the one that must in bold."""
+    steps = list(lab.steps)
+    head = [f"# {lab.name}: wrong and right solutions, and the checks that see them", ""]
+    head += [
+        f"Generated by `python -m tests.bank {lab.name}`. `{SIGNS['wrong']}` wrong, bold where it is caught first;"
+    ]
+    head += ["a dot passes.", "", "| solution | edits | " + " | ".join(steps) + " | what the learner reads |"]
+    head += ["|---" * (len(steps) + 3) + "|"]
+    return "\n".join([*head, *(_row(row) for row in rows)]) + "\n"
+
+
+def _row(row: Judged) -> str:
+    signs = [_sign(row, step) for step in row.results]
+    words = row.lab.misconceptions.get(row.entry.misconception, "") if isinstance(row.entry, Wrong) else "passes"
+    cells = [row.entry.id, row.entry.step, *signs, words.replace("|", "\\|").replace("\n", " ")]
+    return f"| {' | '.join(cells)} |"
+
+
+def _sign(row: Judged, step: str) -> str:
+    sign = "·" if row.results[step].passed else SIGNS[row.results[step].verdict]
+    return f"**{sign}**" if step == row.caught_by else sign
+
+
+def load(name: str) -> Lab:
+    """The lab of that name."""
+    return catalogue.find(name)
