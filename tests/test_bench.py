@@ -36,6 +36,23 @@ async def test_both_servers_answer_through_their_taps() -> None:
 
 
 @in_a_loop
+async def test_a_cleared_tap_still_reads_what_comes_next_and_forgets_the_dead() -> None:
+    async with Bench() as bench, connect(bench.raw.url, ssl=bench.trust, compression=None) as client:
+        async with connect(bench.raw.url, ssl=bench.trust):
+            pass
+        await bench.raw.exchange()  # the second connection has ended on both sides
+        bench.raw.clear()
+        await client.send("again")
+        await client.recv()
+        exchange = await bench.raw.exchange()
+        assert [sighting.what for sighting in exchange] == [
+            'TEXT fin masked 5 bytes "again"',
+            'TEXT fin 5 bytes "again"',
+        ]
+        assert {chunk.connection for chunk in bench.raw.capture.before} == {1}
+
+
+@in_a_loop
 async def test_a_synchronous_client_in_a_cell_is_served() -> None:
     async with Bench() as bench:
         with connect_and_block(bench.raw.url, ssl=bench.trust) as client:

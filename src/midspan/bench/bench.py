@@ -166,4 +166,3 @@ async def _close_within(stack: AsyncExitStack, seconds: float) -> None:
             await stack.aclose()
     except TimeoutError:
         return
-

@@ -33,18 +33,26 @@ class Tap:
         self.not_kept_bytes = 0
         self._clock, self._began_s = clock, clock()
         self._chunks: list[Chunk] = []
+        self._shown_from = 0  # chunks before it were cleared, and are kept for their readers only
         self._kept_bytes = 0
         self._connections = 0
+        self._open: set[int] = set()
         self._ending: dict[int, asyncio.Event] = {}
 
     @property
     def capture(self) -> Capture:
         """Everything seen since the tap was opened or cleared."""
-        return Capture(tuple(self._chunks))
+        return Capture(tuple(self._chunks)).since(self._shown_from)
 
     def clear(self) -> None:
-        """Forget what was seen; connections keep their numbers."""
-        self._chunks, self._kept_bytes, self.not_kept_bytes = [], 0, 0
+        """Forget what was seen; connections keep their numbers.
+
+        What connections that are still open agreed on (the upgrade, deflate) stays known, or nobody could read what
+        comes next.
+        """
+        self._chunks = [chunk for chunk in self._chunks if chunk.connection in self._open]
+        self._shown_from, self.not_kept_bytes = len(self._chunks), 0
+        self._kept_bytes = sum(len(chunk.data) + len(chunk.tls) for chunk in self._chunks)
 
     async def settled(self) -> Capture:
         """The capture, once connections that are ending have ended on both sides (waits a second at most)."""
@@ -67,11 +75,13 @@ class Tap:
     def opened(self) -> int:
         """Number a new connection."""
         self._connections += 1
+        self._open.add(self._connections)
         self.saw(self._connections, "client", "opened")
         return self._connections
 
     def gone(self, connection: int) -> None:
         """Both sides of a connection have ended."""
+        self._open.discard(connection)
         self._ending.pop(connection, asyncio.Event()).set()
 
 

@@ -21,10 +21,11 @@ NO_DESCRIPTOR = -1  # what `signal.set_wakeup_fd` gives when none was set
 def stop_wakes(loop: asyncio.AbstractEventLoop) -> Iterator[bool]:
     """Let signals wake `loop` inside the block.
 
-    Does nothing, and yields False, where Python forbids it (not the main thread) or where somebody has set a
-    descriptor already (a loop with `add_signal_handler` wakes by itself).
+    Does nothing, and yields False, where it cannot be done: outside the main thread, on a loop that watches no
+    descriptors (Windows' proactor), or where somebody has set a descriptor already (a loop with `add_signal_handler`
+    wakes by itself).
     """
-    if threading.current_thread() is not threading.main_thread() or not _free():
+    if not (_in_main_thread() and _watches_descriptors(loop) and _free()):
         yield False
         return
     reading, writing = socket.socketpair()
@@ -40,6 +41,14 @@ def stop_wakes(loop: asyncio.AbstractEventLoop) -> Iterator[bool]:
             loop.remove_reader(reading)
         reading.close()
         writing.close()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _watches_descriptors(loop: asyncio.AbstractEventLoop) -> bool:
+    return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader
 
 
 def _free() -> bool:
