@@ -69,15 +69,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.now_s
 
     def create_task(
-        self, coro: Any, *, name: object = None, context: contextvars.Context | None = None
+        self, coro: Any, *, name: object = None, context: contextvars.Context | None = None, **options: Any
     ) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(
-            coro, loop=self, name=None if name is None else str(name), context=context
+            coro, loop=self, name=None if name is None else str(name), context=context, **options
         )
-        self.tasks.append(task)
+        _list(self.tasks, task)
         process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is not None:
-            process.append(task)
+            _list(process, task)
         return task
 
     def call_soon(
@@ -129,6 +129,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         steps_left = self.limit_steps - self.steps
         try:
             while not self._stopping:
+                if not steps_left:
+                    self._too_busy()
                 if soon:
                     tick = soon.popleft()
                 elif timers:  # rule 1
@@ -138,8 +140,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     self._deadlock()
                 if tick.callback is not None:
                     steps_left -= 1
-                    if steps_left < 0:
-                        self._too_busy()
                     tick.context.run(tick.callback, *tick.args)
         finally:
             self.steps = self.limit_steps - steps_left
@@ -209,6 +209,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _refuse(self, what: str, do: str) -> NoReturn:
         self.refused = self.refused or outside(what, do)
         raise self.refused
+
+
+def _list(tasks: list[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
+    """Add a task to a list that a long run must not fill: those that ended well leave it again."""
+    tasks.append(task)
+    if len(tasks) % 1000 == 0:
+        tasks[:] = [one for one in tasks if not one.done() or getattr(one, "_log_traceback", False)]
 
 
 def _standing(task: asyncio.Task[Any]) -> str:
