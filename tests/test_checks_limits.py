@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from typing import Any
@@ -115,6 +116,33 @@ def test_printing_belongs_to_the_answer(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == ""
     print("ours")
     assert capsys.readouterr().out == "ours\n"
+
+
+def test_what_a_library_logs_on_an_answer_is_not_printed_and_what_varies_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without pytest's own handlers, as in a kernel."""
+    logger = logging.Logger("alone")
+
+    def work() -> None:
+        logger.error("a traceback and an address")
+        print("<Task at 0x7f00aa> in /tmp/ipykernel_12/34.py")
+
+    assert run(work, SHORT_S).printed == "<Task> in 34.py"
+    logger.error("ours")
+    assert capsys.readouterr().err == "ours\n"
+
+
+def test_an_error_in_the_background_is_kept() -> None:
+    async def handler() -> None:
+        raise KeyError("name")
+
+    async def work() -> None:
+        await asyncio.wait([asyncio.create_task(handler())])
+        raise ValueError("nothing came")
+
+    outcome = run(work, SHORT_S)
+    assert [type(error) for error in outcome.in_background] == [KeyError]
 
 
 def test_a_flood_of_printing_is_cut() -> None:

@@ -106,6 +106,18 @@ def test_an_answer_whose_exception_a_library_swallows_is_still_to_do() -> None:
     assert handler.judge(answer("def handler(): raise OSError", "handler")).verdict == "wrong"
 
 
+def test_an_error_in_a_task_that_nobody_awaits_is_told() -> None:
+    """A server's handler is such a task: the check sees that nothing comes, the learner should see why."""
+    source = (
+        "import asyncio\nasync def later():\n    asyncio.create_task(handler())\n    await asyncio.Event().wait()\n"
+    )
+    wrong = check.later.judge(answer(source + "async def handler():\n    return {}['name']", "later"))
+    note = "In the background your code raised KeyError: 'name'; your code, handler(), line 6: return {}['name']"
+    assert (wrong.verdict, wrong.lines[-1].text) == ("wrong", note)
+    to_do = check.later.judge(answer(source + "async def handler():\n    raise NotImplementedError()", "later"))
+    assert to_do.verdict == "to do"
+
+
 def test_unwritten_sees_the_stub_in_functions_and_methods_only() -> None:
     stub = "raise NotImplementedError()"
     assert unwritten(answer(f"def total(): {stub}"))

@@ -27,8 +27,9 @@ def judged(
     transcript = Transcript(misconceptions)
     outcome = limits.run(lambda: body(transcript, *answers), limit_s)
     verdict, message, error = verdict_of(outcome, limit_s)
-    if verdict == "wrong" and any(map(unwritten, answers)):
-        # Inside a server's handler a library catches NotImplementedError; we see only that nothing came.
+    unheard = any(isinstance(error, NotImplementedError) for error in outcome.in_background)
+    if verdict == "wrong" and (unheard or any(map(unwritten, answers))):
+        # Inside a server's handler a library catches NotImplementedError; the body sees only that nothing came.
         verdict, message = "to do", TO_DO
     # A copy: a thread that could not be ended may go on writing.
     lines = (*transcript.lines, *(Line("note", remark) for remark in remarks(outcome)))
@@ -58,6 +59,9 @@ def remarks(outcome: limits.Outcome) -> Iterable[str]:
     if outcome.left_tasks:
         names = ", ".join(f"{name}()" for name in outcome.left_tasks)
         yield f"Left running by the answer, and cancelled by the check: {names}."
+    for error in outcome.in_background:
+        if lines := blame.where(error):  # an error of a library alone tells the learner nothing
+            yield f"In the background your code raised {error_in_words(error)}; {lines[-1]}"
     if outcome.still_running:
         yield "It blocks inside one call, so it could not be ended: restart the kernel to be rid of it."
 

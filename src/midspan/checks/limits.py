@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import inspect
 import os
 import threading
@@ -47,6 +48,7 @@ class Outcome:
     expired: bool = False
     still_running: bool = False  # it blocks inside one call and could not be ended
     left_tasks: tuple[str, ...] = ()  # names of the coroutines that it left running, cancelled by us
+    in_background: tuple[Exception, ...] = ()  # raised in tasks and callbacks that nobody awaited
     printed: str = ""
 
 
@@ -119,8 +121,12 @@ class _Runner:
     def _awaited(self, awaitable: Awaitable[Any]) -> Any:
         with asyncio.Runner() as runner:
             self.loop = runner.get_loop()
+            self.loop.set_exception_handler(self._keep)
             try:
                 return runner.run(self._main(awaitable))
+            except Exception:
+                gc.collect()  # asyncio tells of an exception that nobody awaited when its task is collected
+                raise
             finally:
                 if not self.giving_up:
                     self.outcome.left_tasks = runner.run(_cancel_others())
@@ -128,6 +134,11 @@ class _Runner:
                     self.loop
                 ):  # it will not be cancelled: do not complain of it in some cell
                     task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+    def _keep(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio would log, with addresses in it, and into whichever cell runs."""
+        if isinstance(error := context.get("exception"), Exception):
+            self.outcome.in_background += (error,)
 
     async def _main(self, awaitable: Awaitable[Any]) -> Any:
         self.main = asyncio.current_task()

@@ -8,6 +8,8 @@ is kept.
 from __future__ import annotations
 
 import io
+import logging
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +17,9 @@ from contextlib import contextmanager
 from typing import Any
 
 MOST_CHARACTERS = 2000  # of an answer's printing that is kept: a loop may print a million lines
+
+
+VARIES = re.compile(r" at 0x[0-9a-fA-F]+|\S*/ipykernel_\d+/")  # in a warning, say: the text is to be equal on each run
 
 
 class Kept:
@@ -33,7 +38,7 @@ class Kept:
 
     def value(self) -> str:
         """All that was kept, with a remark where something was dropped."""
-        text = self._text.getvalue().rstrip("\n")
+        text = VARIES.sub("", self._text.getvalue().rstrip("\n"))
         return f"{text}\n... and more" if self._dropped else text
 
 
@@ -52,15 +57,28 @@ class _Switch:
         return getattr(self._stream, name)
 
 
+class _Quiet(logging.Handler):
+    """Stands in for the handler of last resort: a library's log on an answer is long and holds addresses."""
+
+    def __init__(self, old: logging.Handler | None, before: frozenset[int | None]) -> None:
+        super().__init__(logging.WARNING)
+        self._old, self._before = old, before
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._old is not None and record.thread in self._before:
+            self._old.handle(record)
+
+
 @contextmanager
 def captured() -> Iterator[Kept]:
     """Keep what threads started inside the block print to stdout and stderr."""
     kept = Kept()
     before = frozenset(thread.ident for thread in threading.enumerate())
-    old = sys.stdout, sys.stderr
+    old = sys.stdout, sys.stderr, logging.lastResort
     switches = _Switch(old[0], kept, before), _Switch(old[1], kept, before)
     sys.stdout, sys.stderr = switches
+    logging.lastResort = _Quiet(old[2], before)
     try:
         yield kept
     finally:  # an answer may itself have replaced the streams: they come back in any case
-        sys.stdout, sys.stderr = old
+        sys.stdout, sys.stderr, logging.lastResort = old
