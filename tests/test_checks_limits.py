@@ -119,13 +119,14 @@ def test_printing_belongs_to_the_answer(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_what_a_library_logs_on_an_answer_is_not_printed_and_what_varies_is_left_out(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without pytest's own handlers, as in a kernel."""
-    logger = logging.Logger("alone")
+    monkeypatch.setattr(logging.root, "handlers", [])  # without pytest's own, as in a kernel
+    logger = logging.getLogger("library")
 
     def work() -> None:
         logger.error("a traceback and an address")
+        logging.exception("one more")
         print("<Task at 0x7f00aa> in /tmp/ipykernel_12/34.py")
 
     assert run(work, SHORT_S).printed == "<Task> in 34.py"

@@ -19,6 +19,7 @@ import pytest
 
 from midspan.__main__ import main
 from midspan.checks import catalogue, labs, notebooks
+from midspan.checks.judge import judge
 from midspan.checks.labs import clear, earlier, regenerate
 from midspan.checks.serve import serve
 from midspan.checks.store import store
@@ -104,6 +105,16 @@ def test_without_usable_earlier_work_the_reference_stands_in(course: Path) -> No
 @in_a_loop
 async def test_earlier_works_inside_a_running_loop() -> None:
     assert earlier("lab0_adding").double(4) == 8
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "solutions").glob("*.ipynb"))])
+def test_the_judge_passes_each_solution_and_finds_each_lab_unsolved(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "HOMES", ["midspan.checks"])
+    monkeypatch.setenv("MIDSPAN_COURSE", str(ROOT))
+    solved = judge(ROOT / "solutions" / f"{name}.ipynb")
+    assert solved.passed, str(solved)
+    assert {result.verdict for result in judge(ROOT / "labs" / f"{name}.ipynb").results} == {"to do"}
 
 
 # --- serve

@@ -58,15 +58,18 @@ class _Switch:
 
 
 class _Quiet(logging.Handler):
-    """Stands in for the handler of last resort: a library's log on an answer is long and holds addresses."""
+    """The root logger's handler where it has none: a library's log on an answer is long, and holds paths and addresses.
 
-    def __init__(self, old: logging.Handler | None, before: frozenset[int | None]) -> None:
+    With none, `logging.exception()` would install one for ever, on our switch.
+    """
+
+    def __init__(self, before: frozenset[int | None]) -> None:
         super().__init__(logging.WARNING)
-        self._old, self._before = old, before
+        self._before = before
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._old is not None and record.thread in self._before:
-            self._old.handle(record)
+        if logging.lastResort is not None and record.thread in self._before:
+            logging.lastResort.handle(record)
 
 
 @contextmanager
@@ -74,11 +77,14 @@ def captured() -> Iterator[Kept]:
     """Keep what threads started inside the block print to stdout and stderr."""
     kept = Kept()
     before = frozenset(thread.ident for thread in threading.enumerate())
-    old = sys.stdout, sys.stderr, logging.lastResort
+    old = sys.stdout, sys.stderr
     switches = _Switch(old[0], kept, before), _Switch(old[1], kept, before)
     sys.stdout, sys.stderr = switches
-    logging.lastResort = _Quiet(old[2], before)
+    quiet = _Quiet(before)
+    if not logging.root.handlers:
+        logging.root.addHandler(quiet)
     try:
         yield kept
     finally:  # an answer may itself have replaced the streams: they come back in any case
-        sys.stdout, sys.stderr, logging.lastResort = old
+        sys.stdout, sys.stderr = old
+        logging.root.removeHandler(quiet)
