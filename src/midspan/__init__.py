@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from midspan.records.capture import Capture as Capture
     from midspan.records.dissect import dissect as dissect
     from midspan.records.frames import Frame as Frame
+    from midspan.records.frames import read_frames as read_frames
     from midspan.records.layers import layers as layers
     from midspan.records.samples import sample as sample
+    from midspan.records.tls import read_tls_records as read_tls_records
 
 HOMES = {
     "Bench": "midspan.bench.bench",
@@ -41,8 +43,10 @@ HOMES = {
     "Capture": "midspan.records.capture",
     "dissect": "midspan.records.dissect",
     "Frame": "midspan.records.frames",
+    "read_frames": "midspan.records.frames",
     "layers": "midspan.records.layers",
     "sample": "midspan.records.samples",
+    "read_tls_records": "midspan.records.tls",
 }
 
 __all__ = sorted(HOMES)
