@@ -83,8 +83,8 @@ def test_a_deadlock_names_who_waits_where() -> None:
 
 def test_a_loop_that_never_waits_is_stopped() -> None:
     async def spins() -> None:
-        while True:
-            await asyncio.sleep(0)  # noqa: ASYNC110
+        while True:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
     loop = VirtualLoop(limit_steps=1000)
     with pytest.raises(OutOfTime, match=r"1000 steps were taken and the clock stands at 0.000 s"):

@@ -109,7 +109,9 @@ def _fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
-    for gone in reversed(schedule.clients[1:]):
+    if len(schedule.joins) == 1:
+        return
+    for gone in reversed(schedule.clients):
         yield replace(
             schedule,
             joins=tuple(join for join in schedule.joins if join.who != gone),
