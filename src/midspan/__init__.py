@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from midspan.records.frames import read_frames as read_frames
     from midspan.records.layers import layers as layers
     from midspan.records.samples import sample as sample
+    from midspan.wires.servers import raw_server as raw_server
     from midspan.records.tls import read_tls_records as read_tls_records
 
 HOMES = {
@@ -46,6 +47,7 @@ HOMES = {
     "read_frames": "midspan.records.frames",
     "layers": "midspan.records.layers",
     "sample": "midspan.records.samples",
+    "raw_server": "midspan.wires.servers",
     "read_tls_records": "midspan.records.tls",
 }
 
