@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from midspan.records.frames import read_frames as read_frames
     from midspan.records.layers import layers as layers
     from midspan.records.samples import sample as sample
-    from midspan.wires.servers import raw_server as raw_server
     from midspan.records.tls import read_tls_records as read_tls_records
+    from midspan.wires.servers import raw_server as raw_server
 
 HOMES = {
     "Bench": "midspan.bench.bench",
