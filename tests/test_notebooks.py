@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def test_ten_learners_on_one_machine() -> None:
     assert len(pair) == 2
 
     def learn(number: int) -> list[str]:
-        with kernel(ROOT / "notebooks") as live:
+        with closing(ensure_event_loop()), kernel(ROOT / "notebooks") as live:  # jupyter_client keeps a loop a thread
             before = live.facts()
             order = pair if number % 2 else pair[::-1]
             failed = [line for notebook in order for line in unexpected(notebook, live.run_all(notebook))]
