@@ -20,7 +20,7 @@ from websockets.frames import Close
 
 from midspan.sim.end import CLOSED, OPEN, End
 from midspan.sim.limits import Limits
-from midspan.sim.payload import Data, DataLike, as_bytes, whole
+from midspan.sim.payload import PLAIN, Data, DataLike, as_bytes, whole
 from midspan.sim.pipe import Pipe, SimFrame
 
 if TYPE_CHECKING:
@@ -85,13 +85,11 @@ class SimConnection(End):
         Returns as soon as the bytes are in the buffer: the other end may never get them.
         Raises `ConnectionClosed`, or `TypeError` for anything else than str, bytes or an iterable of them.
         """
-        if not isinstance(message, str | bytes):
-            message = await whole(message)
+        data = message if isinstance(message, PLAIN) else await whole(message)
         if self.state is not OPEN:
             await self._check_open()
-        is_text = isinstance(message, str) if text is None else text
-        data = message.encode() if isinstance(message, str) else message
-        self.link.transmit(self, "text" if is_text else "binary", data)
+        is_text = isinstance(data, str) if text is None else text
+        self.link.transmit(self, "text" if is_text else "binary", data.encode() if isinstance(data, str) else data)
         if self.state is CLOSED:
             raise self._closed()
         if self.into.unread_bytes > self.limits.write_limit:

@@ -13,6 +13,8 @@ from midspan.sim.predicates import judge
 from midspan.sim.schedule import Schedule
 from midspan.sim.shrink import shrink
 
+MOST_RECORDS = 20_000  # that shrinking one schedule may cost: some hundred runs, or few of a session that storms
+
 
 @dataclass(frozen=True)
 class Counterexample:
@@ -49,8 +51,15 @@ class Counterexample:
 def counterexample(cast: Cast, found: Schedule, predicate: str) -> Counterexample:
     """Shrink a schedule that breaks this predicate, and look at the result."""
 
+    spent = 0
+
     def breaks(schedule: Schedule) -> bool:
-        return judge(play(cast, schedule), (predicate,))[predicate].outcome == "violated"
+        nonlocal spent
+        if spent > MOST_RECORDS:
+            return False
+        history = play(cast, schedule)
+        spent += len(history)
+        return judge(history, (predicate,))[predicate].outcome == "violated"
 
     smallest = shrink(found, breaks)
     history, ladder = draw(cast, smallest)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 
 Data = str | bytes
 DataLike = str | bytes | bytearray | memoryview
+PLAIN = (str, bytes)  # what needs no conversion; a tuple, since `str | bytes` would be built anew on each send
 
 
 async def whole(message: object) -> Data:

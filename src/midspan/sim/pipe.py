@@ -33,6 +33,19 @@ class Pipe:
         latency_s: how long a frame is on its way.
     """
 
+    __slots__ = (
+        "_due",
+        "_last_s",
+        "_way",
+        "broken",
+        "latency_s",
+        "loop",
+        "silent_until_s",
+        "to",
+        "unread_bytes",
+        "writer_waits",
+    )
+
     def __init__(self, loop: VirtualLoop, latency_s: float) -> None:
         self.loop, self.latency_s = loop, latency_s
         self.to: End | None = None

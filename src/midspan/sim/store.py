@@ -15,6 +15,8 @@ from midspan.sim.history import Recorder
 
 Fact = str | int | float | bytes | bool | None | tuple[str | int | float | bytes | bool | None, ...]
 
+_FACTS = frozenset({str, int, float, bytes, bool, tuple, type(None)})
+
 
 class Entry(NamedTuple):
     """One entry of the log: the message, opaque, and what its writer wants to know of it later."""
@@ -78,7 +80,7 @@ class Store(MutableMapping[str, Fact]):
         return self._disk.facts[key]
 
     def __setitem__(self, key: str, value: Fact) -> None:
-        if not isinstance(value, str | int | float | bytes | tuple | None):
+        if type(value) not in _FACTS:
             need(False, "a fact: str, int, float, bytes or a tuple of them", value, "Store what cannot change later")
         if not self._dead:
             self._disk.facts[key] = value
