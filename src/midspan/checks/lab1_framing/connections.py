@@ -24,9 +24,9 @@ ECHO, ECHO_CLOSE = 'TEXT fin 2 bytes "Hi"', "CLOSE 1001"
 def connection(t: Transcript, Connection: Any) -> None:  # noqa: N803 - the answer is a class
     _messages(t, Connection)
     _pings(t, Connection)
+    _violations(t, Connection)
     _their_close(t, Connection)
     _our_close(t, Connection)
-    _violations(t, Connection)
     _ends(t, Connection)
 
 
@@ -77,19 +77,10 @@ def _pings(t: Transcript, make: Any) -> None:
 
 def _their_close(t: Transcript, make: Any) -> None:
     t.say("section 5.5.1: Hi, a close with 1001, and two frames behind it, in one piece; we answer each message")
-    one, heard = _end(make), []
-    for message in one.receive(HI + BYE + HI + masked(PING)):
-        heard.append(message)
-        t.true(
-            "when a message is given, what is behind it was not looked at",
-            not one.done,
-            got="done",
-            expected="not done yet",
-            id="answers-after-all",
-        )
-        one.send(message)
+    one = _end(make)
+    heard = _echoed(t, one, HI + BYE + HI + masked(PING))
     t.equal("what came before the close is heard", heard, ["Hi"], id="data-after-close")
-    _says(t, one, [ECHO, ECHO_CLOSE], "close-not-answered", "The answer to Hi, then the same code; nothing else.")
+    t.equal(f"it says {ECHO}, {ECHO_CLOSE}", _codes(one.take()), [ECHO, ECHO_CLOSE], id="close-not-answered")
     t.equal("code and reason", (one.close_code, one.close_reason, one.done), (1001, "bye", True))
     t.equal("to send now", outcome(one.send, "late"), "Closed 1001", id="data-after-close")
     one = _end(make)
@@ -123,10 +114,8 @@ def _violations(t: Transcript, make: Any) -> None:
         (bytes.fromhex("82ff7fffffffffffffff"), 1009, "a frame of 2**63 - 1 bytes"),
     ):
         t.say(f"section 7.1.7: Hi, {what}, and Hi again")
-        one, heard = _end(make), []
-        for message in one.receive(HI + data + HI):
-            heard.append(message)
-            one.send(message)
+        one = _end(make)
+        heard = _echoed(t, one, HI + data + HI)
         t.equal("only the first Hi is heard", heard, ["Hi"], id="violation-not-told")
         _ends_with(t, one, code, "violation-not-told", before=[ECHO])
         _heard(t, one, HI, [], "violation-not-told", "nothing more is processed")
@@ -137,9 +126,25 @@ def _violations(t: Transcript, make: Any) -> None:
     _says(t, one, ["CLOSE 1000"], "second-close")
 
 
+def _echoed(t: Transcript, one: Any, data: bytes) -> list[object]:
+    """What is heard when each message is answered at once, as long as that is possible."""
+    heard, done = [], []
+    for message in one.receive(data):
+        heard.append(message)
+        done.append(one.done)
+        if not one.done:
+            one.send(message)
+    t.equal("when Hi is given, what is behind it was not looked at", done[:1], [False], id="answers-after-all")
+    return heard
+
+
+def _codes(data: bytes) -> list[str]:
+    """What was said; of a close only the code, since the reason may be anything."""
+    return [" ".join(line.split()[:2]) if line.startswith("CLOSE") else line for line in said(data)]
+
+
 def _ends_with(t: Transcript, one: Any, code: int, id: str, before: list[str] | None = None) -> None:
-    """The reason of a close is the learner's own; its code is not."""
-    got = [" ".join(line.split()[:2]) if line.startswith("CLOSE") else line for line in said(one.take())]
+    got = _codes(one.take())
     expected = [*(before or []), f"CLOSE {code}"]
     t.equal(f"it says {', '.join(expected)}", got, expected, id=id)
     t.true("and is done", one.done, got=one.done, expected="done", id=id)

@@ -62,7 +62,7 @@ def mask(t: Transcript, mask: Callable[..., bytes]) -> None:
     for offset in (1, 2, 3, 4, 7, 125):
         data = bytes(range(200))
         t.equal(
-            f"the piece that begins {offset} bytes into a payload",
+            f"the piece from byte {offset} of a payload on",
             mask(data[offset:], KEY, offset),
             mask(data, KEY)[offset:],
             id="mask-offset",

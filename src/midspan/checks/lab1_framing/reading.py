@@ -76,7 +76,7 @@ def frame_parser(t: Transcript, FrameParser: Any) -> None:  # noqa: N803 - the a
 
 
 def _feed(t: Transcript, parser: Any, data: bytes) -> tuple[list[Any], str]:
-    return drain(t, parser.feed(data), "feed gives frames")
+    return drain(t, "feed gives frames", parser.feed, data)
 
 
 def _whole(t: Transcript, parser: Any) -> None:

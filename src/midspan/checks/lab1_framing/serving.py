@@ -14,7 +14,7 @@ from midspan.checks import Transcript
 from midspan.checks.lab1_framing.hints import HINTS
 from midspan.checks.lab1_framing.lab import lab
 from midspan.checks.lab1_framing.opening import ACCEPT, KEY
-from midspan.checks.lab1_framing.sockets import BYE, LIMIT_S, SHORT_S, soon
+from midspan.checks.lab1_framing.sockets import BYE, SHORT_S, soon
 from midspan.checks.lab1_framing.wire import HELLO, said
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.servers import raw_server
@@ -23,6 +23,7 @@ ASK = (
     f"GET / HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
 ).encode()
+REFUSED_S = 0.4  # enough for a handshake; who takes the refusal for an answer waits as long for a close, twice
 NO_ACCEPT = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: AAAA\r\n\r\n"
@@ -34,7 +35,6 @@ NO_ACCEPT = (
     minutes=20,
     lines=29,
     points=3,
-    limit_s=LIMIT_S,
     hints=HINTS["serve"],
 )
 async def serve(t: Transcript, serve: Any, echo: Any) -> None:
@@ -44,7 +44,7 @@ async def serve(t: Transcript, serve: Any, echo: Any) -> None:
     t.say("over TLS, a client of `websockets`")
     async with await serve(echo, tls=authority.server) as server:
         async with library_connect(f"wss://{HOST}:{server.port}/", ssl=authority.client, compression=None) as client:
-            for message in ("Hi", b"\x00\xff", "", "grüß" * 1000, bytes(2**20)):
+            for message in ("Hi", b"\x00\xff", "", "grüß" * 1000, bytes(2**18)):
                 await client.send(message)
                 what = f"{type(message).__name__} of length {len(message)} comes back"
                 t.equal(what, await soon(t, "an answer", client.recv()), message)
@@ -56,13 +56,13 @@ async def serve(t: Transcript, serve: Any, echo: Any) -> None:
             t.equal("with 1001, going away", client.close_code, 1001)
 
 
-async def _answer(t: Transcript, server: Any, data: bytes, end: bool = False) -> bytes:
+async def _answer(t: Transcript, server: Any, data: bytes, end: bool = False, id: str = "tcp-left-open") -> bytes:
     reader, writer = await asyncio.open_connection(HOST, server.port)
     try:
         writer.write(data)
         if end:
             writer.write_eof()
-        return await soon(t, "TCP ends", reader.read(), id="tcp-left-open")
+        return await soon(t, "TCP ends", reader.read(), id=id)
     finally:
         writer.transport.abort()
 
@@ -70,7 +70,7 @@ async def _answer(t: Transcript, server: Any, data: bytes, end: bool = False) ->
 async def _refusals(t: Transcript, serve: Any, echo: Any) -> None:
     async with await serve(echo) as server:
         t.say("a handshake, a frame and a close in one piece")
-        head, _, rest = (await _answer(t, server, ASK + HELLO + BYE)).partition(b"\r\n\r\n")
+        head, _, rest = (await _answer(t, server, ASK + HELLO + BYE, id="rest-dropped")).partition(b"\r\n\r\n")
         t.true("the handshake is answered", ACCEPT.encode() in head, got=head, expected="101 with the accept key")
         t.equal("so are the frames", said(rest), ['TEXT fin 5 bytes "Hello"', "CLOSE 1000"], id="rest-dropped")
         for change, status in (
@@ -107,7 +107,6 @@ async def _handlers(t: Transcript, serve: Any) -> None:
     minutes=12,
     lines=19,
     points=2,
-    limit_s=LIMIT_S,
     hints=HINTS["connect"],
 )
 async def connect(t: Transcript, connect: Any) -> None:
@@ -122,7 +121,7 @@ async def connect(t: Transcript, connect: Any) -> None:
     t.say("over TLS, a server of `websockets`")
     async with raw_server(handler, authority.server) as served:
         async with connect(f"{served.url}/chat?room=a", tls=authority.client) as socket:
-            for message in ("Hi", b"\x00\xff", "", "grüß" * 1000, bytes(2**19)):
+            for message in ("Hi", b"\x00\xff", "", "grüß" * 1000, bytes(2**18)):
                 await soon(t, "a message goes out", socket.send(message))
                 what = f"{type(message).__name__} of length {len(message)} comes back"
                 t.equal(what, await soon(t, "an answer", socket.recv()), message)
@@ -132,7 +131,7 @@ async def connect(t: Transcript, connect: Any) -> None:
         t.say(f"a server that answers {status}{' with a wrong Accept' if status == 101 else ''}")
         async with _says(answer) as port:
             with t.raising("connect raises Refused", Exception, where=_is_refused(status), id="accept-not-checked"):
-                async with connect(f"ws://{HOST}:{port}/"):
+                async with connect(f"ws://{HOST}:{port}/", timeout_s=REFUSED_S):
                     pass
 
 

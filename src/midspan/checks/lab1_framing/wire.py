@@ -63,13 +63,20 @@ def outcome(call: Callable[..., Any], *arguments: object) -> Any:
         name, code = type(error).__name__, getattr(error, "code", getattr(error, "status", None))
         if name in ("Violation", "Refused", "Closed"):
             return f"{name} {code}"
+        if isinstance(error, UnicodeDecodeError):  # the likeliest of the others: say it where it happens
+            return name
         raise
 
 
-def drain(t: Transcript, iterable: Any, what: str) -> tuple[list[Any], str]:
+def drain(t: Transcript, what: str, call: Callable[..., Any], *arguments: object) -> tuple[list[Any], str]:
     """All that an iterator gives before it ends or raises one of the lab's errors, and that error in words."""
-    if not isinstance(iterable, Iterable):
-        t.fail(what, got=iterable, expected="an iterator: a generator or a list")
     given: list[Any] = []
-    ended = outcome(lambda: given.extend(iterable))
-    return given, ended or ""
+
+    def exhaust() -> None:
+        iterable = call(*arguments)
+        if not isinstance(iterable, Iterable):
+            t.fail(what, got=iterable, expected="an iterator: a generator or a list")
+        for item in iterable:
+            given.append(item)
+
+    return given, outcome(exhaust) or ""
