@@ -158,7 +158,7 @@ BAD: dict[str, tuple[Edit, str]] = {
             record(8.0, "a", "attempt"),
             record(8.0, "b", "attempt"),
         ),
-        "a and b came back at the same moment again, at 8.000 s: their waits are equal.",
+        "a and b came back at the same moment again, at 8.000 s: equal waits.",
     ),
 }
 

@@ -10,7 +10,6 @@ from midspan.sim.index import Index
 from midspan.sim.verdict import Predicate
 
 SLACK_S = 0.25  # what a few hops may add to a stated bound
-LOCKSTEP_S = 0.001  # two clients that come back within this time do so together
 
 
 def bounded_memory(index: Index) -> str:
@@ -72,16 +71,25 @@ def _nothing_to_recover(index: Index) -> str:
 
 
 def no_herd(index: Index) -> str:
-    returns = _returns(index)
-    together = [(one, two) for one, two in pairwise(returns) if one.who != two.who and two.at_s - one.at_s < LOCKSTEP_S]
-    if len(together) > 1:
-        one, two = together[1]
-        return (
-            f"{one.who} and {two.who} came back at the same moment again, at {one.at_s:.3f} s: their waits are equal."
-        )
+    return _in_lockstep(index) or _all_the_time(index)
+
+
+def _in_lockstep(index: Index) -> str:
+    """Two clients whose waits are equal come back together every time; once may be chance."""
+    together: set[frozenset[str]] = set()
+    for one, two in pairwise(_returns(index)):
+        if one.who != two.who and two.at_s - one.at_s <= index.bounds.lockstep_s:
+            pair = frozenset({one.who, two.who})
+            if pair in together:
+                return f"{one.who} and {two.who} came back at the same moment again, at {one.at_s:.3f} s: equal waits."
+            together.add(pair)
+    return ""
+
+
+def _all_the_time(index: Index) -> str:
+    most = index.bounds.attempts_per_s
     for who in index.clients:
         times = [record.at_s for record in index.of("attempt") if record.who == who]
-        most = index.bounds.attempts_per_s
         for first, last in zip(times, times[most:], strict=False):
             if last - first < 1.0:
                 return f"{who} tried to connect {most + 1} times within a second, from {first:.3f} s on."

@@ -64,6 +64,8 @@ class Bounds:
         recovery_s: once all faults are over, everything is delivered and acknowledged within this time.
         outbox, dedupe, replay: the most entries each of these may hold.
         attempts_per_s: the most connection attempts of one client within any second.
+        lockstep_s: two clients that come back within this time do so together. In virtual time equal waits are
+            equal; on a real link allow for some milliseconds.
     """
 
     detection_s: float = 4.0
@@ -72,6 +74,7 @@ class Bounds:
     dedupe: int = 4
     replay: int = 4
     attempts_per_s: int = 10
+    lockstep_s: float = 1e-6
 
 
 @dataclass(frozen=True)
