@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -74,7 +75,7 @@ def test_a_counterexample_says_it_in_one_sentence_and_shows_every_message() -> N
     lines = str(example).splitlines()
     assert lines[0].startswith("no_duplicate is violated. ")
     assert lines[1].startswith("Smallest schedule: seed ")
-    assert lines[-1] == f"Again: search(cast, seeds=[{example.found.seed}])"
+    assert lines[-1] == f"Again: search(cast, [{example.found.seed}])"
     assert example.ladder.lanes[-1] == "server"
     assert any(isinstance(step, Mark) and step.kind == "fault" for step in example.ladder)
     assert any(isinstance(step, Rung) and step.arrives_s is not None for step in example.ladder)
@@ -162,6 +163,36 @@ class Dated(Client):
 def test_a_name_imported_before_is_found_in_the_code(client: Any, what: str) -> None:
     with pytest.raises(WallClock, match=f"Your code uses {what}"):
         search(Cast(cast().server, client), range(3))
+
+
+def test_the_line_that_shows_it_again_does() -> None:
+    """Also for a search with a shape of its own, and for one over all placements, which has no seeds."""
+    names: dict[str, Any] = {"search": search, "draw": draw, "Schedule": Schedule, "Shape": Shape}
+    flawed = names["cast"] = cast("no dedupe")
+    shaped = search(flawed, range(100), Shape(messages=2, kinds=("Cut", "Delay"))).counterexamples["no_duplicate"]
+    assert eval(shaped.replay, names).counterexamples["no_duplicate"] == shaped
+    placed = search_all(flawed, messages=1, names=("no_duplicate",)).counterexamples["no_duplicate"]
+    assert eval(placed.replay, names) == (placed.history, placed.ladder)
+
+
+def test_the_ladder_shows_what_came_first_even_at_one_moment() -> None:
+    """The acknowledgement leaves at the moment at which the message becomes durable: after it, or too early."""
+
+    def order(flawed: Cast) -> list[str]:
+        lines = [str(step) for step in draw(flawed, simple(1, ("a",)))[1]]
+        return ["durable" if "durable" in line else "ack" for line in lines if "durable" in line or '["ack"' in line]
+
+    assert order(cast()) == ["durable", "ack"]
+    assert order(cast("hasty ack"))[0] == "ack"
+
+
+def test_two_searches_at_once_do_not_disturb_each_other() -> None:
+    """A check that ran out of time leaves its search behind; the next one starts beside it."""
+    clock = time.monotonic
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda seeds: str(search(NAIVE, seeds, names=("no_loss",))), [range(40)] * 4))
+    assert len(set(found)) == 1
+    assert time.monotonic is clock
 
 
 def test_the_real_clock_works_again_after_a_search() -> None:

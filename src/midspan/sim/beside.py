@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
 from midspan.sim.clock import LIMIT_S, VirtualLoop
 
+_UNWANTED: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -39,8 +41,16 @@ def beside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
     thread = threading.Thread(target=body, name="midspan-sim", daemon=True)
     thread.start()
-    while thread.is_alive():
-        thread.join(0.1)  # in slices, so that Stop (KeyboardInterrupt) reaches the cell
+    try:
+        while thread.is_alive():
+            thread.join(0.1)  # in slices, so that Stop (KeyboardInterrupt) reaches the cell
+    finally:
+        _UNWANTED.add(thread)  # if it still runs, nobody waits for it any more
     if raised:
         raise raised[0]
     return results[0]
+
+
+def wanted() -> bool:
+    """Does somebody still wait for this thread? Long work asks now and then, and ends when nobody does."""
+    return threading.current_thread() not in _UNWANTED

@@ -24,8 +24,9 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, NoReturn, TypeVarTuple
 
-from midspan.sim.errors import Deadlock, OutOfTime, SimulationError, WallClock, outside
+from midspan.sim.errors import Deadlock, OutOfTime, SimulationError
 from midspan.sim.tick import Tick
+from midspan.sim.walls import WalledLoop
 
 LIMIT_S = 3600.0  # virtual seconds of one run; nothing in this course waits for longer than some minutes
 LIMIT_STEPS = 2_000_000  # callbacks of one run: ten times what 10,000 messages of the reference session take
@@ -38,7 +39,7 @@ PROCESS: contextvars.ContextVar[list[asyncio.Task[Any]] | None] = contextvars.Co
 )
 
 
-class VirtualLoop(asyncio.BaseEventLoop):
+class VirtualLoop(WalledLoop):
     """A plain asyncio loop with virtual time, for one run.
 
     Args:
@@ -56,7 +57,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.now_s = 0.0
         self.steps = 0
         self.failures: list[str] = []  # what asyncio would have logged: "Task exception was never retrieved", ...
-        self.refused: WallClock | None = None  # kept: the code under test may swallow what we raise
         self._soon: deque[Tick] = deque()
         self._timers: list[tuple[float, int, Tick]] = []  # (when, the how-manieth, handle): rule 2
         self._timers_set = 0
@@ -185,30 +185,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.run_forever()
         except SimulationError:
             self.failures.append("a task ignored its cancellation")
-
-    # what lives outside virtual time
-
-    def _process_events(self, event_list: list[Any]) -> None:
-        """No selector, no events."""
-
-    def _write_to_self(self) -> None:
-        """No selector to wake."""
-
-    def run_in_executor(self, *_args: Any, **_kwargs: Any) -> NoReturn:  # type: ignore[override]
-        self._refuse("loop.run_in_executor or asyncio.to_thread", "do the work in the coroutine itself")
-
-    async def create_connection(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        self._refuse("a real connection", "use the `connect` that was passed as an argument")
-
-    async def create_server(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        self._refuse("a real server", "write the handler only: the link calls it for each connection")
-
-    async def getaddrinfo(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        self._refuse("a name lookup", "use the `connect` that was passed as an argument")
-
-    def _refuse(self, what: str, do: str) -> NoReturn:
-        self.refused = self.refused or outside(what, do)
-        raise self.refused
 
 
 def _list(tasks: list[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:

@@ -27,6 +27,7 @@ class Counterexample:
         found: the schedule that it was shrunk from.
         history: of the smallest one.
         ladder: every message of the smallest one.
+        replay: the line that shows it again.
     """
 
     predicate: str
@@ -35,11 +36,7 @@ class Counterexample:
     found: Schedule
     history: History
     ladder: Ladder
-
-    @property
-    def replay(self) -> str:
-        """The line that finds it again."""
-        return f"search(cast, seeds=[{self.found.seed}])"
+    replay: str
 
     def __str__(self) -> str:
         return (
@@ -48,8 +45,12 @@ class Counterexample:
         )
 
 
-def counterexample(cast: Cast, found: Schedule, predicate: str) -> Counterexample:
-    """Shrink a schedule that breaks this predicate, and look at the result."""
+def counterexample(cast: Cast, found: Schedule, predicate: str, replay: str = "") -> Counterexample:
+    """Shrink a schedule that breaks this predicate, and look at the result.
+
+    Args:
+        replay: the line that finds it again; by default the one that plays the smallest schedule.
+    """
 
     spent = 0
 
@@ -63,4 +64,6 @@ def counterexample(cast: Cast, found: Schedule, predicate: str) -> Counterexampl
 
     smallest = shrink(found, breaks)
     history, ladder = draw(cast, smallest)
-    return Counterexample(predicate, judge(history, (predicate,))[predicate].reason, smallest, found, history, ladder)
+    reason = judge(history, (predicate,))[predicate].reason
+    replay = replay or f"draw(cast, Schedule.from_json({smallest.to_json()!r}))"
+    return Counterexample(predicate, reason, smallest, found, history, ladder, replay)

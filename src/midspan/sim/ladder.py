@@ -73,28 +73,30 @@ class Ladder:
 class _Tracer:
     """Collects messages as they leave and arrive."""
 
-    world_s: list[float] = field(default_factory=list)
-    left: dict[tuple[str, Way, int], tuple[float, bytes]] = field(default_factory=dict)
+    left: dict[tuple[str, Way, int], tuple[float, int, bytes]] = field(default_factory=dict)
     arrived: dict[tuple[str, Way, int], float] = field(default_factory=dict)
 
-    def __call__(self, at_s: float, link: str, way: Way, number: int, data: bytes, what: str) -> None:
+    def __call__(self, at_s: float, records: int, link: str, way: Way, number: int, data: bytes, what: str) -> None:
         if what == "left":
-            self.left[link, way, number] = at_s, data
+            self.left[link, way, number] = at_s, records, data
         else:
             self.arrived[link, way, number] = at_s
 
-    def rungs(self) -> Iterator[Rung]:
-        for key, (at_s, data) in self.left.items():
+    def rungs(self) -> Iterator[tuple[float, Rung]]:
+        """Each with its place among the records of the history: before the one that came next."""
+        for key, (at_s, records, data) in self.left.items():
             ends = (key[0], "server") if key[1] == "up" else ("server", key[0])
-            yield Rung(at_s, *ends, _as_text(data), self.arrived.get(key))
+            yield records - 0.5, Rung(at_s, *ends, _as_text(data), self.arrived.get(key))
 
 
 def draw(cast: Cast, schedule: Schedule) -> tuple[History, Ladder]:
     """Play a schedule once more, and write down every message."""
     tracer = _Tracer()
     history = play(cast, schedule, Watch(trace=tracer))
-    steps: list[Rung | Mark] = [*tracer.rungs(), *filter(None, map(_mark, history))]
-    return history, Ladder((*schedule.clients, "server"), tuple(sorted(steps, key=lambda step: step.at_s)))
+    steps: list[tuple[float, Rung | Mark]] = list(tracer.rungs())
+    steps += [(i, mark) for i, record in enumerate(history) if (mark := _mark(record)) is not None]
+    ordered = tuple(step for _, step in sorted(steps, key=lambda step: step[0]))
+    return history, Ladder((*schedule.clients, "server"), ordered)
 
 
 def _mark(record: Record) -> Mark | None:

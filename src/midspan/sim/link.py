@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from midspan.sim.network import Network
 
 Fire = Callable[[TimedFault, End], None]
-Trace = Callable[[float, str, Way, int, bytes, str], None]  # at_s, link, way, number, data, "left" or "arrived"
+Trace = Callable[[float, int, str, Way, int, bytes, str], None]  # as Watch.trace says
 
 ROUND_TRIPS_TO_OPEN = 3  # TCP, TLS 1.3, upgrade: what a wss:// connection costs before its first message
 
@@ -64,7 +64,7 @@ class Link:
         if network.crossings is not None:
             network.crossings.append((self.name, way, number))
         if network.trace is not None:
-            network.trace(self.loop.now_s, self.name, way, number, data, "left")
+            network.trace(self.loop.now_s, len(self.recorder.records), self.name, way, number, data, "left")
         if self._moments:
             for fault in self._awaiting_reply.pop(end, ()):
                 self._happen(fault, end, fault.at.later_s)
@@ -78,7 +78,9 @@ class Link:
         """A message has reached this end's queue."""
         way: Way = "down" if end.side == "client" else "up"
         if self.network.trace is not None:
-            self.network.trace(self.loop.now_s, self.name, way, frame.number, frame.data, "arrived")
+            self.network.trace(
+                self.loop.now_s, len(self.recorder.records), self.name, way, frame.number, frame.data, "arrived"
+            )
         if (way, frame.number) in self._moments:
             self._fire_at("after", way, frame.number, end)
             self._fire_at("reply", way, frame.number, end)

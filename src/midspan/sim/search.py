@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from midspan.sim.beside import beside
+from midspan.sim.beside import beside, wanted
 from midspan.sim.cast import Cast
 from midspan.sim.counterexample import Counterexample, counterexample
 from midspan.sim.generate import Crossing, Shape, exhaustive, generate
@@ -72,7 +72,8 @@ def search(
         WallClock: the code under test uses a clock, a socket, a thread or chance of its own.
     """
     schedules = (generate(seed, shape) for seed in seeds)
-    return beside(_search, cast, schedules, _names(names), keep_going)
+    how = "" if shape is None else f", {shape}"
+    return beside(_search, cast, schedules, _names(names), keep_going, lambda seed: f"search(cast, [{seed}]{how})")
 
 
 def search_all(
@@ -85,7 +86,7 @@ def search_all(
 ) -> Findings:
     """Play every placement of up to `cuts` cuts in a session of `messages` messages. As `search` otherwise."""
     schedules = exhaustive(partial(crossings, cast), messages, tuple(clients), cuts)
-    return beside(_search, cast, schedules, _names(names), keep_going)
+    return beside(_search, cast, schedules, _names(names), keep_going, lambda _seed: "")
 
 
 def crossings(cast: Cast, schedule: Schedule) -> list[Crossing]:
@@ -95,7 +96,14 @@ def crossings(cast: Cast, schedule: Schedule) -> list[Crossing]:
     return watch.crossings or []
 
 
-def _search(cast: Cast, schedules: Iterable[Schedule], names: tuple[str, ...], keep_going: bool) -> Findings:
+def _search(
+    cast: Cast,
+    schedules: Iterable[Schedule],
+    names: tuple[str, ...],
+    keep_going: bool,
+    replay: Callable[[int], str],
+) -> Findings:
+    """As `search`; `replay` makes the line that finds a schedule again from its seed."""
     outcomes: Counter[Outcome] = Counter()
     counts: Counter[tuple[str, Outcome]] = Counter()
     found: dict[str, Schedule] = {}
@@ -108,9 +116,11 @@ def _search(cast: Cast, schedules: Iterable[Schedule], names: tuple[str, ...], k
             for verdict in verdicts.values():
                 if verdict.outcome == "violated":
                     found.setdefault(verdict.predicate, schedule)
-            if found and not keep_going:
+            if (found and not keep_going) or not wanted():
                 break
-        examples = {name: counterexample(cast, found[name], name) for name in names if name in found}
+        examples = {
+            name: counterexample(cast, found[name], name, replay(found[name].seed)) for name in names if name in found
+        }
     return Findings(outcomes.total(), outcomes, counts, examples)
 
 

@@ -18,7 +18,7 @@ import time
 import types
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from midspan.sim.errors import WallClock, outside
 
@@ -39,6 +39,11 @@ FORBIDDEN: tuple[tuple[Any, tuple[str, ...], str], ...] = (
 EXEMPT = ("logging", "asyncio", "concurrent", "midspan", "warnings", "threading", "tempfile")  # theirs is not a run's
 
 
+_guards: dict[int, WallClockGuard] = {}  # by thread: several searches may run at once
+_saved: list[tuple[Any, str, Any]] = []
+_lock = threading.Lock()
+
+
 class WallClockGuard:
     """A `with` block in which this thread cannot reach a real clock.
 
@@ -48,43 +53,55 @@ class WallClockGuard:
 
     def __init__(self, *codes: object) -> None:
         self._codes = codes
-        self._thread = 0
         self._caught: WallClock | None = None
-        self._saved: list[tuple[Any, str, Any]] = []
 
     def __enter__(self) -> Self:
         for code in self._codes:
             look(code)
-        self._thread = threading.get_ident()
-        for owner, names, do in FORBIDDEN:
-            for name in names:
-                original = getattr(owner, name)
-                self._saved.append((owner, name, original))
-                setattr(owner, name, self._in_place_of(original, f"{owner.__name__}.{name}", do))
+        with _lock:
+            if not _guards:
+                _install()
+            _guards[threading.get_ident()] = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        for owner, name, original in reversed(self._saved):
-            setattr(owner, name, original)
+        with _lock:
+            del _guards[threading.get_ident()]
+            if not _guards:
+                _uninstall()
 
     def check(self) -> None:
         """Raise what was caught, even if the code under test swallowed it."""
         if self._caught is not None:
             raise self._caught
 
-    def _in_place_of(self, original: Callable[..., Any], name: str, do: str) -> Callable[..., Any]:
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() == self._thread and not _exempt():
-                self._caught = self._caught or outside(name, do)
-                raise self._caught
-            return original(*args, **kwargs)
-
-        return guarded
+    def refuse(self, what: str, do: str) -> NoReturn:
+        """Raise, and remember what was raised first."""
+        self._caught = self._caught or outside(what, do)
+        raise self._caught
 
 
-def _exempt() -> bool:
-    caller = sys._getframe(2).f_globals.get("__name__", "")
-    return caller.partition(".")[0] in EXEMPT
+def _install() -> None:
+    for owner, names, do in FORBIDDEN:
+        for name in names:
+            original = getattr(owner, name)
+            _saved.append((owner, name, original))
+            setattr(owner, name, _in_place_of(original, f"{owner.__name__}.{name}", do))
+
+
+def _uninstall() -> None:
+    while _saved:
+        setattr(*_saved.pop())
+
+
+def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[..., Any]:
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        guard = _guards.get(threading.get_ident())
+        if guard is not None and sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] not in EXEMPT:
+            guard.refuse(what, do)
+        return original(*args, **kwargs)
+
+    return guarded
 
 
 def look(code: object) -> None:
@@ -106,13 +123,19 @@ def _look_into(function: types.FunctionType) -> list[object]:
     for name in names:
         value = function.__globals__.get(name)
         for owner, forbidden, do in FORBIDDEN:
-            if callable(value) and any(value is getattr(owner, one, None) for one in forbidden):
+            if callable(value) and any(value is one for one in _originals(owner, forbidden)):
                 raise outside(f"{name} (in {function.__qualname__})", do)
         if any(value is one for one in (datetime, datetime.datetime)) and names & {"now", "utcnow", "today"}:
             raise outside(f"datetime.now (in {function.__qualname__})", _CLOCK)
         if getattr(value, "__module__", None) == function.__module__:
             own.append(value)
     return own
+
+
+def _originals(owner: Any, names: tuple[str, ...]) -> Iterator[Any]:
+    saved = {name: original for each, name, original in _saved if each is owner}
+    for name in names:
+        yield saved.get(name, getattr(owner, name))
 
 
 def _functions(code: object) -> Iterator[types.FunctionType]:

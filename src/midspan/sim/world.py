@@ -37,7 +37,8 @@ class Watch:
     """What a run shows besides its history, where somebody asks for it.
 
     Args:
-        trace: called for each message that leaves or arrives: at_s, link, way, number, data, "left" or "arrived".
+        trace: called for each message that leaves or arrives: at_s, how many records the history has by then, link,
+            way, number, data, "left" or "arrived".
         crossings: filled with each message that leaves: link, way, number.
     """
 
