@@ -118,7 +118,7 @@ SOCKETS = [
     Wrong("refusal-not-sent", "serve", "            writer.write(error.to_bytes() if isinstance(error, Refused) else b\"\")\n", ""),
     Wrong("handler-ends-open", "serve", "        finally:\n            await socket.close(code)\n", "        finally:\n            await hang_up(\"server\", reader, writer, timeout_s)\n"),
     Wrong("accept-not-checked/2", "connect", "            check_answer(start, headers, key)\n", ""),
-    Wrong("close-not-answered/2", "connect", "        await socket.close()\n", "        writer.transport.abort()\n"),
+    Wrong("close-not-answered/2", "connect", "        await socket.close()", "        writer.transport.abort()"),
 ]  # fmt: skip
 PATIENCE = [
     Wrong("whole-message-first", "patient_connection", "piece, rest = data[: self.fragment_size], data[self.fragment_size :]", "piece, rest = data, b\"\""),

@@ -12,6 +12,7 @@ from midspan.checks.lab1_framing import (  # noqa: I001 - importing registers th
     serving,
     patience,
 )
+from midspan.checks.lab1_framing.demonstrations import written
 from midspan.checks.lab1_framing.lab import lab
 
 check = lab.checks
@@ -29,4 +30,5 @@ __all__ = [
     "serving",
     "sockets",
     "writing",
+    "written",
 ]

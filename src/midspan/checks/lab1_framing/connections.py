@@ -16,7 +16,7 @@ ECHO, ECHO_CLOSE = 'TEXT fin 2 bytes "Hi"', "CLOSE 1001"
 
 @lab.step(
     "Both ends of a conversation",
-    minutes=35,
+    minutes=30,
     lines=32,
     points=4,
     hints=HINTS["connection"],

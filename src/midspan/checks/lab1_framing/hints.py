@@ -97,12 +97,11 @@ HINTS: dict[str, tuple[str, str, str]] = {
         "socket.close(code)`. For Refused: write error.to_bytes(), then hang_up.",
     ),
     "connect": (
-        "The mirror of `serve`: open the stream, ask, read the head, check the answer, make the Socket, close "
-        "it at the end.",
-        "urlsplit gives hostname, port, path, query and netloc; a target is never empty: `/` at least. The key "
-        "is 16 random bytes in base64.",
-        "Whatever fails before there is a Socket: writer.transport.abort(), and raise again. Behind `yield "
-        "socket`: `finally: await socket.close()`.",
+        "The mirror of `serve`: open the stream, ask, read the head, check the answer, make the Socket.",
+        "urllib.parse.urlsplit gives hostname, port, path, query and netloc; a target is never empty: `/` at least. "
+        "The key is 16 random bytes in base64.",
+        "reader, writer = await asyncio.open_connection(hostname, port, ssl=tls). Whatever fails from there to "
+        "the Socket: `except BaseException: writer.transport.abort(); raise`.",
     ),
     "patient_connection": (
         "Do not make frames in send: keep messages in a queue, and make one fragment each time somebody takes.",

@@ -77,7 +77,7 @@ def _with(good: dict[str, list[str]], change: dict[str, list[str]]) -> dict[str,
 
 @lab.step(
     "The head of a request",
-    minutes=12,
+    minutes=10,
     lines=13,
     points=2,
     hints=HINTS["read_head"],
@@ -138,7 +138,7 @@ def answer_request(t: Transcript, answer_request: Any) -> None:
 
 @lab.step(
     "The client's side",
-    minutes=12,
+    minutes=10,
     lines=13,
     points=2,
     hints=HINTS["check_answer"],

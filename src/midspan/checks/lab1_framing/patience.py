@@ -17,7 +17,7 @@ MOST_TAKES = 50  # of what these messages can need; an answer that never ends is
 
 @lab.step(
     "A heartbeat is never late",
-    minutes=15,
+    minutes=10,
     lines=14,
     points=3,
     hints=HINTS["patient_connection"],

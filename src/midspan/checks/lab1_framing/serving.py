@@ -104,8 +104,8 @@ async def _handlers(t: Transcript, serve: Any) -> None:
 
 @lab.step(
     "Connect",
-    minutes=12,
-    lines=19,
+    minutes=10,
+    lines=15,
     points=2,
     hints=HINTS["connect"],
 )

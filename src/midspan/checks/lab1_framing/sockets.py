@@ -54,8 +54,8 @@ async def _closed(socket: Any) -> str:
 
 @lab.step(
     "A connection on a stream",
-    minutes=25,
-    lines=40,
+    minutes=20,
+    lines=41,
     points=3,
     hints=HINTS["socket"],
 )

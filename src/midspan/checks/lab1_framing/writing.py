@@ -22,7 +22,7 @@ SIZES = {  # payload bytes -> (header in hex, misconception)
 
 @lab.step(
     "A frame on the wire",
-    minutes=10,
+    minutes=15,
     lines=9,
     points=2,
     hints=HINTS["encode_frame"],
