@@ -51,6 +51,15 @@ def test_nothing_is_said_before_the_blank_line() -> None:
     assert [reference().read_head(head[:n]) for n in range(len(head))] == [None] * len(head)
 
 
+def test_lines_that_end_with_lf_alone_are_refused_at_once() -> None:
+    """Nobody waits for a CR LF that will not come (RFC 9112, section 2.2, lets a server be lenient; we are not)."""
+    lab = reference()
+    for head in (b"GET / HTTP/1.1\nHost: x\n\n", b"\n", REQUESTS[0].head[:-4] + b"\n"):
+        with pytest.raises(lab.Refused) as caught:
+            lab.read_head(head)
+        assert caught.value.status == 400
+
+
 def test_a_head_without_an_end_is_refused_at_the_limit() -> None:
     """Nobody fills our memory with headers."""
     lab = reference()

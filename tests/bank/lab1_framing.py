@@ -96,6 +96,7 @@ OPENING = [
     Wrong("head-unlimited", "read_head", "    if len(head) > limit:\n        raise Refused(431, f\"the head is longer than {limit} bytes\")\n", ""),
     Wrong("header-case", "read_head", "setdefault(name.lower(), [])", "setdefault(name, [])"),
     Wrong("header-line-accepted", "read_head", "        if not re.fullmatch(r\"[!#$%&'*+.^_`|~0-9A-Za-z-]+\", name) or re.search(r\"[\\0-\\x08\\x0a-\\x1f\\x7f]\", value):\n            raise Refused(400, f\"not a header: {line!r}\")\n", ""),
+    Wrong("header-line-accepted/2", "read_head", "    if re.search(rb\"(?<!\\r)\\n\", head):\n        raise Refused(400, \"a line ends with LF alone\")\n", "", words="LF alone"),
     Wrong("header-value-not-list", "answer_request", "if \"websocket\" not in tokens(headers, \"upgrade\"):", "if [v.lower() for v in headers.get(\"upgrade\", [])] != [\"websocket\"]:"),
     Wrong("header-value-not-list/2", "answer_request", "if \"websocket\" not in tokens(headers, \"upgrade\"):", "if \"websocket\" not in \",\".join(headers.get(\"upgrade\", [])).lower():", words="websockets"),
     Wrong("request-not-checked", "answer_request", "    if request[1] != \"GET\":\n        raise Refused(405, \"the method is not GET\", {\"Allow\": \"GET\"})\n", ""),

@@ -78,7 +78,7 @@ def _with(good: dict[str, list[str]], change: dict[str, list[str]]) -> dict[str,
 @lab.step(
     "The head of a request",
     minutes=10,
-    lines=13,
+    lines=15,
     points=2,
     hints=HINTS["read_head"],
 )
@@ -94,6 +94,8 @@ def read_head(t: Transcript, read_head: Any) -> None:
     for line in ("no colon", ": no name", "na me: x", "name : x", " folded: x", "x: a\0b"):
         head = f"GET / HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n".encode()
         t.equal(f"a line {line!r}", outcome(read_head, head), "Refused 400", id="header-line-accepted")
+    got = outcome(read_head, b"GET / HTTP/1.1\r\nHost: x\n")
+    t.equal("a line that ends with LF alone", got, "Refused 400", id="header-line-accepted")
     t.equal("99 bytes and no end yet, of at most 99", outcome(read_head, b"x" * 99, 99), None)
     t.equal("one more (status 431)", outcome(read_head, b"x" * 100, 99), "Refused 431", id="head-unlimited")
     whole = b"x: " + b"y" * 97 + b"\r\n\r\n"
