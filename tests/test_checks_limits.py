@@ -142,7 +142,7 @@ def test_an_error_in_the_background_is_kept() -> None:
         await asyncio.wait([asyncio.create_task(handler())])
         raise ValueError("nothing came")
 
-    outcome = run(work, SHORT_S)
+    outcome = run(work, 5)
     assert [type(error) for error in outcome.in_background] == [KeyError]
 
 
