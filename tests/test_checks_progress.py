@@ -10,6 +10,7 @@ import pytest
 
 from midspan.checks import places, predictions, progress
 from midspan.checks.predictions import predict, score
+from midspan.eyes.cards import score_card
 from midspan.refusal import Refusal
 
 OPTIONS = {"a": "the client", "b": "the server", "c": "both"}
@@ -119,7 +120,13 @@ def test_nobody_answers_and_all_goes_on() -> None:
         'No guess yet: put one of a, b, c in place of "?" and run the cell again.',
     ]
     assert score("01.masking", "a").right is None
-    assert str(score("01.masking", "a")) == "No guess was made.\nWhat happened: a: the client"
+
+
+def test_without_a_guess_nobody_is_told_the_answer() -> None:
+    predict("01.masking", "Which end masks?", OPTIONS)
+    told = str(score("01.masking", "a")) + score_card(score("01.masking", "a"))
+    assert told.startswith("No guess was made.")
+    assert not any(word in told for word in ("the client", "a:", "<b>a</b>"))
 
 
 def test_a_guess_is_recorded_before_and_scored_after() -> None:

@@ -1,8 +1,8 @@
 """Predictions: say what will happen before it runs, see afterwards how that compares.
 
 A guess is recorded when its cell runs; the score comes in a later cell. Run All works unattended: the default "?"
-means that nobody has guessed. The text depends on what this kernel was told, not on what an earlier run left in the
-progress file, so that a stored output is equal on each run.
+means that nobody has guessed, and nobody is told the answer. The text depends on what this kernel was told, not on
+what an earlier run left in the progress file, so that a stored output is equal on each run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from midspan.checks import progress
 from midspan.refusal import need
 
 NOBODY = "?"
+NO_GUESS = (
+    "No guess was made. What happened is in the run above.\n"
+    'To compare, put an answer in place of "?" in the question\'s cell, then run both cells again.'
+)
 _guesses: dict[str, Guess] = {}  # of this kernel
 
 
@@ -38,7 +42,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A guess beside what happened. `right` is None where nobody guessed."""
+    """A guess beside what happened. `right` is None where nobody guessed; then `str()` keeps the answer back."""
 
     id: str
     mine: str
@@ -51,8 +55,9 @@ class Score:
         return None if self.mine == NOBODY else self.mine == self.answer
 
     def __str__(self) -> str:
+        if self.right is None:  # who has not thought yet is not told: the run above shows it to those who look
+            return NO_GUESS
         said = {
-            None: "No guess was made.",
             True: f"✓ We guessed {self.mine}, and so it is.",
             False: f"✗ We guessed {self.mine}. Worth a look: what in the run above says otherwise?",
         }
