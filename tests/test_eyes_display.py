@@ -26,6 +26,7 @@ from midspan.records.http import HttpHead
 from midspan.records.layers import layers
 from midspan.records.samples import sample
 from midspan.refusal import Refusal
+from midspan.sim import NAIVE, search
 
 HOSTILE = "<script>alert(1)</script>"
 LINES = (
@@ -50,6 +51,7 @@ def shown() -> list[object]:
     seen = dissect(sample("upgrade"))
     frame = seen.frames()[0]
     assert isinstance(frame.record, Frame)
+    found = search(NAIVE, [0], names=["no_loss"]).counterexamples["no_loss"]
     return [
         seen,
         seen[0],
@@ -62,6 +64,8 @@ def shown() -> list[object]:
         Guess("a", HOSTILE, {"a": HOSTILE, "b": "no"}, "?"),
         Score("a", "a", "a", HOSTILE),
         Score("a", "?", "a", ""),
+        found,
+        found.ladder,
     ]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from midspan.eyes.cards import progress as progress
     from midspan.eyes.expected import expected as expected
     from midspan.eyes.ladder import ladder as ladder
+    from midspan.eyes.lanes import lanes as lanes
     from midspan.eyes.stack import stack as stack
     from midspan.eyes.tables import frame_table as frame_table
     from midspan.eyes.tables import table as table
@@ -38,6 +39,7 @@ HOMES = {
     "progress": "midspan.eyes.cards",
     "expected": "midspan.eyes.expected",
     "ladder": "midspan.eyes.ladder",
+    "lanes": "midspan.eyes.lanes",
     "stack": "midspan.eyes.stack",
     "frame_table": "midspan.eyes.tables",
     "table": "midspan.eyes.tables",

@@ -18,12 +18,22 @@ PICTURES: dict[tuple[str, str], tuple[str, str]] = {
     ("midspan.records.layers", "Stack"): ("midspan.eyes.shown", "stack"),
     ("midspan.records.http", "HttpHead"): ("midspan.eyes.shown", "head"),
     ("midspan.bench.bench", "Bench"): ("midspan.eyes.shown", "bench"),
+    ("midspan.sim.ladder", "Ladder"): ("midspan.eyes.shown", "run"),
+    ("midspan.sim.counterexample", "Counterexample"): ("midspan.eyes.shown", "counterexample"),
     ("midspan.checks.verdicts", "Result"): ("midspan.eyes.cards", "result_card"),
     ("midspan.checks.steps", "Hint"): ("midspan.eyes.cards", "hint_card"),
     ("midspan.checks.predictions", "Guess"): ("midspan.eyes.cards", "guess_card"),
     ("midspan.checks.predictions", "Score"): ("midspan.eyes.cards", "score_card"),
 }
-TEXTS = (("midspan.bench.bench", "Bench"), ("midspan.bench.leftovers", "Leftovers"))  # whose repr is not their str
+TEXTS = (  # whose repr is not their str
+    ("midspan.bench.bench", "Bench"),
+    ("midspan.bench.leftovers", "Leftovers"),
+    ("midspan.sim.ladder", "Ladder"),
+    ("midspan.sim.counterexample", "Counterexample"),
+    ("midspan.sim.history", "History"),
+    ("midspan.sim.schedule", "Schedule"),
+    ("midspan.sim.search", "Findings"),
+)
 
 
 def register(shell: Any) -> None:

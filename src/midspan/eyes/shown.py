@@ -6,13 +6,16 @@ from html import escape
 
 from midspan.eyes.anatomy import anatomy
 from midspan.eyes.ladder import MOST_ARROWS, ladder
-from midspan.eyes.palette import MONO
+from midspan.eyes.lanes import MOST_STEPS, lanes
+from midspan.eyes.palette import FAULT, INK, MONO
 from midspan.eyes.parties import Bench, parties
 from midspan.eyes.stack import stack as draw_stack
 from midspan.records.exchange import Exchange, Sighting
 from midspan.records.frames import Frame
 from midspan.records.http import HttpHead
 from midspan.records.layers import Stack
+from midspan.sim.counterexample import Counterexample
+from midspan.sim.ladder import Ladder
 
 
 def exchange(seen: Exchange) -> str | None:
@@ -43,3 +46,21 @@ def head(seen: HttpHead) -> str:
 def bench(seen: Bench) -> str:
     """Who talks to whom."""
     return parties(seen)._repr_html_()
+
+
+def run(seen: Ladder) -> str | None:
+    """Its lanes, unless they would be very long."""
+    return lanes(seen)._repr_html_() if len(seen.steps) <= MOST_STEPS else None
+
+
+def counterexample(seen: Counterexample) -> str | None:
+    """What went wrong in one sentence, the smallest schedule, its lanes, and the line that shows it again."""
+    drawn = run(seen.ladder)
+    if drawn is None:
+        return None
+    words = [f"<b>✗ {escape(seen.predicate)} is violated.</b> {escape(seen.reason)}"]
+    words += [f"Smallest schedule: {escape(str(seen.schedule))}", drawn]
+    words += [f'Again: <span style="font-family:{MONO};font-size:12.5px">{escape(seen.replay)}</span>']
+    style = f"border-left:5px solid {FAULT.colour};color:{INK};padding:4px 12px;line-height:1.5"
+    lines = "".join(f"<div>{line}</div>" for line in words)
+    return f'<div role="group" aria-label="a counterexample" style="{style}">{lines}</div>'
