@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import linecache
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from midspan.checks.judging import unwritten
 from midspan.checks.transcript import Wrong
 from midspan.checks.values import in_words
 from midspan.refusal import Refusal
+from tests.cells import defined
 
 HINTS = ("Look at RFC 6455.", "Use sum().", "return sum(numbers)")
 lab = Lab("lab0_demo", title="A demonstration", misconceptions={"first": "All numbers count, not only the first."})
@@ -41,11 +41,7 @@ def own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answer(source: str, name: str = "total") -> Any:
     """What a cell with this source defines."""
-    file = f"<cell {name}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    names: dict[str, Any] = {}
-    exec(compile(source, file, "exec"), names)
-    return names[name]
+    return defined(source, name)
 
 
 RIGHT = "def total(numbers):\n    if not numbers: raise ValueError('no number')\n    return sum(numbers)"

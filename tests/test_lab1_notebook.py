@@ -6,13 +6,21 @@ import ast
 import re
 
 import pytest
+from jupyter_core.utils import ensure_event_loop
 
 from midspan.checks import Step
-from midspan.checks.lab1_framing import check, lab, written
-from tests.course import ROOT, Cell, Notebook
+from midspan.checks.lab1_framing import check, lab
+from tests.course import ROOT, Cell, Notebook, found
+from tests.kernels import kernel
 
 SOLVED = Notebook(ROOT / "solutions" / "lab1_framing.ipynb")
 EXERCISES = {cell.graded["grade_id"]: cell for cell in SOLVED.code if cell.is_exercise}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _client_loop() -> None:
+    """jupyter_client keeps one event loop a thread for good: it is no test's leftover."""
+    ensure_event_loop()
 
 
 def size(cell: Cell) -> int:
@@ -71,34 +79,39 @@ def test_every_misconception_is_looked_for() -> None:
     assert set(lab.misconceptions) - used == set()
 
 
-def stub() -> None:
-    """To do."""
-    raise NotImplementedError
+def awaited_at_the_top(cell: Cell) -> list[str]:
+    """What a cell itself awaits, outside of the functions that it defines."""
+    inside = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    at_the_top: list[ast.AST] = [node for node in cell.tree.body if not isinstance(node, inside)]
+    awaits = [node for top in at_the_top for node in ast.walk(top) if isinstance(node, ast.Await | ast.AsyncWith)]
+    return [ast.unparse(node) for node in awaits]
 
 
-def outer() -> object:
-    """Finished, but for the function inside."""
-
-    async def inner() -> None:
-        raise NotImplementedError
-
-    return inner
+@pytest.mark.parametrize("notebook", found("solutions"), ids=str)
+def test_no_cell_of_a_lab_waits_for_the_learners_code_without_a_limit(notebook: Notebook) -> None:
+    """`show` has one; a cell that awaits has none."""
+    awaits = [line for cell in notebook.code for line in awaited_at_the_top(cell)]
+    assert [line for line in awaits if "Bench(" not in line] == ["await bench.close()"]
 
 
-class Half:
-    """One method of two."""
-
-    def done(self) -> int:
-        """Done."""
-        return 1
-
-    def to_do(self) -> None:
-        """To do."""
-        raise NotImplementedError
+HANGS = {
+    "encode_frame": "def encode_frame(opcode, payload, fin=True, key=None): return b''",
+    "socket": "class Socket(Socket):\n    async def recv(self): await asyncio.Event().wait()",
+}
 
 
-def test_a_demonstration_waits_for_what_is_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert written(size, Cell, len)
-    assert capsys.readouterr().out == ""
-    assert not written(size, stub, outer, Half)
-    assert capsys.readouterr().out == "Still to do: stub, outer, Half. Run this cell again when it is written.\n"
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("step", HANGS)
+def test_demonstrations_of_an_answer_that_hangs_end_with_a_sentence(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDSPAN_PATIENCE", "0.1")
+    with kernel(SOLVED.path.parent) as live:
+        ran = []
+        for cell in SOLVED.code:
+            if not cell.is_check:
+                ran.append(live.run(cell.source))
+            if cell is EXERCISES[step]:
+                live.run(HANGS[step])
+    assert [one.error for one in ran if one.error] == []
+    ended = [one for one in ran if "Not done after 10 s" in one.text]
+    assert len(ended) >= 3
+    assert all("Run the checks of" in one.text for one in ended)

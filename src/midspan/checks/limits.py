@@ -25,7 +25,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class _Runner:
                 _raise_in(self.thread, Expired)
             if self.done.wait(BETWEEN_S * patience()):
                 break
-        self.outcome = Outcome(expired=True, still_running=not self.done.is_set(), left_tasks=self.outcome.left_tasks)
+        self.outcome = replace(self.outcome, value=None, error=None, expired=True, still_running=not self.done.is_set())
 
     def _cancel(self) -> None:
         if self.loop is not None and self.main is not None:

@@ -12,8 +12,8 @@ from midspan.checks.lab1_framing import (  # noqa: I001 - importing registers th
     serving,
     patience,
 )
-from midspan.checks.lab1_framing.demonstrations import written
 from midspan.checks.lab1_framing.lab import lab
+from midspan.checks.demonstrations import show
 
 check = lab.checks
 
@@ -28,7 +28,7 @@ __all__ = [
     "patience",
     "reading",
     "serving",
+    "show",
     "sockets",
     "writing",
-    "written",
 ]
