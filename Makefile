@@ -14,7 +14,7 @@ ROOT     := $(if $(filter 0,$(shell id -u)),--allow-root)
 HEADLESS := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s)),,--no-browser)
 
 .DELETE_ON_ERROR:
-.PHONY: help study test nbval lint labs store lock chromium clean
+.PHONY: help study test nbval lint labs store lock node chromium clean
 
 help:  ## list the doors
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,7 +23,7 @@ study: $(READY)  ## create what is missing, then open JupyterLab on the course
 	$(SAY) "JupyterLab opens on $(START); its address is in the lines below. Ctrl-C ends it."
 	@exec $(PY) -m jupyterlab $(ROOT) $(HEADLESS) --LabApp.default_url=/lab/tree/$(START) $(ARGS)
 
-test: $(READY) chromium lint  ## create what is missing, then pass every test (ARGS="-k frames" picks some)
+test: $(READY) chromium node lint  ## create what is missing, then pass every test (ARGS="-k frames" picks some)
 	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"
 	@$(PY) -m compileall -q src tests
 	$(PY) -m pytest --nbval tests notebooks solutions $(ARGS)
@@ -48,8 +48,10 @@ lock:  ## pin every version again, with hashes; needs uv (ARGS=--upgrade takes t
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --extra build --extra teach --extra test --python-version 3.11 $(ARGS) pyproject.toml -o requirements.lock
 
+node: node_modules/.package-lock.json  ## install the JavaScript Socket.IO (chapter 02's page, and a peer for tests)
+
 clean:  ## remove the environment and the caches; your own work stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment follows the lock: it is brought up to date when the lock, or what the package says of itself, changes.
@@ -65,6 +67,12 @@ $(PY):
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) came without venv or ensurepip, which make the environment. On Debian and Ubuntu, as root: apt-get install python3-venv"; exit 1; }
 	$(SAY) "Creating $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
+
+# Node's packages are for those who have Node. What needs them says so where they are absent.
+node_modules/.package-lock.json: package.json package-lock.json
+	@if ! command -v npm >/dev/null; then echo "== No npm here: what needs the JavaScript Socket.IO is skipped"; \
+	elif npm ci --silent && touch $@; then echo "== The JavaScript Socket.IO is in node_modules"; \
+	else echo "== npm ci failed: what needs the JavaScript Socket.IO is skipped"; fi
 
 # The browser test needs a Chromium. We install Debian's where we may; elsewhere that test is skipped and says why.
 chromium:
