@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -120,6 +121,19 @@ def test_the_judge_passes_each_solution_and_finds_each_lab_unsolved(name: str, m
 # --- serve
 
 
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
 @contextmanager
 def serving(course: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command in a process of its own, as a user starts it; yields it with the line it prints."""
@@ -187,7 +201,7 @@ async def test_an_open_connection_does_not_keep_the_server(course: Path) -> None
         ("lab9", "solutions", "127.0.0.1", "one of the labs lab0_adding"),
         ("lab0", "solutions", "0.0.0.0", "a loopback address"),
         ("lab0", "nowhere.ipynb", "127.0.0.1", "a notebook that exists"),
-        ("lab0", "labs", "127.0.0.1", "an answer serve"),
+        ("lab0", "labs", "127.0.0.1", "but got steps still to do: double, total, later. Finish it first"),
     ],
 )
 @in_a_loop
@@ -195,6 +209,49 @@ async def test_what_cannot_be_served_is_a_sentence(lab: str, source: str, host: 
     regenerate()
     with pytest.raises(Refusal, match=words):
         await serve(lab, source, host, 0, with_tls=False)
+
+
+def later(serve: str) -> dict[str, str]:
+    """The solution with another server."""
+    return {**SOLVED, "later": f"async def later(x): return 2 * x\n\n{serve}"}
+
+
+CANNOT_SERVE = {
+    "a syntax error": ({**SOLVED, "double": "def double(x) return x"}, r"SyntaxError.* See your code, line 1: def dou"),
+    "an error in a cell": ({**SOLVED, "total": "1 / 0"}, r"ZeroDivisionError: division by zero\. .* line 1: 1 / 0"),
+    "a cell that hangs": ({**SOLVED, "double": "while True: pass"}, "No answer after 3 s"),
+    "one step to do": ({**SOLVED, "double": UNSOLVED["double"]}, "but got steps still to do: double"),
+    "no server": (later(""), "but got no such function"),
+    "another signature": (later("async def serve(): pass"), "but got TypeError: serve"),
+    "no coroutine": (later("def serve(host, port, tls): pass"), "but got TypeError"),
+    "half to do": (later("async def serve(h, p, t):\n    raise LookupError('x')"), r"LookupError: x\. .*line 4"),
+    "nothing comes": (later("async def serve(host, port, tls): pass"), "starts a server, but got None"),
+}
+
+
+@pytest.mark.parametrize(("answers", "words"), CANNOT_SERVE.values(), ids=CANNOT_SERVE)
+def test_answers_that_cannot_serve_are_told_in_a_sentence(
+    course: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answers: dict[str, str], words: str
+) -> None:
+    monkeypatch.setenv("MIDSPAN_PATIENCE", "0.2")
+    write(course / "labs" / "lab0_adding.ipynb", notebook(answers))
+    code, out, err = run("serve", "lab0")
+    assert (code, out) == (2, "")
+    assert re.search(words, err)
+    assert err.startswith("midspan serve: Expected ")
+    assert err.count("\n") == 1
+
+
+@in_a_loop
+async def test_what_stands_behind_the_server_may_be_unwritten(course: Path) -> None:
+    """The server of lab 1 is written two steps before its end."""
+    front = {"later": SOLVED["later"].replace("total([x])", "2 * x"), "double": UNSOLVED["double"]}
+    write(course / "solutions" / "lab0_adding.ipynb", notebook({**front, "total": SOLVED["total"]}))
+    write(course / "labs" / "lab0_adding.ipynb", notebook({**front, "total": "1 / 0"}))
+    with serving(course, "lab0", "--no-tls") as (process, line):
+        assert await echoed(line) == b"hello\n"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
 
 
 @in_a_loop
@@ -263,19 +320,6 @@ def test_a_failed_check_shows_its_transcript_in_a_kernel_and_no_traceback_of_our
 
 
 # --- the command line
-
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def test_judge_exits_with_0_1_or_2(course: Path, run: Run, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ class Refusal(ValueError):
 
     Args:
         expected: what would have been right, as a noun phrase ("a port from 1 to 65535").
-        came: the value that came; shown by its `repr`, shortened.
+        came: the value that came; shown by its `repr`, shortened. `Words` are shown as they stand.
         do: what to do now, as a sentence without its full stop.
     """
 
@@ -26,6 +26,15 @@ class Refusal(ValueError):
     def _render_traceback_(self) -> list[str]:
         """IPython asks for this in place of a traceback: one sentence is enough."""
         return [f"{type(self).__name__}: {self}"]
+
+
+class Words(str):
+    """What came, put into words already: shown without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def need(condition: bool, expected: str, came: object, do: str) -> None:

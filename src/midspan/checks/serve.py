@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import re
 import signal
 import ssl
 import tempfile
@@ -12,12 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from midspan.checks import catalogue, notebooks, places, sheet
+from midspan.checks import blame, catalogue, limits, notebooks, places, sheet
+from midspan.checks.attempt import CELLS_LIMIT_S
 from midspan.checks.cells import Answers
+from midspan.checks.judging import verdict_of
 from midspan.checks.steps import Lab
-from midspan.refusal import Refusal, need
+from midspan.checks.values import error_in_words
+from midspan.refusal import Refusal, Words, need
 from midspan.wires.certs import Authority
 
+FINISH = "Finish it first (`midspan judge` says what is missing), or serve --from solutions"
 GOODBYE_S = 1.0  # for connections to end when the server does
 
 
@@ -35,7 +40,7 @@ async def serve(name: str, source: str, host: str, port: int, with_tls: bool) ->
     need(_is_loopback(host), "a loopback address, as 127.0.0.1", host, "Leave --host out")
     answers = Answers()
     with _stopping() as stop, _tls(with_tls) as (context, trust):
-        await answers.run(cells_of(lab, source))
+        _define(answers, lab, cells_of(lab, source), source)
         server = await _started(answers, lab, host, port, context)
         try:
             bound = server.sockets[0].getsockname()[1]
@@ -46,20 +51,54 @@ async def serve(name: str, source: str, host: str, port: int, with_tls: bool) ->
 
 
 def cells_of(lab: Lab, source: str) -> list[sheet.Cell]:
-    """Setup and answers of the whole lab, from the solution, the learner's lab or a file."""
+    """Setup and answers up to the one that serves, from the solution, the learner's lab or a file.
+
+    Refused when one of them is to do. What comes behind it in the lab may be unwritten, or wrong: the server works.
+    """
     path = {"solutions": places.solution(lab.name), "labs": places.lab(lab.name)}.get(source, Path(source))
-    solved, _ = sheet.read_reference(places.solution(lab.name, path), lab.name)
-    return [cell for part in sheet.own(notebooks.read(path), solved).values() for cell in part.cells]
+    solved, reference = sheet.read_reference(places.solution(lab.name, path), lab.name)
+    own = sheet.own(notebooks.read(path), solved)
+    steps = list(own)[: _serving(lab, reference) + 1]
+    to_do = [step for step in steps if not own[step].answer or any(cell.unsolved for cell in own[step].answer)]
+    more = f" and {len(to_do) - 3} more" if len(to_do) > 3 else ""
+    still = Words(f"steps still to do: {', '.join(to_do[:3])}{more}")
+    need(not to_do, "a lab that is written up to its server", still, FINISH)
+    return [cell for step in steps for cell in own[step].cells]
+
+
+def _serving(lab: Lab, reference: dict[str, sheet.Part]) -> int:
+    """The place of the step that defines what serves; of the last step where no cell is seen to define it."""
+    define = re.compile(rf"^(async )?def {lab.serves}\b|^{lab.serves} *=", re.MULTILINE)
+    places = [at for at, part in enumerate(reference.values()) if any(define.search(c.source) for c in part.cells)]
+    return places[0] if places else len(reference) - 1
+
+
+def _define(answers: Answers, lab: Lab, cells: list[sheet.Cell], source: str) -> None:
+    """Run the cells, in a thread of their own and under a limit; what goes wrong there is a sentence."""
+    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
+    print(ran.printed, end="\n" if ran.printed else "", flush=True)
+    if ran.expired or ran.error is not None:
+        _, words, error = verdict_of(ran, CELLS_LIMIT_S)
+        raise Refusal(f"cells of {lab.name} from {source} that run", Words(words), _mend(error))
+    if not callable(getattr(answers, lab.serves, None)):
+        raise Refusal(f"an answer {lab.serves}(host, port, tls)", Words("no such function"), FINISH)
 
 
 async def _started(answers: Answers, lab: Lab, host: str, port: int, tls: ssl.SSLContext | None) -> Any:
+    wanted = f"an answer {lab.serves}(host, port, tls) that starts a server"
     try:
-        return await getattr(answers, lab.serves)(host, port, tls)
-    except (AttributeError, NotImplementedError):
-        do = "Finish the lab first, or serve --from solutions"
-        raise Refusal(f"an answer {lab.serves}(host, port, tls)", "one that is not written yet", do) from None
+        server = await getattr(answers, lab.serves)(host, port, tls)
     except OSError as error:
         raise Refusal("a free port", f"{host}:{port} ({error.strerror})", "Choose another port, or 0 for any") from None
+    except Exception as error:
+        raise Refusal(wanted, Words(error_in_words(error)), _mend(error)) from None
+    need(bool(getattr(server, "sockets", None)), wanted, server, FINISH)
+    return server
+
+
+def _mend(error: BaseException | None) -> str:
+    lines = blame.where(error) if error else ()
+    return f"{FINISH}. See {'; '.join(lines)}" if lines else FINISH
 
 
 async def _close(server: Any) -> None:
