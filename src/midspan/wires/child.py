@@ -1,0 +1,149 @@
+"""A process of ours that ends when we end, however we end.
+
+The child reads its standard input, and the writing end of that pipe is ours alone. When we close it the child goes;
+when we die, by SIGKILL too, the system closes it for us. That needs no signal and no parent-death call, so it is the
+same on every system. The child stands in a process group of its own: Jupyter's Stop and Ctrl-C go to the kernel's whole
+group, and they mean the cell, not the broker.
+
+What is said passes as lines of JSON: the child's first line says that it is ready, then each request gets one answer.
+What the child writes on its standard error is kept in `log`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from midspan.refusal import Refusal
+
+READY_S = 20.0  # imports on a busy machine included
+ANSWER_S = 30.0
+END_S = 5.0  # a child that has not gone by then is killed
+LINE_BYTES = 16 * 2**20  # the longest answer
+KEPT_LINES = 200  # of the child's standard error
+
+
+class ChildGone(ConnectionError):
+    """The child has ended, or has been killed, and cannot answer."""
+
+
+class Child:
+    """A running child process. Opened by `child()`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._turn = asyncio.Lock()
+        self._reading = asyncio.create_task(self._read_log())
+        self.log: deque[str] = deque(maxlen=KEPT_LINES)
+        self.ready: dict[str, Any] = {}
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended yet, as far as this loop has heard."""
+        return self._process.returncode is None
+
+    async def ask(self, do: str, **arguments: Any) -> Any:
+        """Have the child do something, and return its answer.
+
+        Raises:
+            Refusal: the child says that it cannot; its words.
+            ChildGone: the child ended before it answered.
+        """
+        assert self._process.stdin is not None
+        async with self._turn:
+            with suppress(ConnectionError):  # reading says what became of it
+                self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+                await self._process.stdin.drain()
+            return (await self.said(ANSWER_S)).get("answer")
+
+    async def said(self, within_s: float) -> dict[str, Any]:
+        """The next line of the child."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(within_s):
+            line = await self._process.stdout.readline()
+        if not line:
+            raise ChildGone(f"process {self.pid} has ended. {' '.join(list(self.log)[-3:])}".strip())
+        words: dict[str, Any] = json.loads(line)
+        if "refused" in words:
+            raise Refusal(*words["refused"])
+        return words
+
+    def kill(self) -> None:
+        """SIGKILL: it ends as in a crash, without a word to anybody."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def gone(self) -> None:
+        """Wait until it has ended."""
+        await self._process.wait()
+
+    async def end(self) -> None:
+        """Ask it to go by closing its input; after `END_S` kill it. Safe to call twice."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(END_S):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+        await self._reading
+
+    async def _read_log(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self.log.append(line.decode(errors="replace").rstrip())
+
+
+@asynccontextmanager
+async def child(module: str, *arguments: str) -> AsyncIterator[Child]:
+    """Run `python -m module arguments`, and end it with the block.
+
+    Raises:
+        Refusal: the child says that it cannot start; its words.
+        ChildGone: it ended before it was ready.
+    """
+    running = Child(await _start([sys.executable, "-m", module, *arguments]))
+    try:
+        running.ready = await running.said(READY_S)
+        yield running
+    finally:
+        await running.end()
+
+
+async def _start(command: list[str]) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, limit=LINE_BYTES, **_own_group()
+    )
+
+
+def _own_group() -> dict[str, Any]:
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"process_group": 0}
+
+
+# What the child itself says
+
+
+def say(**words: Any) -> None:
+    """In a child: one line to the parent. It may have died meanwhile; then its end of input is next."""
+    with suppress(OSError):
+        print(json.dumps(words), flush=True)
+
+
+def refuse(refusal: Refusal) -> None:
+    """In a child: tell the parent that it cannot be done, in a refusal's three parts."""
+    say(refused=[refusal.expected, refusal.came, refusal.do])
