@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -55,7 +56,7 @@ class ClientSeat:
     Args:
         me: its name.
         token: what `authorise` wants to see.
-        connect: opens a connection: `await connect()`.
+        connect: opens a connection: `await connect()`, `async with connect() as ...`, `async for ... in connect()`.
         store: its facts, those of its predecessor included.
         app: to be told `delivered(body)`, `acknowledged(body)` and `reset()`.
         rng: chance, seeded.
@@ -65,7 +66,7 @@ class ClientSeat:
 
     me: str
     token: str
-    connect: Callable[[], Awaitable[Any]]
+    connect: Callable[[], Any]
     store: Store
     app: App
     rng: random.Random
@@ -75,12 +76,20 @@ class ClientSeat:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The code under test: how to make its server and its clients. Called anew after each restart."""
+    """The code under test.
+
+    Args:
+        server, client: how to make them; called anew after each restart.
+        bounds: what they promise.
+        limits: of their connections.
+        around: entered for each run, with its seed: lends the run's clock and chance to a library that brings its own.
+    """
 
     server: Callable[[ServerSeat], Server]
     client: Callable[[ClientSeat], Client]
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
+    around: Callable[[int], AbstractContextManager[object]] = nullcontext
 
 
 def sizes_of(party: object) -> Mapping[str, int]:

@@ -7,9 +7,14 @@ handler is called with. They stand in for `websockets.connect(...)` and `websock
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+import logging
+from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.client import connect as library_connect
+from websockets.asyncio.client import process_exception  # type: ignore[attr-defined]
+from websockets.client import backoff
 
 from midspan.sim.connection import SimConnection
 from midspan.sim.end import OPEN, End
@@ -168,7 +173,14 @@ class Link:
 
 
 class Opening:
-    """A connection that is being opened: await it, or enter it. (Left out: iterating over it, to reconnect.)"""
+    """A connection that is being opened: await it, enter it, or iterate over it to connect again and again.
+
+    The iteration is the library's own code, with the library's own delays.
+    """
+
+    process_exception = staticmethod(process_exception)
+    reconnect_delays = staticmethod(backoff)
+    logger = logging.getLogger("midspan.sim.connect")
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -186,3 +198,6 @@ class Opening:
     ) -> None:
         assert self._connection is not None
         await self._connection.__aexit__(exc_type, exc, traceback)
+
+    def __aiter__(self) -> AsyncIterator[SimConnection]:
+        return library_connect.__aiter__(self)  # type: ignore[arg-type, return-value]

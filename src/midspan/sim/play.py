@@ -19,8 +19,13 @@ def play(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
     when that has not come about `PATIENCE` times `bounds.recovery_s` after the last fault and the last message.
     Raises `WallClock` for code that cannot be simulated.
     """
+    with cast.around(schedule.seed):
+        return _play(cast, schedule, watch or Watch())
+
+
+def _play(cast: Cast, schedule: Schedule, watch: Watch) -> History:
     loop = VirtualLoop(limit_steps=STEPS + STEPS_A_MESSAGE * len(schedule.says))
-    world = World(loop, cast, schedule, watch or Watch())
+    world = World(loop, cast, schedule, watch)
     try:
         loop.run_until_complete(world.ended)
     except SimulationError as error:
