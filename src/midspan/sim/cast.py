@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from midspan.sim.faults import Way
 from midspan.sim.history import App, Bounds
 from midspan.sim.limits import Limits
 from midspan.sim.store import Store
 
 
 class Server(Protocol):
-    """The server under test. May also have `async start()`, awaited before the first connection, and `sizes()`."""
+    """The server under test. May also have `async start()`, awaited before the first connection, and `sizes()`.
+
+    On a real link it may have `serving(tls)` in place of `handle`: an async context manager that listens on a free
+    port of 127.0.0.1 with this `ssl.SSLContext`, and gives the port.
+    """
 
     async def handle(self, connection: Any, /) -> None:
         """Serve one connection, from its opening to its end: the handler of `websockets.serve`."""
@@ -62,6 +68,8 @@ class ClientSeat:
         rng: chance, seeded.
         now: the clock, in seconds.
         bounds: what it promises, and how much it may hold.
+        url, trust: on a real link, where `connect` leads ("wss://127.0.0.1:4711"), and the `ssl.SSLContext` that it
+            takes, for a client that brings its own `connect`; "" and None on the simulated link.
     """
 
     me: str
@@ -72,6 +80,8 @@ class ClientSeat:
     rng: random.Random
     now: Callable[[], float]
     bounds: Bounds
+    url: str = ""
+    trust: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,8 @@ class Cast:
         bounds: what they promise.
         limits: of their connections.
         around: entered for each run, with its seed: lends the run's clock and chance to a library that brings its own.
+        counts: on a real link, whether a WebSocket message, as it stands on the wire, is one of those that a `Moment`
+            counts; all are if None. A framework sends some of its own (heartbeats, greetings).
     """
 
     server: Callable[[ServerSeat], Server]
@@ -90,6 +102,7 @@ class Cast:
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
     around: Callable[[int], AbstractContextManager[object]] = nullcontext
+    counts: Callable[[Way, bytes], bool] | None = None
 
 
 def sizes_of(party: object) -> Mapping[str, int]:

@@ -16,15 +16,15 @@ What this leaves out: the processor. A callback that computes for a second takes
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from asyncio import Handle, TimerHandle
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any, NoReturn, TypeVarTuple
+from typing import NoReturn, TypeVarTuple
 
 from midspan.sim.errors import Deadlock, OutOfTime, SimulationError
+from midspan.sim.runloop import RunLoop
 from midspan.sim.tick import Tick
 from midspan.sim.walls import WalledLoop
 
@@ -33,13 +33,7 @@ LIMIT_STEPS = 2_000_000  # callbacks of one run: ten times what 10,000 messages 
 
 Ts = TypeVarTuple("Ts")
 
-# The tasks of the process in whose code we are: a new task is added to the list that its context names.
-PROCESS: contextvars.ContextVar[list[asyncio.Task[Any]] | None] = contextvars.ContextVar(
-    "midspan_process", default=None
-)
-
-
-class VirtualLoop(WalledLoop):
+class VirtualLoop(RunLoop, WalledLoop):
     """A plain asyncio loop with virtual time, for one run.
 
     Args:
@@ -56,31 +50,15 @@ class VirtualLoop(WalledLoop):
         self.limit_s, self.limit_steps = limit_s, limit_steps
         self.now_s = 0.0
         self.steps = 0
-        self.failures: list[str] = []  # what asyncio would have logged: "Task exception was never retrieved", ...
+        self.failures = []
         self._soon: deque[Tick] = deque()
         self._timers: list[tuple[float, int, Tick]] = []  # (when, the how-manieth, handle): rule 2
         self._timers_set = 0
-        self.tasks: list[asyncio.Task[Any]] = []  # all tasks of the run: asyncio.all_tasks() looks through all loops
+        self.tasks = []
         self._context = contextvars.copy_context()
-        self.set_exception_handler(lambda _loop, context: self.failures.append(_in_one_line(context)))
+        self.set_exception_handler(self.keep_failure)
 
     # time and timers
-
-    def time(self) -> float:
-        """Seconds since the run began."""
-        return self.now_s
-
-    def create_task(
-        self, coro: Any, *, name: object = None, context: contextvars.Context | None = None, **options: Any
-    ) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(
-            coro, loop=self, name=None if name is None else str(name), context=context, **options
-        )
-        _list(self.tasks, task)
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is not None:
-            _list(process, task)
-        return task
 
     def call_soon(
         self,
@@ -114,7 +92,7 @@ class VirtualLoop(WalledLoop):
         return self.call_at(self.now_s + delay, callback, *args, context=context)
 
     def at(self, when: float, callback: Callable[[], object]) -> None:
-        """A timer of the simulation's own, which belongs to no task: cheaper than `call_at`."""
+        """A timer of the simulation's own, which belongs to no process: cheaper than `call_at`."""
         self._timers_set += 1
         heappush(self._timers, (when, self._timers_set, Tick(when, callback, (), self._context)))
 
@@ -161,11 +139,6 @@ class VirtualLoop(WalledLoop):
             "without waiting for anything. Let it await a message, an event or asyncio.sleep(seconds)."
         )
 
-    def who_waits(self) -> str:
-        """Each task that is not done, and the line at which it stands."""
-        lines = sorted(_standing(task) for task in self.tasks if not task.done())
-        return "; ".join(lines) if lines else "no task is left"
-
     def clear(self) -> None:
         """Cancel what is left of the run and close. A task that waits on after its cancellation is abandoned."""
         self.limit_steps = self.steps + 10_000
@@ -185,22 +158,3 @@ class VirtualLoop(WalledLoop):
             self.run_forever()
         except SimulationError:
             self.failures.append("a task ignored its cancellation")
-
-
-def _list(tasks: list[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
-    """Add a task to a list that a long run must not fill: those that ended well leave it again."""
-    tasks.append(task)
-    if len(tasks) % 1000 == 0:
-        tasks[:] = [one for one in tasks if not one.done() or getattr(one, "_log_traceback", False)]
-
-
-def _standing(task: asyncio.Task[Any]) -> str:
-    frames = task.get_stack(limit=1)
-    where = f"{frames[-1].f_code.co_name}, line {frames[-1].f_lineno}" if frames else "no line"
-    return f"task {task.get_name()} waits in {where}"
-
-
-def _in_one_line(context: dict[str, Any]) -> str:
-    error = context.get("exception")
-    said = f": {type(error).__name__}: {error}" if error is not None else ""
-    return f"{context.get('message', 'unknown failure')}{said}"

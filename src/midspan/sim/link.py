@@ -17,14 +17,14 @@ from websockets.asyncio.client import process_exception  # type: ignore[attr-def
 from websockets.client import backoff
 
 from midspan.sim.connection import SimConnection
-from midspan.sim.end import OPEN, End
+from midspan.sim.end import OPEN
 from midspan.sim.faults import Moment, Refuse, TimedFault, Way, When
-from midspan.sim.pipe import Opcode, Pipe, SimFrame
+from midspan.sim.pipe import LinkEnd, Opcode, Pipe, SimFrame
 
 if TYPE_CHECKING:
     from midspan.sim.network import Network
 
-Fire = Callable[[TimedFault, End], None]
+Fire = Callable[[TimedFault, LinkEnd], None]
 Trace = Callable[[float, int, str, Way, int, bytes, str], None]  # as Watch.trace says
 
 ROUND_TRIPS_TO_OPEN = 3  # TCP, TLS 1.3, upgrade: what a wss:// connection costs before its first message
@@ -39,9 +39,9 @@ class Link:
         self.sent: dict[Way, int] = {"up": 0, "down": 0}
         self.attempts = 0
         self.silent_until_s = 0.0
-        self.ends: list[End] = []  # both ends of each connection, while they are not closed
+        self.ends: list[LinkEnd] = []  # both ends of each connection, while they are not closed
         self._moments: dict[tuple[Way, int], list[tuple[Moment, TimedFault]]] = {}
-        self._awaiting_reply: dict[End, list[TimedFault]] = {}
+        self._awaiting_reply: dict[LinkEnd, list[TimedFault]] = {}
         self._refusals: set[int] = set()
         for fault in network.faults:
             if isinstance(fault, Refuse):
@@ -50,7 +50,9 @@ class Link:
             elif fault.at.link == name:
                 self._moments.setdefault((fault.at.way, fault.at.n), []).append((fault.at, fault))
 
-    def connect(self) -> Opening:
+    url = ""  # where a real link begins
+
+    def connect(self) -> Any:
         """What the client is given: `await connect()` is a connection, and so is `async with connect() as ws`."""
         return Opening(self)
 
@@ -61,7 +63,7 @@ class Link:
 
     # messages
 
-    def transmit(self, end: End, opcode: Opcode, data: bytes) -> None:
+    def transmit(self, end: LinkEnd, opcode: Opcode, data: bytes, raw: bytes = b"") -> None:
         """Put one message of this end on its way, and let the faults happen that were set for it."""
         network = self.network
         way: Way = "up" if end.side == "client" else "down"
@@ -74,12 +76,12 @@ class Link:
             for fault in self._awaiting_reply.pop(end, ()):
                 self._happen(fault, end, fault.at.later_s)
             self._fire_at("before", way, number, end)
-            end.into.write(SimFrame(opcode, data, number))
+            end.into.write(SimFrame(opcode, data, number, raw))
             self._fire_at("during", way, number, end)
         else:
-            end.into.write(SimFrame(opcode, data, number))
+            end.into.write(SimFrame(opcode, data, number, raw))
 
-    def arrived(self, end: End, frame: SimFrame) -> None:
+    def arrived(self, end: LinkEnd, frame: SimFrame) -> None:
         """A message has reached this end's queue."""
         way: Way = "down" if end.side == "client" else "up"
         if self.network.trace is not None:
@@ -90,7 +92,7 @@ class Link:
             self._fire_at("after", way, frame.number, end)
             self._fire_at("reply", way, frame.number, end)
 
-    def _fire_at(self, when: When, way: Way, number: int, end: End) -> None:
+    def _fire_at(self, when: When, way: Way, number: int, end: LinkEnd) -> None:
         for moment, fault in self._moments.get((way, number), ()):
             if moment.when == when == "reply":
                 self._awaiting_reply.setdefault(end, []).append(fault)
@@ -98,7 +100,7 @@ class Link:
                 half_way_s = self.network.latency_s / 2 if when == "during" else 0.0
                 self._happen(fault, end, moment.later_s + half_way_s)
 
-    def _happen(self, fault: TimedFault, end: End, later_s: float) -> None:
+    def _happen(self, fault: TimedFault, end: LinkEnd, later_s: float) -> None:
         if later_s:
             self.loop.call_later(later_s, self.network.fire, fault, end)
         else:
@@ -108,15 +110,19 @@ class Link:
 
     async def connect_now(self) -> SimConnection:
         """One attempt to connect. Raises `OSError` when refused and `TimeoutError` after `open_timeout`."""
+        await self.admit()
+        return self._join()
+
+    async def admit(self) -> None:
+        """What an attempt to connect meets on its way: its time, a silence, a refusal. Raises as `connect_now`."""
         self.attempts += 1
         attempt = self.attempts
         self.recorder.note(self.name, "attempt", value=attempt)
         await self._pass_silence()
         await asyncio.sleep(2 * ROUND_TRIPS_TO_OPEN * self.network.latency_s)
-        if attempt in self._refusals or self.network.handler is None:
+        if attempt in self._refusals or not self.network.up:
             self.recorder.note(self.name, "refused", value=attempt)
             raise ConnectionRefusedError(111, "Connect call failed")
-        return self._join()
 
     async def _pass_silence(self) -> None:
         wait_s = self.silent_until_s - self.loop.now_s
@@ -140,13 +146,13 @@ class Link:
         network.on_open()
         return client
 
-    def left(self, end: End, code: str) -> None:
+    def left(self, end: LinkEnd, code: str) -> None:
         """One end has let go of its connection, or learned that it is gone."""
         self.recorder.note(self.name if end.side == "client" else f"server/{self.name}", "closed", detail=code)
 
     # what faults do to it
 
-    def cut(self, end: End) -> None:
+    def cut(self, end: LinkEnd) -> None:
         """Reset the connection of this end."""
         for one in (end, end.peer):
             one.into.break_()
@@ -163,7 +169,7 @@ class Link:
         self.silent_until_s = max(self.silent_until_s, until_s)
         self.forget(list(self.ends), until_s)
 
-    def forget(self, ends: list[End], until_s: float) -> None:
+    def forget(self, ends: list[LinkEnd], until_s: float) -> None:
         """These ends carry nothing until then, and nobody tells them."""
         for end in ends:
             end.into.silence(until_s)

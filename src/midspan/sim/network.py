@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from websockets.exceptions import ConnectionClosed
 
-from midspan.sim.clock import VirtualLoop
+from midspan.sim.cast import Server
 from midspan.sim.connection import SimConnection
 from midspan.sim.faults import Fault, Way
 from midspan.sim.history import Recorder
 from midspan.sim.limits import Limits
 from midspan.sim.link import Fire, Link, Trace
+from midspan.sim.runloop import RunLoop
 
 Handler = Callable[[SimConnection], Awaitable[None]]
 
@@ -29,9 +31,11 @@ class Network:
         limits: of each connection.
     """
 
+    make_link: ClassVar[type[Link]] = Link
+
     def __init__(
         self,
-        loop: VirtualLoop,
+        loop: RunLoop,
         recorder: Recorder,
         latency_s: float,
         faults: tuple[Fault, ...],
@@ -46,12 +50,22 @@ class Network:
         self.crossings: list[tuple[str, Way, int]] | None = None  # each message of the run, where a search asks for it
         self.trace: Trace | None = None
         self.on_open: Callable[[], None] = lambda: None
+        self.trust: ssl.SSLContext | None = None  # of the clients of a real link
 
     def link(self, name: str) -> Link:
         """The link of one client."""
         if name not in self.links:
-            self.links[name] = Link(self, name)
+            self.links[name] = self.make_link(self, name)
         return self.links[name]
+
+    @property
+    def up(self) -> bool:
+        """Does a server listen?"""
+        return self.handler is not None
+
+    async def run(self, server: Server) -> None:
+        """Let the server listen; called in its process. On a real link it lasts until the process is killed."""
+        self.serve(server.handle)
 
     def serve(self, handler: Handler) -> None:
         """From now on a server listens: `handler` is called for each connection, as `websockets.serve` does."""

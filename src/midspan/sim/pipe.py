@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from websockets.protocol import State
 
 if TYPE_CHECKING:
-    from midspan.sim.clock import VirtualLoop
-    from midspan.sim.end import End
+    from midspan.sim.link import Link
+    from midspan.sim.runloop import RunLoop
 
 Opcode = Literal["text", "binary", "ping", "pong", "close", "end"]  # RFC 6455 section 5.2; "end" is the end of TCP
 
@@ -23,6 +25,30 @@ class SimFrame(NamedTuple):
     opcode: Opcode
     data: bytes
     number: int = 0  # the how-manieth message of its link and direction, from 1; 0 for control frames
+    raw: bytes = b""  # the bytes on a real wire
+
+
+class LinkEnd(Protocol):
+    """What a link and its pipes know of an end: that of a simulated connection, or a relay's face to a real one."""
+
+    link: Link
+    into: Pipe  # that it writes to
+    paused: bool  # takes nothing now
+
+    @property
+    def side(self) -> Literal["client", "server"]: ...
+
+    @property
+    def peer(self) -> LinkEnd: ...
+
+    @property
+    def state(self) -> State: ...
+
+    def receive(self, frame: SimFrame, /) -> None:
+        """A frame has arrived."""
+
+    def lose(self, cause: BaseException | None, /) -> None:
+        """The TCP connection is gone: reset by `cause`, or ended."""
 
 
 class Pipe:
@@ -46,9 +72,9 @@ class Pipe:
         "writer_waits",
     )
 
-    def __init__(self, loop: VirtualLoop, latency_s: float) -> None:
+    def __init__(self, loop: RunLoop, latency_s: float) -> None:
         self.loop, self.latency_s = loop, latency_s
-        self.to: End | None = None
+        self.to: LinkEnd | None = None
         self.unread_bytes = 0  # written and not yet taken by the other end: what fills the writer's buffer
         self.writer_waits: asyncio.Future[None] | None = None  # set by a writer whose buffer is full
         self.broken = False

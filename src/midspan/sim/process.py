@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Coroutine
 from typing import Any
 
-from midspan.sim.clock import PROCESS, VirtualLoop
+from midspan.sim.runloop import PROCESS, RunLoop
 
 
 class Process:
@@ -17,7 +17,7 @@ class Process:
     and the context names the process.
     """
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: RunLoop) -> None:
         self.loop = loop
         self.tasks: list[asyncio.Task[Any]] = []
         self._context = contextvars.copy_context()

@@ -7,10 +7,10 @@ import random
 from websockets.exceptions import ConnectionClosed
 
 from midspan.sim.cast import Cast, Client, ClientSeat, Server, ServerSeat, sizes_of
-from midspan.sim.clock import VirtualLoop
 from midspan.sim.history import App, Recorder
 from midspan.sim.network import Network
 from midspan.sim.process import Process
+from midspan.sim.runloop import RunLoop
 from midspan.sim.schedule import Say, Schedule
 from midspan.sim.store import Disk, Store
 
@@ -35,7 +35,7 @@ class Stage:
         loop, cast, schedule, recorder, network: of the run.
     """
 
-    def __init__(self, loop: VirtualLoop, cast: Cast, schedule: Schedule, recorder: Recorder, network: Network) -> None:
+    def __init__(self, loop: RunLoop, cast: Cast, schedule: Schedule, recorder: Recorder, network: Network) -> None:
         self.loop, self.cast, self.recorder, self.network = loop, cast, recorder, network
         self.write_s = schedule.write_s
         self.rng = random.Random(schedule.seed)  # one for all: their order of asking is part of the run
@@ -62,7 +62,7 @@ class Stage:
             start = getattr(server, "start", None)
             if start is not None:
                 await start()
-            self.network.serve(server.handle)
+            await self.network.run(server)
         except Exception as error:
             self._crashed("server", error)
 
@@ -88,8 +88,19 @@ class Stage:
         name = actor.name
         actor.process, actor.app = Process(self.loop), self.recorder.app(name)
         actor.store = Store(actor.disk, self.write_s)
-        connect, bounds = self.network.link(name).connect, self.cast.bounds
-        seat = ClientSeat(name, f"token of {name}", connect, actor.store, actor.app, self.rng, self.loop.time, bounds)
+        link, bounds = self.network.link(name), self.cast.bounds
+        seat = ClientSeat(
+            me=name,
+            token=f"token of {name}",
+            connect=link.connect,
+            store=actor.store,
+            app=actor.app,
+            rng=self.rng,
+            now=self.loop.time,
+            bounds=bounds,
+            url=link.url,
+            trust=self.network.trust,
+        )
         actor.process.spawn(self._live(actor, seat))
 
     async def _live(self, actor: Actor, seat: ClientSeat) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from midspan.sim.cast import Cast
-from midspan.sim.clock import VirtualLoop
-from midspan.sim.end import End
 from midspan.sim.faults import (
     ClientRestart,
     Cut,
@@ -25,6 +23,8 @@ from midspan.sim.generate import Crossing
 from midspan.sim.history import Recorder
 from midspan.sim.link import Trace
 from midspan.sim.network import Network
+from midspan.sim.pipe import LinkEnd
+from midspan.sim.runloop import RunLoop
 from midspan.sim.schedule import Say, Schedule
 from midspan.sim.stage import Stage
 
@@ -47,14 +47,25 @@ class Watch:
 
 
 class World:
-    """Everything of one run. `ended` is done when the run is."""
+    """Everything of one run. `ended` is done when the run is.
 
-    def __init__(self, loop: VirtualLoop, cast: Cast, schedule: Schedule, watch: Watch) -> None:
+    Args:
+        network: makes the links: simulated ones, or real ones.
+    """
+
+    def __init__(
+        self,
+        loop: RunLoop,
+        cast: Cast,
+        schedule: Schedule,
+        watch: Watch,
+        network: Callable[..., Network] = Network,
+    ) -> None:
         self.loop = loop
         self.ended: asyncio.Future[None] = loop.create_future()
         self.recorder = Recorder(loop.time)
         self.recorder.on_progress = self._progress
-        self.network = Network(loop, self.recorder, schedule.latency_s, schedule.faults, self.fire, cast.limits)
+        self.network = network(loop, self.recorder, schedule.latency_s, schedule.faults, self.fire, cast.limits)
         self.network.on_open = self._progress
         self.network.trace, self.network.crossings = watch.trace, watch.crossings
         self.stage = Stage(loop, cast, schedule, self.recorder, self.network)
@@ -78,7 +89,7 @@ class World:
 
     # faults
 
-    def fire(self, fault: TimedFault, end: End) -> None:
+    def fire(self, fault: TimedFault, end: LinkEnd) -> None:
         """Make a fault happen on the connection of this end. (Refusals are not here: the link refuses by itself.)"""
         self.recorder.note(fault.at.link, "fault", detail=str(fault), value=lasts_s(fault))
         self._be_patient()
@@ -105,7 +116,7 @@ class World:
         self.network.link(who).cut_all()
 
     def _restart_server(self, fault: ServerRestart) -> None:
-        if self.network.handler is not None:  # else it is down already
+        if self.network.up:  # else it is down already
             self.stage.kill_server(fault.keeps_log)
             self._until(fault.down_s, self.stage.restart_server)
 
