@@ -72,6 +72,12 @@ def test_no_hint_is_empty_or_said_twice() -> None:
     assert len(set(hints)) == len(hints) == 3 * len(lab.steps)
 
 
+def test_a_hint_defines_the_names_that_its_code_uses() -> None:
+    """A learner who reads only the last hint of `mask` needs to know what `stream` is."""
+    for hint in (hint for step in check for hint in step.hints):
+        assert "stream[" not in hint or "stream =" in hint
+
+
 def test_every_misconception_is_looked_for() -> None:
     """An id that no check uses would never be read."""
     sources = [path.read_text("utf-8") for path in (ROOT / "src/midspan/checks/lab1_framing").glob("*.py")]

@@ -15,8 +15,9 @@ HINTS: dict[str, tuple[str, str, str]] = {
         "Section 5.3 has one line: octet i of the result is octet i of the data XOR octet (i modulo 4) of the key.",
         "Turn the key so that it begins at offset % 4, then repeat it until it is as long as the data. Whole "
         "numbers have ^ too.",
-        'int.from_bytes(data, "big") ^ int.from_bytes(stream[: len(data)], "big"), back with '
-        '.to_bytes(len(data), "big"): the length keeps leading zeros.',
+        "stream = (key[start:] + key[:start]) repeated, and cut to the length of the data. Then "
+        'int.from_bytes(..., "big") of both, ^ between them, and .to_bytes(len(data), "big"): the length keeps leading '
+        "zeros.",
     ),
     "encode_frame": (
         "Draw section 5.2's figure as bytes: FIN and opcode; mask bit and length; 0, 2 or 8 bytes of length; 0 "

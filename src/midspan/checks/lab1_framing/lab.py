@@ -5,14 +5,30 @@ from __future__ import annotations
 from midspan.checks import Lab
 
 MISCONCEPTIONS = {
+    # in any step
+    "nothing-returned": "A function that ends without `return` gives None.",
     # accept_key
+    "bytes-not-text": "The right bytes. A header is text: `.decode()` makes it so.",
     "key-without-guid": "The key alone proves nothing: the GUID of section 1.3 is joined to its end before the hash.",
     "hex-not-base64": "The digest travels as base64 of its 20 raw bytes, not of its hexadecimal text, and not as hex.",
     "key-decoded": "The key is hashed as the text that stands in the header. It is not decoded first.",
+    "guid-in-front": "The key comes first, the GUID is joined to its end.",
+    "guid-in-lower-case": "The GUID is hashed as section 1.3 writes it, in capitals.",
+    "base64-for-urls": "Base64 has two alphabets: headers take the one with + and /, URLs the one with - and _.",
     # mask
+    "mask-unchanged": "The data came back as it was: each octet of it is combined with one of the key, by `^`.",
+    "mask-length": "One octet comes out for each one that goes in: the result is as long as the data.",
+    "mask-byte-order": "Bytes become two numbers and a number becomes bytes: all three times in one byte order. A mix "
+    "turns something round.",
+    "mask-key-once": "The key has four octets and the data may have more: after the fourth comes the first again.",
     "mask-first-byte-only": "Octet i is combined with octet i modulo 4 of the key: all four octets take turns.",
     "mask-offset": "A piece from the middle of a payload goes on where the key stood: the key repeats from the "
     "payload's first byte, not from the piece's.",
+    "mask-without-offset": "`mask` takes a third argument, which may be left out: `offset`, the number of bytes that "
+    "came before the data.",
+    "mask-turned-the-other-way": "The key is turned the other way: a piece from byte 1 on begins with byte 1 of the "
+    "key.",
+    "mask-offset-modulo": "The key begins again every four bytes: offset 4 is as offset 0, and 7 as 3.",
     "mask-leading-zeros": "A number forgets its leading zero bytes: the result is as long as the data.",
     # encode_frame
     "length-126-boundary": "125 is the longest length that fits into 7 bits: 126 and 127 are marks for longer fields.",
