@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from midspan.bench.bench import Bench as Bench
+    from midspan.checks.claims import ledger as ledger
+    from midspan.checks.claims import verdict as verdict
     from midspan.checks.predictions import predict as predict
     from midspan.checks.predictions import score as score
     from midspan.eyes.anatomy import anatomy as anatomy
     from midspan.eyes.cards import progress as progress
     from midspan.eyes.expected import expected as expected
+    from midspan.eyes.herd import herd_picture as herd_picture
     from midspan.eyes.ladder import ladder as ladder
     from midspan.eyes.lanes import lanes as lanes
     from midspan.eyes.stack import stack as stack
@@ -29,15 +32,19 @@ if TYPE_CHECKING:
     from midspan.records.layers import layers as layers
     from midspan.records.samples import sample as sample
     from midspan.records.tls import read_tls_records as read_tls_records
+    from midspan.sim.herd import herd as herd
     from midspan.wires.servers import raw_server as raw_server
 
 HOMES = {
     "Bench": "midspan.bench.bench",
+    "ledger": "midspan.checks.claims",
+    "verdict": "midspan.checks.claims",
     "predict": "midspan.checks.predictions",
     "score": "midspan.checks.predictions",
     "anatomy": "midspan.eyes.anatomy",
     "progress": "midspan.eyes.cards",
     "expected": "midspan.eyes.expected",
+    "herd_picture": "midspan.eyes.herd",
     "ladder": "midspan.eyes.ladder",
     "lanes": "midspan.eyes.lanes",
     "stack": "midspan.eyes.stack",
@@ -49,6 +56,7 @@ HOMES = {
     "read_frames": "midspan.records.frames",
     "layers": "midspan.records.layers",
     "sample": "midspan.records.samples",
+    "herd": "midspan.sim.herd",
     "raw_server": "midspan.wires.servers",
     "read_tls_records": "midspan.records.tls",
 }

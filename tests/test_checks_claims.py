@@ -1,0 +1,71 @@
+"""The ledger of claims: a verdict names its implementation and version, and is entered once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+from midspan.checks import claims
+from midspan.checks.claims import CLAIMS, ledger, verdict
+from midspan.refusal import Refusal
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of this test's own."""
+    monkeypatch.setattr(claims, "_entered", {})
+
+
+def test_a_verdict_says_of_whom() -> None:
+    """The installed package with its version, anything else as it is written; each outcome reads as a sentence."""
+    ours = f"websockets {version('websockets')}"
+    said = [
+        verdict("F1", "we detect a drop", "does not hold", "websockets", "its pings do"),
+        verdict("F2", "buffering", "holds only in", "socket.io-client 4.8.4", "the others raise"),
+        verdict("S2", "", "holds only when", "python-socketio", "a client polls"),
+        verdict("L3", "", "holds", "", "each refuses the other"),
+    ]
+    assert list(map(str, said)) == [
+        f"F1, we detect a drop: does not hold for {ours}: its pings do",
+        "F2, buffering: holds only in socket.io-client 4.8.4: the others raise",
+        f"S2 holds only when a client polls (python-socketio {version('python-socketio')})",
+        "L3 holds: each refuses the other",
+    ]
+
+
+def test_the_ledger_has_the_claims_order_and_each_row_once() -> None:
+    """A cell that runs twice enters its verdict once; the last one stands."""
+    assert str(ledger()) == "No verdict yet."
+    verdict("F2", "buffering", "holds", "x", "first")
+    verdict("F1", "a row", "holds", "x", "one")
+    verdict("F2", "buffering", "does not hold", "x", "second")
+    assert [(ruling.claim, ruling.relation) for ruling in ledger()] == [("F1", "one"), ("F2", "second")]
+    assert len(ledger()) == 2
+
+
+def test_the_claims_have_their_ids() -> None:
+    """Twenty-three, each a letter and a number, each with words."""
+    assert len(CLAIMS) == 23
+    assert all(re.fullmatch(r"[LMFSOW]\d", claim) and len(words) > 20 for claim, words in CLAIMS.items())
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (lambda: verdict("Z9", "", "holds", "", ""), "Expected a claim, one of L1, L2"),
+        (lambda: verdict("F1", "", _any("perhaps"), "", ""), "Expected one of holds, holds only in"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(attempt: Callable[[], object], words: str) -> None:
+    """What was expected, what came, what to do."""
+    with pytest.raises(Refusal) as refused:
+        attempt()
+    assert words in str(refused.value)
+
+
+def _any(value: object) -> Any:
+    return value
