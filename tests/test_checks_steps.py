@@ -219,12 +219,27 @@ def test_mistakes_of_an_author_are_refused() -> None:
         lab.step("Again", minutes=1, lines=1, points=1, hints=HINTS)(total.body)
     with pytest.raises(Refusal, match="three hints"):
         lab.step("Again", minutes=1, lines=1, points=1, hints=("a", "b", ""))(later.body)
-    with pytest.raises(AttributeError, match="it has total, later"):
-        check.totl  # noqa: B018
     with pytest.raises(Refusal, match="misconceptions"):
         Transcript().equal("a", 1, 2, id="unknown")
 
 
-def test_a_lab_shows_its_steps() -> None:
-    assert repr(check).splitlines()[1] == "  check.total(total): Total (3 min, 1 line in the reference)"
+def test_a_step_that_there_is_not_is_one_sentence() -> None:
+    with pytest.raises(AttributeError) as caught:
+        check.totl  # noqa: B018
+    assert caught.value._render_traceback_() == [  # type: ignore[attr-defined]
+        "NoSuchStep: Expected a step of lab0_demo, but got totl. The nearest is check.total."
+    ]
+    with pytest.raises(Refusal, match=r"but got mask\. Show them all with `check`"):
+        check.mask  # noqa: B018
+    assert not hasattr(check, "mask")
+
+
+def test_a_lab_shows_its_steps_and_which_are_done() -> None:
+    assert repr(check).splitlines() == [
+        "lab0_demo: A demonstration. 0 of 2 steps done",
+        "  ○ check.total(total): Total (3 min, 1 line in the reference)",
+        "  ○ check.later(later): Later (3 min, 1 line in the reference)",
+    ]
+    check.total(answer(RIGHT))
+    assert [line[:16] for line in repr(check).splitlines()[1:]] == ["  ✓ check.total(", "  ○ check.later("]
     assert [step.name for step in check] == ["total", "later"] == sorted(dir(check), reverse=True)

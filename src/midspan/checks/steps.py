@@ -14,14 +14,15 @@ In the notebook `check.accept_key(accept_key)` returns a `Result` or raises `Che
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from midspan.checks import progress
 from midspan.checks.judging import judged
-from midspan.checks.verdicts import CheckFailed, Result
-from midspan.refusal import need
+from midspan.checks.verdicts import SIGNS, CheckFailed, Result
+from midspan.refusal import Refusal, Words, need
 
 Body = Callable[..., Awaitable[None] | None]
 
@@ -140,16 +141,23 @@ class Lab:
         return register
 
 
+class NoSuchStep(Refusal, AttributeError):
+    """A step that the lab does not have: an `AttributeError` for Python, one sentence for the learner."""
+
+
 class Checks:
-    """The steps of a lab by name: `check.accept_key`. Iterating gives them in order."""
+    """The steps of a lab by name: `check.accept_key`. Iterating gives them in order, `str()` shows which are done."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
     def __getattr__(self, name: str) -> Step:
-        if name not in self._lab.steps:
-            raise AttributeError(f"{self._lab.name} has no step {name!r}; it has {', '.join(self._lab.steps)}")
-        return self._lab.steps[name]
+        steps = self._lab.steps
+        if name not in steps:
+            near = difflib.get_close_matches(name, steps, n=1)
+            do = f"The nearest is check.{near[0]}" if near else "Show them all with `check`"
+            raise NoSuchStep(f"a step of {self._lab.name}", Words(name), do)
+        return steps[name]
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self._lab.steps.values())
@@ -158,4 +166,8 @@ class Checks:
         return list(self._lab.steps)
 
     def __repr__(self) -> str:
-        return "\n".join([f"{self._lab.name}: {self._lab.title}", *(f"  {step!r}" for step in self)])
+        passed = progress.steps_passed(self._lab.name)
+        done = [step.name in passed for step in self]
+        head = f"{self._lab.name}: {self._lab.title}. {sum(done)} of {len(done)} steps done"
+        signs = [SIGNS["passed" if is_done else "to do"] for is_done in done]
+        return "\n".join([head, *(f"  {sign} {step!r}" for sign, step in zip(signs, self, strict=True))])
