@@ -29,7 +29,7 @@ Try = Callable[[str, Own], Result]
 
 @dataclass(frozen=True)
 class Report:
-    """The results of all the steps of a file, in order. `str()` is the table, then the words of each failure."""
+    """The results of all the steps of a file, in order. `str()`: the table, what is to do, the words of each failure."""
 
     lab: Lab
     file: str
@@ -45,8 +45,13 @@ class Report:
         rows = [f"  {SIGNS[r.verdict]} {r.step:<{width}}  {r.verdict}" for r in self.results]
         count = sum(result.passed for result in self.results)
         end = f"{count} of {len(rows)} steps pass."
-        failures = [f"\n{result}" for result in self.results if not result.passed]
-        return "\n".join([f"{self.lab.name}, answers from {self.file}", *rows, end, *failures])
+        wrong = [f"\n{result}" for result in self.results if result.verdict == "wrong"]
+        return "\n".join([f"{self.lab.name}, answers from {self.file}", *rows, end, *self._to_do(), *wrong])
+
+    def _to_do(self) -> list[str]:
+        """All that is to do in one paragraph: a new lab is nothing else."""
+        steps = [result.step for result in self.results if result.verdict == "to do"]
+        return [f"Still to do: {', '.join(steps)}."] if steps else []
 
 
 @dataclass(frozen=True)

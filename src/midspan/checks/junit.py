@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from xml.etree import ElementTree
 
 from midspan.checks.judge import Report
@@ -13,11 +14,12 @@ NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def junit(report: Report) -> str:
-    """The XML text: one suite, one case a step, a failure with its words for whatever has not passed."""
-    failures = sum(not result.passed for result in report.results)
-    counts = {"tests": str(len(report.results)), "failures": str(failures), "errors": "0", "skipped": "0"}
-    suites = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(suites, "testsuite", {"name": report.lab.name, **counts})
+    """The XML text: one suite, one case a step; a failure with its words for a wrong answer, skipped for one to do."""
+    verdicts = Counter(result.verdict for result in report.results)
+    counts = {"tests": len(report.results), "failures": verdicts["wrong"], "errors": 0, "skipped": verdicts["to do"]}
+    numbers = {name: str(count) for name, count in counts.items()}
+    suites = ElementTree.Element("testsuites", numbers)
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": report.lab.name, **numbers})
     for result in report.results:
         _case(suite, result)
     ElementTree.indent(suites)
@@ -26,8 +28,10 @@ def junit(report: Report) -> str:
 
 def _case(suite: ElementTree.Element, result: Result) -> None:
     case = ElementTree.SubElement(suite, "testcase", {"classname": result.lab, "name": result.step})
-    if not result.passed:
-        message = _clean(result.message.partition("\n")[0] or result.verdict)
+    message = _clean(result.message.partition("\n")[0] or result.verdict)
+    if result.verdict == "to do":
+        ElementTree.SubElement(case, "skipped", {"message": message})
+    elif result.verdict == "wrong":
         failure = ElementTree.SubElement(case, "failure", {"type": result.verdict, "message": message})
         failure.text = _clean(str(result))
 
