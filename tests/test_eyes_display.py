@@ -26,7 +26,7 @@ from midspan.records.http import HttpHead
 from midspan.records.layers import layers
 from midspan.records.samples import sample
 from midspan.refusal import Refusal
-from midspan.sim import NAIVE, search
+from midspan.sim import NAIVE, played, search
 
 HOSTILE = "<script>alert(1)</script>"
 LINES = (
@@ -66,6 +66,7 @@ def shown() -> list[object]:
         Score("a", "?", "a", ""),
         found,
         found.ladder,
+        played(NAIVE, found.schedule, "no_loss", "no_duplicate", "authorised"),
     ]
 
 

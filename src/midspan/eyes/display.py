@@ -19,6 +19,7 @@ PICTURES: dict[tuple[str, str], tuple[str, str]] = {
     ("midspan.records.http", "HttpHead"): ("midspan.eyes.shown", "head"),
     ("midspan.bench.bench", "Bench"): ("midspan.eyes.shown", "bench"),
     ("midspan.sim.ladder", "Ladder"): ("midspan.eyes.shown", "run"),
+    ("midspan.sim.played", "Played"): ("midspan.eyes.shown", "played"),
     ("midspan.sim.counterexample", "Counterexample"): ("midspan.eyes.shown", "counterexample"),
     ("midspan.checks.verdicts", "Result"): ("midspan.eyes.cards", "result_card"),
     ("midspan.checks.steps", "Hint"): ("midspan.eyes.cards", "hint_card"),

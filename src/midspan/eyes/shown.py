@@ -7,7 +7,7 @@ from html import escape
 from midspan.eyes.anatomy import anatomy
 from midspan.eyes.ladder import MOST_ARROWS, ladder
 from midspan.eyes.lanes import MOST_STEPS, lanes
-from midspan.eyes.palette import FAULT, INK, MONO
+from midspan.eyes.palette import FAULT, INK, MONO, QUIET, SOCKETIO
 from midspan.eyes.parties import Bench, parties
 from midspan.eyes.stack import stack as draw_stack
 from midspan.records.exchange import Exchange, Sighting
@@ -16,6 +16,7 @@ from midspan.records.http import HttpHead
 from midspan.records.layers import Stack
 from midspan.sim.counterexample import Counterexample
 from midspan.sim.ladder import Ladder
+from midspan.sim.played import Played
 
 
 def exchange(seen: Exchange) -> str | None:
@@ -51,6 +52,19 @@ def bench(seen: Bench) -> str:
 def run(seen: Ladder) -> str | None:
     """Its lanes, unless they would be very long."""
     return lanes(seen)._repr_html_() if len(seen.steps) <= MOST_STEPS else None
+
+
+def played(seen: Played) -> str | None:
+    """Its lanes, and each verdict below them."""
+    if len(seen.ladder.steps) > MOST_STEPS:
+        return None
+    signs = {"holds": ("✓", SOCKETIO.colour), "violated": ("✗", FAULT.colour), "vacuous": ("○", QUIET)}
+    lines = []
+    for name, one in seen.verdicts.items():
+        sign, colour = signs[one.outcome]
+        words = f"<b>{escape(name)}: {one.outcome}.</b> {escape(one.reason)}"
+        lines.append(f'<div><b style="color:{colour}">{sign}</b> {words}</div>')
+    return f'<div style="color:{INK};line-height:1.5">{lanes(seen.ladder)._repr_html_()}{"".join(lines)}</div>'
 
 
 def counterexample(seen: Counterexample) -> str | None:

@@ -28,6 +28,7 @@ from midspan.sim.history import App, Bounds, History, Record, Recorder
 from midspan.sim.ladder import Ladder, Mark, Rung, draw
 from midspan.sim.limits import Limits
 from midspan.sim.play import play
+from midspan.sim.played import Played, played
 from midspan.sim.predicates import PREDICATES, judge
 from midspan.sim.schedule import Join, Say, Schedule, simple
 from midspan.sim.search import Findings, crossings, search, search_all
@@ -61,6 +62,7 @@ __all__ = [
     "Mark",
     "Moment",
     "OutOfTime",
+    "Played",
     "Predicate",
     "Record",
     "Recorder",
@@ -89,6 +91,7 @@ __all__ = [
     "judge",
     "negative_control",
     "play",
+    "played",
     "run",
     "search",
     "search_all",
