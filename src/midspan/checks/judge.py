@@ -29,7 +29,7 @@ Try = Callable[[str, Own], Result]
 
 @dataclass(frozen=True)
 class Report:
-    """The results of all the steps of a file, in order. `str()`: the table, what is to do, the words of each failure."""
+    """The results of all the steps of a file, in order. `str()`: the table, what is to do, what is wrong."""
 
     lab: Lab
     file: str
