@@ -12,6 +12,7 @@ from websockets.sync.client import connect as connect_and_block
 
 from midspan.bench.bench import Bench
 from midspan.bench.leftovers import Leftovers
+from midspan.eyes.parties import parties
 from midspan.refusal import Refusal
 from tests.loops import in_a_loop
 
@@ -115,9 +116,16 @@ async def test_a_bench_that_cannot_start_leaves_nothing() -> None:
         await Bench(raw="echo")  # type: ignore[arg-type]  # what a learner may write
 
 
-def test_the_bench_says_who_talks_to_whom() -> None:
-    lines = str(Bench()).splitlines()
-    assert [line.split(" (")[0] for line in lines] == [
-        "client -> tap -> raw server",
-        "client -> tap -> Socket.IO server",
-    ]
+@in_a_loop
+async def test_the_bench_says_who_talks_to_whom_and_when_nobody_does() -> None:
+    bench = Bench()
+    closed = str(bench)
+    assert closed.splitlines()[0] == "Closed: nobody listens. Open it: `bench = await Bench()`."
+    async with bench:
+        lines = [line.split(" (")[0] for line in str(bench).splitlines()]
+        assert lines == ["client -> tap -> raw server", "client -> tap -> Socket.IO server"]
+        assert "<polygon" in parties(bench).svg
+    assert str(bench) == closed
+    picture = parties(bench).svg
+    assert "Closed: nobody listens" in picture
+    assert "<polygon" not in picture, "no arrow leads to who does not listen"

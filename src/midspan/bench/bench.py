@@ -23,7 +23,7 @@ from websockets.asyncio.server import ServerConnection
 
 from midspan.bench.endpoint import Endpoint, open_raw, open_socketio
 from midspan.bench.leftovers import Baseline, Leftovers
-from midspan.refusal import Refusal
+from midspan.refusal import Refusal, Words
 from midspan.wires.certs import Authority
 from midspan.wires.servers import RawHandler, Register
 from midspan.wires.thread import LoopThread
@@ -31,6 +31,7 @@ from midspan.wires.wakeup import stop_wakes
 
 T = TypeVar("T")
 
+OPEN = "Open it: `bench = await Bench()`"
 CLOSE_S = 5.0  # a handler that will not end is cancelled after this
 
 
@@ -121,8 +122,16 @@ class Bench:
         self._kernel.close()
         return await self._baseline.leftovers(cancelled)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its servers listen."""
+        return bool(self._endpoints)
+
     def __str__(self) -> str:
-        return "\n".join(f"client -> tap -> {what}" for what in self.parts().values())
+        parts = self.parts().values()
+        if not self.is_open:
+            return "\n".join([f"Closed: nobody listens. {OPEN}.", *(f"  {what}" for what in parts)])
+        return "\n".join(f"client -> tap -> {what}" for what in parts)
 
     def parts(self) -> dict[str, str]:
         """Each server of the bench by name, in words: what speaks, over what."""
@@ -155,7 +164,7 @@ class Bench:
 
     def _endpoint(self, name: str) -> Endpoint:
         if name not in self._endpoints:
-            raise Refusal("an open bench", "one that is closed", "Open it: `bench = await Bench()`")
+            raise Refusal("an open bench", Words("one that is closed"), OPEN)
         return self._endpoints[name]
 
 

@@ -24,7 +24,7 @@ class Bench(Protocol):
 
 
 def parties(bench: Bench) -> Picture:
-    """Draw who talks to whom on a bench.
+    """Draw who talks to whom on a bench; one that says it is not open (`.is_open`) has no arrows.
 
     Raises:
         Refusal: the object has no `.parts()`.
@@ -33,15 +33,18 @@ def parties(bench: Bench) -> Picture:
     parts = dict(bench.parts())
     height = 44 + ROW_PX * max(len(parts), 1)
     column = height - 54
-    body = [label(CLIENT, 20, "Who talks to whom", size=15, bold=True)]
+    is_open = getattr(bench, "is_open", True)
+    title = "Who talks to whom" if is_open else "Closed: nobody listens"
+    body = [label(CLIENT, 20, title, size=15, bold=True)]
     body += _box(CLIENT, 36, 130, column, "clients", "in this notebook")
     for row, (name, words) in enumerate(parts.items()):
-        body += _way(36 + row * ROW_PX, name, words)
-    body += _box(TAP, 36, 64, column, "tap", "sees all")
-    return picture(WIDTH, height, body, title="Who talks to whom", text=str(bench))
+        body += _way(36 + row * ROW_PX, name) if is_open else []
+        body += _server(36 + row * ROW_PX, words)
+    body += _box(TAP, 36, 64, column, "tap", "sees all" if is_open else "closed")
+    return picture(WIDTH, height, body, title=title, text=str(bench))
 
 
-def _way(y: float, name: str, words: str) -> list[str]:
+def _way(y: float, name: str) -> list[str]:
     """From the clients through the tap to one server; chips say what is spoken."""
     middle = y + (ROW_PX - 10) / 2
     elements = []
@@ -54,8 +57,12 @@ def _way(y: float, name: str, words: str) -> list[str]:
         box, width = chip(x, middle - 14, protocol, size=11)
         elements.append(box)
         x += width + 6
+    return elements
+
+
+def _server(y: float, words: str) -> list[str]:
     what, _, how = words.partition(" (")
-    return [*elements, *_box(SERVER, y, SERVER_WIDTH, ROW_PX - 10, what, how.replace(")", "", 1))]
+    return _box(SERVER, y, SERVER_WIDTH, ROW_PX - 10, what, how.replace(")", "", 1))
 
 
 def _box(x: float, y: float, w: float, h: float, name: str, words: str) -> list[str]:
