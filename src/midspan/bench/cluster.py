@@ -1,0 +1,238 @@
+"""A cluster: nodes in processes of their own, a balancer in front, a broker behind, and what can go wrong between them.
+
+    cluster = await bench.enter(cluster("a", "b", authority=bench.authority))
+    await cluster.serve(app)                    # on each node; see wires.node for what an app is
+    async with cluster.killed("a"): ...         # faults are verbs in a `with` block
+
+    clients == TLS ==> balancer --> node a --> gate --> broker
+                                --> node b --> gate -->
+
+It lives in the loop where it was opened (the bench's thread), and may be used from any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import textwrap
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from midspan.refusal import Refusal, need
+from midspan.wires.balancer import Answered, Balancer, Choice, balancer, round_robin
+from midspan.wires.broker import Broker, broker
+from midspan.wires.certs import Authority
+from midspan.wires.child import Child, child
+from midspan.wires.gate import Gate, gate
+
+T = TypeVar("T")
+
+PROGRAM = "midspan.wires.node"
+
+
+@dataclass(frozen=True)
+class App:
+    """What every node serves: a function's source, its name, and its options."""
+
+    source: str
+    function: str
+    options: dict[str, Any]
+
+
+class Cluster:
+    """Running nodes. Opened by `cluster()`."""
+
+    def __init__(self, bus: Broker, front: Balancer) -> None:
+        self.broker = bus
+        self._front = front
+        self._loop = asyncio.get_running_loop()
+        self._homes = AsyncExitStack()
+        self._nodes: dict[str, _Home] = {}
+        self._app: App | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes' names."""
+        return list(self._nodes)
+
+    @property
+    def url(self) -> str:
+        """Where Socket.IO clients go: through the balancer."""
+        return self._front.url
+
+    @property
+    def wss_url(self) -> str:
+        """Where WebSocket clients go: through the balancer."""
+        return self._front.wss_url
+
+    @property
+    def answered(self) -> list[Answered]:
+        """Which node answered which request, oldest first."""
+        return list(self._front.answered)
+
+    def balance(self, choose: Choice) -> None:
+        """Choose nodes in another way from now on (`wires.balancer`), and forget what was answered."""
+        need(callable(choose), "a function that chooses a node", choose, "Pass round_robin, by_cookie or by_user")
+        self._front.start_over(choose)
+
+    def direct_url(self, name: str) -> str:
+        """A node's own address, past the balancer, without TLS: `ws://...`."""
+        return f"ws://127.0.0.1:{self._home(name).port}"
+
+    async def serve(self, app: Callable[..., Any], **options: Any) -> None:
+        """Serve `app` on every node, instead of what was served before.
+
+        Args:
+            app: `def app(node, **options)`, a plain function; its source goes to the nodes.
+            options: what JSON can hold.
+
+        Raises:
+            Refusal: it is not such a function, or it fails on a node; its error.
+        """
+        need(inspect.isfunction(app), "a function that takes a node", app, "Write `def app(node): ...` and pass app")
+        source = textwrap.dedent(inspect.getsource(app))
+        self._app = App(source, app.__name__, options)
+        await self._there(self._serve_all())
+
+    async def ask(self, name: str, question: str, **arguments: Any) -> Any:
+        """What the application on a node answers (`node.asked`)."""
+        return await self._there(self._home(name).process.ask("ask", name=question, arguments=arguments))
+
+    async def stats(self, name: str) -> dict[str, float]:
+        """A node's `rss_bytes` and `cpu_s` (processor time so far)."""
+        found: dict[str, float] = await self._there(self._home(name).process.ask("stats"))
+        return found
+
+    def log(self, name: str) -> list[str]:
+        """What a node wrote on its standard error, newest last."""
+        return list(self._home(name).process.log)
+
+    # Faults
+
+    def killed(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Kill a node (SIGKILL); at the end of the block a new one takes its name, with nothing in its memory."""
+        self._home(name)
+        return self._hop(self._killed(name))
+
+    def out(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Take a node out of the balancer's turn: nothing new goes there, what is open stays."""
+        self._home(name)
+        return self._hop(self._front.without(name))
+
+    def broker_link_cut(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Cut one node off the broker: its connections are reset, new ones refused, until the end of the block."""
+        return self._hop(self._home(name).gate.shut())
+
+    def broker_down(self) -> AbstractAsyncContextManager[None]:
+        """Kill the broker, and start it again at the end of the block (see `Broker.down`)."""
+        return self._hop(self.broker.down())
+
+    def balancer_cut(self) -> AbstractAsyncContextManager[None]:
+        """Reset every client's connection at the balancer, and refuse new ones until the end of the block."""
+        return self._hop(self._front.cut())
+
+    def __str__(self) -> str:
+        ways = [f"clients -> TLS -> balancer -> node {name} -> gate -> {self.broker}" for name in self.names]
+        return "\n".join(ways)
+
+    # In the loop where it lives
+
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    @asynccontextmanager
+    async def _hop(self, fault: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+        await self._there(_entered(fault))
+        try:
+            yield
+        finally:
+            await self._there(_left(fault))
+
+    def _home(self, name: str) -> _Home:
+        need(name in self._nodes, f"a node: {', '.join(self._nodes)}", name, "Pass one of these names")
+        return self._nodes[name]
+
+    async def _start(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            self._nodes[name] = _Home(await self._homes.enter_async_context(gate(self.broker.url)))
+        await asyncio.gather(*map(self._begin, names))
+
+    async def _begin(self, name: str) -> None:
+        home = self._nodes[name]
+        home.process = await home.stack.enter_async_context(child(PROGRAM))
+
+    async def _serve_all(self) -> None:
+        await asyncio.gather(*map(self._serve_one, self._nodes))
+
+    async def _serve_one(self, name: str) -> None:
+        if self._app is None:
+            return
+        home, app = self._nodes[name], self._app
+        facts = {"name": name, "broker": home.gate.url, "prefix": self.broker.prefix}
+        home.port = await home.process.ask(
+            "serve", source=app.source, function=app.function, node=facts, options=app.options
+        )
+        self._front.place(name, home.port)
+
+    @asynccontextmanager
+    async def _killed(self, name: str) -> AsyncIterator[None]:
+        home = self._home(name)
+        home.process.kill()
+        await home.stack.aclose()
+        try:
+            yield
+        finally:
+            await self._begin(name)
+            await self._serve_one(name)
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(home.stack.aclose() for home in self._nodes.values()))
+        await self._homes.aclose()
+
+
+class _Home:
+    """Where a node of some name lives: its process now, its gate to the broker for good."""
+
+    def __init__(self, way: Gate) -> None:
+        self.gate = way
+        self.stack = AsyncExitStack()
+        self.process: Child
+        self.port = 0
+
+
+@asynccontextmanager
+async def cluster(
+    *names: str, authority: Authority, choose: Choice = round_robin, durable: bool = False
+) -> AsyncIterator[Cluster]:
+    """Start a broker, a balancer and a node for each name.
+
+    Args:
+        names: "a", "b", ...
+        authority: whose certificate the balancer shows (`bench.authority`).
+        choose: how the balancer chooses; see `wires.balancer`.
+        durable: the broker keeps its data when it goes down.
+
+    Raises:
+        Refusal: no name, one name twice, no broker.
+    """
+    if not names or len({*names}) < len(names):
+        raise Refusal("names of nodes, each once", names, 'Write cluster("a", "b", authority=bench.authority)')
+    async with broker(durable=durable) as bus, balancer(authority, choose) as front:
+        opened = Cluster(bus, front)
+        try:
+            await opened._start(names)
+            yield opened
+        finally:
+            await opened._close()
+
+
+async def _entered(fault: AbstractAsyncContextManager[None]) -> None:
+    await fault.__aenter__()
+
+
+async def _left(fault: AbstractAsyncContextManager[None]) -> None:
+    await fault.__aexit__(None, None, None)

@@ -1,0 +1,127 @@
+"""A node: one process of several that serve the same application. `python -m midspan.wires.node`
+
+What it serves is told by its parent, as the source of a function, so that a notebook's cell can say it:
+
+    def app(node):
+        async def handler(connection):
+            ...
+        return node.raw(handler)            # or node.socketio(register)
+
+The function may import, start work (`node.run`) and answer the parent's questions (`node.asked`). It sees nothing of
+the notebook around it. A node speaks plain WebSocket and HTTP on a free loopback port: TLS ends at the balancer, as it
+mostly does. It ends when its parent does; see `child`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any
+
+import psutil
+
+from midspan.refusal import Refusal, need
+from midspan.wires.child import refuse, say
+from midspan.wires.servers import RawHandler, Register, Served, raw_server, socketio_server
+
+
+class Node:
+    """What an application is given.
+
+    Attributes:
+        name: the node's name, "a".
+        broker: the broker's address, for `redis.asyncio.Redis.from_url` and `socketio.AsyncRedisManager`.
+        prefix: what all names of channels and keys begin with in this run.
+        asked: what the parent may ask for by name: functions, plain or async, whose result JSON can hold.
+    """
+
+    def __init__(self, name: str, broker: str, prefix: str) -> None:
+        self.name, self.broker, self.prefix = name, broker, prefix
+        self.asked: dict[str, Callable[..., Any]] = {}
+        self.work: set[asyncio.Task[Any]] = set()
+
+    def raw(self, handler: RawHandler, **options: Any) -> AbstractAsyncContextManager[Served]:
+        """Serve `handler` with `websockets`; return this from the application."""
+        return raw_server(handler, None, **options)
+
+    def socketio(self, register: Register, **options: Any) -> AbstractAsyncContextManager[Served]:
+        """Serve with python-socketio what `register(sio)` adds; return this from the application."""
+        return socketio_server(register, None, **options)
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run `work` in the background, until the node stops serving."""
+        task = asyncio.create_task(work)
+        self.work.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self.work.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            print(f"background work ended: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+
+class Program:
+    """What the parent may ask of the process."""
+
+    def __init__(self) -> None:
+        self._node: Node | None = None
+        self._serving = AsyncExitStack()
+
+    async def serve(self, source: str, function: str, node: dict[str, str], options: dict[str, Any]) -> int:
+        """Stop what is served, serve this instead, and give its port."""
+        await self.stop()
+        names: dict[str, Any] = {}
+        exec(compile(source, f"<{function}>", "exec"), names)
+        self._node = Node(**node)
+        served = names[function](self._node, **options)
+        right = hasattr(served, "__aenter__")
+        need(right, "node.raw(...) or node.socketio(...)", served, f"Return one of them from {function}(node)")
+        return int((await self._serving.enter_async_context(served)).port)
+
+    async def stop(self) -> None:
+        """End the application: background work first."""
+        if self._node is None:
+            return
+        work, self._node = list(self._node.work), None
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        await self._serving.aclose()
+
+    async def stats(self) -> dict[str, float]:
+        """Resident memory in bytes, and the processor time used so far in seconds."""
+        process = psutil.Process()
+        times = process.cpu_times()
+        return {"rss_bytes": process.memory_info().rss, "cpu_s": times.user + times.system}
+
+    async def ask(self, name: str, arguments: dict[str, Any]) -> Any:
+        """What the application answers to `name`."""
+        asked = self._node.asked if self._node else {}
+        need(name in asked, f"one of {', '.join(asked) or 'nothing'}", name, "Add it to node.asked in the application")
+        answer = asked[name](**arguments)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+
+async def main() -> None:
+    """Do what the input says until it ends."""
+    program, loop = Program(), asyncio.get_running_loop()
+    say(ready=True)
+    while line := await loop.run_in_executor(None, sys.stdin.readline):  # a pipe a loop can watch is not portable
+        words = json.loads(line)
+        try:
+            answer = await getattr(program, words.pop("do"))(**words)
+            say(answer=answer)
+        except Refusal as refusal:
+            refuse(refusal)
+        except Exception as error:  # the application's own: its author reads it in the notebook
+            refuse(Refusal("an application that runs", f"{type(error).__name__}: {error}", "Mend it, and serve again"))
+    await program.stop()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
+    asyncio.run(main())
