@@ -29,6 +29,7 @@ from midspan.sim.tick import Tick
 from midspan.sim.walls import WalledLoop
 
 LIMIT_S = 3600.0  # virtual seconds of one run; nothing in this course waits for longer than some minutes
+CANCELLATIONS = 3  # python-engineio takes the first for an error of its handler, and goes on
 LIMIT_STEPS = 2_000_000  # callbacks of one run: ten times what 10,000 messages of the reference session take
 
 Ts = TypeVarTuple("Ts")
@@ -140,12 +141,14 @@ class VirtualLoop(RunLoop, WalledLoop):
         )
 
     def clear(self) -> None:
-        """Cancel what is left of the run and close. A task that waits on after its cancellation is abandoned."""
+        """Cancel what is left of the run and close. A task that waits on after `CANCELLATIONS` is abandoned."""
         self.limit_steps = self.steps + 10_000
-        tasks = [task for task in self.tasks if not task.done()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        for _ in range(CANCELLATIONS):
+            tasks = [task for task in self.tasks if not task.done()]
+            if not tasks:
+                break
+            for task in tasks:
+                task.cancel()
             self._timers.clear()
             self.call_at(self.now_s, self.stop)  # runs when nothing else is ready: rule 1
             self._run_to_the_end()

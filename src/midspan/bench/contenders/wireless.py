@@ -1,0 +1,123 @@
+"""python-socketio, unmodified, on any connection that has the methods of `websockets`.
+
+Both libraries leave a door open. `socketio.AsyncServer` is an ASGI application: it is called with a scope and two
+functions, whoever calls it. `socketio.AsyncClient` takes an `http_session`, of which it wants `ws_connect`. We come in
+by these doors, so that everything behind them runs as it is: Engine.IO, Socket.IO, heartbeats, reconnection.
+
+Left out: polling, and what aiohttp adds around a WebSocket. On the real link aiohttp is there.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Self
+
+import aiohttp
+import socketio
+from aiohttp import WSMessage, WSMsgType
+from websockets.exceptions import ConnectionClosed
+
+from midspan.sim.cast import ClientSeat
+
+QUIET = logging.Logger("socketio on trial")  # what the libraries have to say of faults that we cause, nobody reads
+QUIET.addHandler(logging.NullHandler())
+SCOPE = {
+    "type": "websocket",
+    "path": "/socket.io/",
+    "query_string": b"EIO=4&transport=websocket",
+    "headers": [(b"connection", b"upgrade"), (b"upgrade", b"websocket")],
+}
+
+
+async def serve_connection(app: socketio.ASGIApp, connection: Any) -> None:
+    """Let a Socket.IO server speak over one connection, to its end (ASGI specification, "WebSocket")."""
+    opened = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal opened
+        if not opened:
+            opened = True
+            return {"type": "websocket.connect"}
+        try:
+            data = await connection.recv()
+        except ConnectionClosed:
+            return {"type": "websocket.disconnect"}
+        return {"type": "websocket.receive", "text" if isinstance(data, str) else "bytes": data}
+
+    async def send(event: dict[str, Any]) -> None:
+        if event["type"] == "websocket.send":
+            await connection.send(event["bytes"] if event["text"] is None else event["text"])
+        elif event["type"] == "websocket.close":
+            await connection.close()
+
+    await app(SCOPE, receive, send)
+
+
+def http_session(seat: ClientSeat) -> aiohttp.ClientSession | WirelessSession:
+    """What to pass as `http_session`: on a real link aiohttp's own, which trusts the server; else ours."""
+    if seat.trust is None:
+        return WirelessSession(seat)
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=seat.trust))
+
+
+class WirelessSession:
+    """What `socketio.AsyncClient` needs of an `aiohttp.ClientSession`."""
+
+    closed = False
+
+    def __init__(self, seat: ClientSeat) -> None:
+        self._connect = seat.connect
+        self._connection: Any = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close: connections end with their process."""
+
+    async def ws_connect(self, _url: str, **_options: Any) -> WirelessSocket:
+        """Open a connection; raises what aiohttp raises.
+
+        Engine.IO does not close a connection that has gone silent, it forgets it for the next one; aiohttp then closes
+        what nobody refers to any more. So do we.
+        """
+        try:
+            connection = await self._connect()
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError("Connection timeout to host") from error
+        except OSError as error:
+            raise aiohttp.ClientConnectionError(str(error)) from error
+        if self._connection is not None:
+            self._connection.transport.abort()
+        self._connection = connection
+        return WirelessSocket(connection)
+
+
+class WirelessSocket:
+    """What Engine.IO's client needs of an `aiohttp.ClientWebSocketResponse`."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def receive(self) -> WSMessage:
+        """The next message; at the end one of type CLOSED, without data."""
+        try:
+            data = await self._connection.recv()
+        except ConnectionClosed:
+            return WSMessage(WSMsgType.CLOSED, None, None)
+        return WSMessage(WSMsgType.TEXT if isinstance(data, str) else WSMsgType.BINARY, data, None)
+
+    async def send_str(self, data: str) -> None:
+        await self._send(data)
+
+    async def send_bytes(self, data: bytes) -> None:
+        await self._send(data)
+
+    async def _send(self, data: str | bytes) -> None:
+        try:
+            await self._connection.send(data)
+        except ConnectionClosed as error:
+            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport") from error
+
+    async def close(self) -> None:
+        await self._connection.close()

@@ -1,0 +1,142 @@
+"""The guarantee matrix: guarantee x implementation x fault, each cell measured.
+
+    matrix = measure(*CONTENDERS)
+    matrix.cell("no_loss", "recipe", "server restart").reason
+
+The same predicates judge every implementation, and see nothing of it but its histories. A cell is *violated* if one
+moment for the fault was found at which the guarantee breaks; *holds* if it was put to the test and none was;
+*vacuous* if no run put it to the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from midspan.bench.contenders.contender import Contender
+from midspan.bench.trials import TRIALS, Trial, moments
+from midspan.refusal import need
+from midspan.sim.beside import beside
+from midspan.sim.counterexample import Counterexample, counterexample
+from midspan.sim.history import History
+from midspan.sim.predicates import PREDICATES, judge
+from midspan.sim.schedule import Schedule
+from midspan.sim.verdict import Outcome
+
+SIGNS: dict[Outcome, str] = {"holds": "✓", "violated": "✗", "vacuous": "·"}
+WEIGHT: dict[Outcome, int] = {"vacuous": 0, "holds": 1, "violated": 2}
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One guarantee of one implementation under one fault.
+
+    Args:
+        outcome: the worst of all runs.
+        reason: of the first run that had this outcome, one sentence.
+        schedule: of that run.
+        runs: how many moments were tried.
+        violated: at how many of them the guarantee broke.
+    """
+
+    guarantee: str
+    contender: str
+    fault: str
+    outcome: Outcome
+    reason: str
+    schedule: Schedule
+    runs: int
+    violated: int
+
+    def __str__(self) -> str:
+        how_often = f" at {self.violated} of {self.runs} moments" if self.violated else f" at all {self.runs} moments"
+        where = how_often if self.outcome != "vacuous" else ""
+        return f"{self.guarantee}, {self.contender}, {self.fault}: {self.outcome}{where}. {self.reason}"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All cells of one measurement. Two measurements of the same code are equal."""
+
+    contenders: tuple[Contender, ...]
+    trials: tuple[Trial, ...]
+    cells: dict[Key, Cell]
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self.cells.values())
+
+    @property
+    def guarantees(self) -> tuple[str, ...]:
+        return tuple(PREDICATES)
+
+    def cell(self, guarantee: str, contender: str, fault: str) -> Cell:
+        """One cell. Raises `Refusal` for a name that the matrix does not have."""
+        names = ((guarantee, self.guarantees), (contender, _names(self.contenders)), (fault, _names(self.trials)))
+        for name, known in names:
+            need(name in known, f"one of {', '.join(known)}", name, "Correct the name")
+        return self.cells[guarantee, contender, fault]
+
+    def signs(self, guarantee: str, contender: str) -> str:
+        """One sign a fault, in the order of the faults."""
+        return "".join(SIGNS[self.cells[guarantee, contender, trial.name].outcome] for trial in self.trials)
+
+    def broken(self, contender: str) -> tuple[str, ...]:
+        """The guarantees of one implementation that some fault breaks."""
+        return tuple(name for name in self.guarantees if SIGNS["violated"] in self.signs(name, contender))
+
+    def counterexample(self, guarantee: str, contender: str, fault: str) -> Counterexample:
+        """The smallest schedule that breaks a guarantee, its ladder, and the line that plays it again."""
+        cell = self.cell(guarantee, contender, fault)
+        need(cell.outcome == "violated", "a cell that is violated", str(cell), "Choose one that shows ✗")
+        cast = next(one.cast for one in self.contenders if one.name == contender)
+        return beside(counterexample, cast, cell.schedule, guarantee)
+
+    def __str__(self) -> str:
+        widths = [max(len(one.name), len(self.trials)) for one in self.contenders]
+        first = max(map(len, self.guarantees))
+        head = "  ".join(f"{one.name:{width}}" for one, width in zip(self.contenders, widths, strict=True))
+        rows = [f"{'':{first}}  {head}".rstrip()]
+        for name in self.guarantees:
+            signs = (self.signs(name, one.name) for one in self.contenders)
+            row = "  ".join(f"{sign:{width}}" for sign, width in zip(signs, widths, strict=True))
+            rows.append(f"{name:{first}}  {row}".rstrip())
+        order = ", ".join(_names(self.trials))
+        return "\n".join(
+            [*rows, f"In each cell one sign a fault: {order}.", "✓ holds  ✗ violated  · not put to the test"]
+        )
+
+
+def measure(*contenders: Contender) -> Matrix:
+    """Try every fault at every moment on each implementation, and judge what came of it.
+
+    Raises:
+        Refusal: two implementations have one name.
+    """
+    names = _names(contenders)
+    need(len(set(names)) == len(names) > 0, "implementations, each with a name of its own", names, "Rename one")
+    return beside(_measure, contenders)
+
+
+def _measure(contenders: tuple[Contender, ...]) -> Matrix:
+    cells: dict[Key, Cell] = {}
+    for contender in contenders:
+        crossed = moments(contender.cast)
+        for trial in TRIALS:
+            for cell in _cells(contender, trial, list(contender.histories(trial.schedules(crossed)))):
+                cells[cell.guarantee, cell.contender, cell.fault] = cell
+    return Matrix(contenders, TRIALS, cells)
+
+
+def _cells(contender: Contender, trial: Trial, runs: list[tuple[Schedule, History]]) -> Iterator[Cell]:
+    verdicts = [(schedule, judge(history)) for schedule, history in runs]
+    for name in PREDICATES:
+        schedule, worst = max(
+            ((schedule, each[name]) for schedule, each in verdicts), key=lambda pair: WEIGHT[pair[1].outcome]
+        )  # max gives the first of equals
+        broken = sum(each[name].outcome == "violated" for _, each in verdicts)
+        yield Cell(name, contender.name, trial.name, worst.outcome, worst.reason, schedule, len(verdicts), broken)
+
+
+def _names(things: tuple[Contender, ...] | tuple[Trial, ...]) -> tuple[str, ...]:
+    return tuple(thing.name for thing in things)
