@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import textwrap
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from midspan.refusal import Refusal, need
@@ -50,7 +50,6 @@ class Cluster:
         self._loop = asyncio.get_running_loop()
         self._homes = AsyncExitStack()
         self._nodes: dict[str, _Home] = {}
-        self._app: App | None = None
 
     @property
     def names(self) -> list[str]:
@@ -81,28 +80,31 @@ class Cluster:
         """A node's own address, past the balancer, without TLS: `ws://...`."""
         return f"ws://127.0.0.1:{self._home(name).port}"
 
-    async def serve(self, app: Callable[..., Any], **options: Any) -> None:
-        """Serve `app` on every node, instead of what was served before.
+    async def serve(self, app: Callable[..., Any], *, on: Iterable[str] | None = None, **options: Any) -> None:
+        """Serve `app`, instead of what was served before.
 
         Args:
             app: `def app(node, **options)`, a plain function; its source goes to the nodes.
+            on: the nodes that serve it, by name; None: all.
             options: what JSON can hold.
 
         Raises:
             Refusal: it is not such a function, or it fails on a node; its error.
         """
         need(inspect.isfunction(app), "a function that takes a node", app, "Write `def app(node): ...` and pass app")
-        source = textwrap.dedent(inspect.getsource(app))
-        self._app = App(source, app.__name__, options)
-        await self._there(self._serve_all())
+        homes = [self._home(name) for name in (self._nodes if on is None else on)]
+        serving = App(textwrap.dedent(inspect.getsource(app)), app.__name__, options)
+        for home in homes:
+            home.app = serving
+        await self._there(self._serve_on(homes))
 
     async def ask(self, name: str, question: str, **arguments: Any) -> Any:
         """What the application on a node answers (`node.asked`)."""
-        return await self._there(self._home(name).process.ask("ask", name=question, arguments=arguments))
+        return await self._home(name).process.ask("ask", name=question, arguments=arguments)
 
     async def stats(self, name: str) -> dict[str, float]:
         """A node's `rss_bytes` and `cpu_s` (processor time so far)."""
-        found: dict[str, float] = await self._there(self._home(name).process.ask("stats"))
+        found: dict[str, float] = await self._home(name).process.ask("stats")
         return found
 
     def log(self, name: str) -> list[str]:
@@ -158,25 +160,14 @@ class Cluster:
 
     async def _start(self, names: tuple[str, ...]) -> None:
         for name in names:
-            self._nodes[name] = _Home(await self._homes.enter_async_context(gate(self.broker.url)))
-        await asyncio.gather(*map(self._begin, names))
+            self._nodes[name] = _Home(name, await self._homes.enter_async_context(gate(self.broker.url)))
+        await asyncio.gather(*(home.begin() for home in self._nodes.values()))
 
-    async def _begin(self, name: str) -> None:
-        home = self._nodes[name]
-        home.process = await home.stack.enter_async_context(child(PROGRAM))
-
-    async def _serve_all(self) -> None:
-        await asyncio.gather(*map(self._serve_one, self._nodes))
-
-    async def _serve_one(self, name: str) -> None:
-        if self._app is None:
-            return
-        home, app = self._nodes[name], self._app
-        facts = {"name": name, "broker": home.gate.url, "prefix": self.broker.prefix}
-        home.port = await home.process.ask(
-            "serve", source=app.source, function=app.function, node=facts, options=app.options
-        )
-        self._front.place(name, home.port)
+    async def _serve_on(self, homes: Iterable[_Home]) -> None:
+        await asyncio.gather(*(home.serve(self.broker.prefix) for home in homes))
+        for home in homes:
+            if home.app is not None:
+                self._front.place(home.name, home.port)
 
     @asynccontextmanager
     async def _killed(self, name: str) -> AsyncIterator[None]:
@@ -186,8 +177,8 @@ class Cluster:
         try:
             yield
         finally:
-            await self._begin(name)
-            await self._serve_one(name)
+            await home.begin()
+            await self._serve_on([home])
 
     async def _close(self) -> None:
         await asyncio.gather(*(home.stack.aclose() for home in self._nodes.values()))
@@ -197,11 +188,22 @@ class Cluster:
 class _Home:
     """Where a node of some name lives: its process now, its gate to the broker for good."""
 
-    def __init__(self, way: Gate) -> None:
-        self.gate = way
+    def __init__(self, name: str, way: Gate) -> None:
+        self.name, self.gate = name, way
         self.stack = AsyncExitStack()
         self.process: Child
+        self.app: App | None = None
         self.port = 0
+
+    async def begin(self) -> None:
+        """Start a process."""
+        self.process = await self.stack.enter_async_context(child(PROGRAM))
+
+    async def serve(self, prefix: str) -> None:
+        """Serve its application, if it has one."""
+        if self.app is not None:
+            facts = {"name": self.name, "broker": self.gate.url, "prefix": prefix}
+            self.port = await self.process.ask("serve", node=facts, **asdict(self.app))
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -38,6 +39,7 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
         self._reading = asyncio.create_task(self._read_log())
         self.log: deque[str] = deque(maxlen=KEPT_LINES)
@@ -54,12 +56,18 @@ class Child:
         return self._process.returncode is None
 
     async def ask(self, do: str, **arguments: Any) -> Any:
-        """Have the child do something, and return its answer.
+        """Have the child do something, and return its answer. May be called from any loop.
 
         Raises:
             Refusal: the child says that it cannot; its words.
             ChildGone: the child ended before it answered.
         """
+        asking = self._ask(do, arguments)
+        if asyncio.get_running_loop() is self._loop:
+            return await asking
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asking, self._loop))
+
+    async def _ask(self, do: str, arguments: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
         async with self._turn:
             with suppress(ConnectionError):  # reading says what became of it
@@ -147,3 +155,21 @@ def say(**words: Any) -> None:
 def refuse(refusal: Refusal) -> None:
     """In a child: tell the parent that it cannot be done, in a refusal's three parts."""
     say(refused=[refusal.expected, refusal.came, refusal.do])
+
+
+async def obey(program: object, expected: str, do: str) -> None:
+    """In a child: be ready, then do what the parent asks, each a method of `program`, until the input ends.
+
+    What a method raises goes to the parent as a refusal: `expected`, the error, and `do`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
+    loop = asyncio.get_running_loop()
+    say(ready=True)
+    while line := await loop.run_in_executor(None, sys.stdin.readline):  # a pipe that a loop can watch is not portable
+        words = json.loads(line)
+        try:
+            say(answer=await getattr(program, words.pop("do"))(**words))
+        except Refusal as refusal:
+            refuse(refusal)
+        except Exception as error:  # told in the notebook, to whoever asked
+            refuse(Refusal(expected, f"{type(error).__name__}: {error}", do))

@@ -15,8 +15,6 @@ mostly does. It ends when its parent does; see `child`.
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -24,8 +22,8 @@ from typing import Any
 
 import psutil
 
-from midspan.refusal import Refusal, need
-from midspan.wires.child import refuse, say
+from midspan.refusal import need
+from midspan.wires.child import obey
 from midspan.wires.servers import RawHandler, Register, Served, raw_server, socketio_server
 
 
@@ -107,21 +105,11 @@ class Program:
 
 
 async def main() -> None:
-    """Do what the input says until it ends."""
-    program, loop = Program(), asyncio.get_running_loop()
-    say(ready=True)
-    while line := await loop.run_in_executor(None, sys.stdin.readline):  # a pipe a loop can watch is not portable
-        words = json.loads(line)
-        try:
-            answer = await getattr(program, words.pop("do"))(**words)
-            say(answer=answer)
-        except Refusal as refusal:
-            refuse(refusal)
-        except Exception as error:  # the application's own: its author reads it in the notebook
-            refuse(Refusal("an application that runs", f"{type(error).__name__}: {error}", "Mend it, and serve again"))
+    """Serve until the parent has gone."""
+    program = Program()
+    await obey(program, "an application that runs", "Mend it, and serve again")
     await program.stop()
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
     asyncio.run(main())
