@@ -1,0 +1,121 @@
+"""Arguments that fit: what stands at an entrance that people use, so that a slip is a `Refusal` and no error inside.
+
+    @checked                                  @dataclass(frozen=True, slots=True)
+    def play(cast: Cast, ...) -> History:     class Say(Fitting):
+        ...                                       at_s: float
+
+The annotations say what fits. A name with a unit says more: seconds (`_s`) and bytes (`_bytes`) are never negative.
+What an annotation cannot say (at least one client) is said by `need`, behind this.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from midspan.refusal import Refusal
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Fits = Callable[[Any], bool]
+
+NUMBERS = (float, int)
+UNITS = ("_s", "_bytes")
+WORDS = {str: "text (str)", bytes: "bytes", int: "a whole number", float: "a number", bool: "True or False"}
+
+
+def checked(function: Callable[P, T]) -> Callable[P, T]:
+    """Refuse arguments that do not fit the annotations of `function`; its `*args` and `**kwargs` are not looked at."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        in_order, by_name = _parameters(function)
+        for name, value in (*zip(in_order, args, strict=False), *kwargs.items()):
+            if name in by_name and not by_name[name].fits(value):
+                raise by_name[name].refusal(name, value, function)
+        return function(*args, **kwargs)
+
+    return call
+
+
+class Fitting:
+    """Base of a dataclass whose fields fit their annotations, or it is not made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name, test in _fields(type(self)).items():
+            if not test.fits(getattr(self, name)):
+                raise test.refusal(name, getattr(self, name), type(self))
+
+
+class _Test(typing.NamedTuple):
+    """Whether a value fits, and the words for what would."""
+
+    fits: Fits
+    words: str
+
+    def refusal(self, name: str, value: object, of: Callable[..., Any]) -> Refusal:
+        called = of.__qualname__.removesuffix(".__init__")
+        return Refusal(f"{self.words} for `{name}` of {called}", value, f"help({called}) says what it takes")
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, _Test]]:
+    """Names of the parameters that are passed in order, and the test of each that has a name."""
+    hints = typing.get_type_hints(function)
+    kinds = {name: one.kind for name, one in inspect.signature(function).parameters.items()}
+    in_order = tuple(n for n, kind in kinds.items() if kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    named = [*in_order, *(n for n, kind in kinds.items() if kind is inspect.Parameter.KEYWORD_ONLY)]
+    return in_order, {name: _for(name, hints.get(name, Any)) for name in named}
+
+
+@functools.cache
+def _fields(made: Any) -> dict[str, _Test]:
+    hints = typing.get_type_hints(made)
+    return {name: _for(name, hints[name]) for name in inspect.signature(made).parameters}
+
+
+def _for(name: str, hint: Any) -> _Test:
+    test = _test(hint)
+    if not name.endswith(UNITS):
+        return test
+    return _Test(lambda value: test.fits(value) and (value is None or value >= 0), f"{test.words}, 0 or more,")
+
+
+def _test(hint: Any) -> _Test:
+    """The test of one annotation. What we cannot test at run time (a type variable, a protocol) fits."""
+    origin, inside = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        tests = [_test(one) for one in inside]
+        return _Test(lambda value: any(test.fits(value) for test in tests), " or ".join(test.words for test in tests))
+    if origin is typing.Literal:
+        return _Test(lambda value: isinstance(value, str) and value in inside, f"one of {', '.join(map(repr, inside))}")
+    if origin is tuple and inside[1:] == (...,):
+        each = _test(inside[0])
+        fits: Fits = lambda value: isinstance(value, tuple) and all(map(each.fits, value))  # noqa: E731
+        return _Test(fits, f"a tuple, in it {each.words}")
+    if origin is type:
+        kind = inside[0]
+        return _Test(lambda value: isinstance(value, type) and issubclass(value, kind), f"a type of {kind.__name__}")
+    return _plain(origin or hint)
+
+
+def _plain(kind: Any) -> _Test:
+    if kind is None or kind is type(None):
+        return _Test(lambda value: value is None, "None")
+    if kind is Callable or kind is typing.Callable:
+        return _Test(callable, "a function")
+    if not isinstance(kind, type) or kind is object or getattr(kind, "_is_protocol", False):
+        return _Test(lambda _: True, "anything")
+    if kind is float:
+        return _Test(lambda value: isinstance(value, NUMBERS) and value == value, WORDS[float])  # NaN is no number
+    return _Test(lambda value: isinstance(value, kind), WORDS.get(kind, f"{_article(kind.__name__)} {kind.__name__}"))
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "AEIOUaeiou" else "a"
