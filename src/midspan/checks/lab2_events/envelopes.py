@@ -1,0 +1,55 @@
+"""Step 1: the envelope as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from midspan.checks import Transcript
+from midspan.checks.lab2_events.hints import HINTS
+from midspan.checks.lab2_events.lab import lab
+from midspan.checks.lab2_events.wire import Envelope, outcome
+
+PAIRS = (
+    (Envelope("event", ["typing_start", "ann"]), '{"kind":"event","data":["typing_start","ann"]}'),
+    (Envelope("leave"), '{"kind":"leave"}'),
+    (Envelope("join", {}), '{"kind":"join","data":{}}'),
+    (Envelope("answer", [], "/chat", 0), '{"kind":"answer","data":[],"namespace":"/chat","id":0}'),
+    (Envelope("event", ["file", "grüß"], id=7, attachments=2), None),
+)
+NO_ENVELOPES = (
+    ("", "not-json-crashes"),
+    ("hello", "not-json-crashes"),
+    ('{"kind":"event"', "not-json-crashes"),
+    ("[]", "kind-not-checked"),
+    ("null", "kind-not-checked"),
+    ("{}", "kind-not-checked"),
+    ('{"kind":"shout"}', "kind-not-checked"),
+    ('{"kind":["event"]}', "kind-not-checked"),
+    ('{"kind":"event","colour":"red"}', "unknown-field"),
+)
+
+
+@lab.step("The envelope", minutes=15, lines=10, points=1, hints=HINTS["envelope"])
+def envelope(t: Transcript, encode_envelope: Callable[[Any], str], decode_envelope: Callable[[str], Any]) -> None:
+    for envelope, text in PAIRS:
+        t.say(f"{envelope}")
+        got = encode_envelope(envelope)
+        t.true("encoded it is text", isinstance(got, str), got=got, expected="str")
+        t.true("of JSON", _is_json(got), got=got, expected="a JSON object")
+        t.true("without spaces", ", " not in got and ": " not in got, got=got, expected="none", id="spaces-in-json")
+        said = {name for name, value in json.loads(got).items() if value == Envelope._field_defaults.get(name)}
+        t.true("without the fields that have their defaults", not said, got=got, expected="none", id="defaults-written")
+        if text:
+            t.equal("the text", got, text, id="false-left-out")
+        t.equal("decoded it is the same again", decode_envelope(got), envelope, id="false-left-out")
+    for text, id in NO_ENVELOPES:
+        t.equal(f"{text!r} is none", outcome(decode_envelope, text), "Violation", id=id)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,47 @@
+"""Step 2: on, emit, handle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from midspan.checks import Transcript
+from midspan.checks.lab2_events.hints import HINTS
+from midspan.checks.lab2_events.lab import lab
+from midspan.checks.lab2_events.wire import Envelope, Outbox, ending
+
+
+@lab.step("Events", minutes=15, lines=9, points=2, hints=HINTS["events"])
+async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer is a class
+    out = Outbox()
+    await Events(out).emit("typing_start", "ann", {"at": [1, 2]})
+    expected = [Envelope("event", ["typing_start", "ann", {"at": [1, 2]}])]
+    t.equal('emit("typing_start", "ann", {...}) sends', out.take(), expected, id="arguments-in-a-list")
+    chat = Events(out, "/chat")
+    await chat.emit("ping")
+    t.equal("in /chat", out.take(), [Envelope("event", ["ping"], "/chat")], id="namespace-forgotten")
+    heard: list[tuple[Any, ...]] = []
+
+    async def handler(*arguments: Any) -> str:
+        heard.append(arguments)
+        return f"{len(arguments)} arguments"
+
+    t.equal("on(...) gives the handler back", chat.on("message")(handler), handler, id="decorator-returns-nothing")
+    t.equal("registering calls nothing", heard, [])
+    got = await ending(chat.handle(Envelope("event", ["message", 1, b"two", None], "/chat")))
+    t.equal("the handler was called with", heard, [(1, b"two", None)], id=_why(heard))
+    t.equal("handle returns what it returns", got, "3 arguments", id="handler-not-awaited")
+    await chat.handle(Envelope("event", ["message"], "/chat"))
+    t.equal("without arguments", heard[1:], [()])
+    got = await ending(chat.handle(Envelope("event", ["nobody", 1], "/chat")))
+    t.true(
+        "an event that nobody handles raises Failed",
+        str(got).startswith("Failed"),
+        got=got,
+        expected="Failed",
+        id="unknown-event-crashes",
+    )
+    t.equal("each end has handlers of its own", Events(out).handlers, {})
+
+
+def _why(heard: list[tuple[Any, ...]]) -> str:
+    return "arguments-in-a-list" if heard else "handler-not-awaited"

@@ -1,0 +1,106 @@
+"""The lab and its table of misconceptions: id -> the words that the learner reads."""
+
+from __future__ import annotations
+
+from midspan.checks import Lab
+
+MISCONCEPTIONS = {
+    # envelope
+    "defaults-written": "Fields with their default values stay out: most envelopes need two of the five.",
+    "false-left-out": "0 is an id and [] is data: left out is what equals the default, not what counts as false.",
+    "spaces-in-json": "json.dumps writes a space after each comma and colon unless it is told not to.",
+    "not-json-crashes": "A stranger's text is JSON only if json.loads says so: its ValueError becomes a Violation.",
+    "unknown-field": "A field that we do not know is refused: who sends it relies on something that we do not do.",
+    "kind-not-checked": "Without one of our kinds nobody can say what the envelope is for.",
+    # events
+    "decorator-returns-nothing": "A decorator gives the function back; else its name holds None afterwards.",
+    "arguments-in-a-list": "Each argument of emit is one argument of the handler: the star goes on both sides.",
+    "handler-not-awaited": "Calling an async function makes a coroutine; nothing happens before it is awaited.",
+    "unknown-event-crashes": "An event that nobody handles is an everyday thing: Failed says so, KeyError is a bug.",
+    "namespace-forgotten": "An envelope says in which namespace it speaks; the default is only right in `/`.",
+    # peer
+    "waits-for-ever": "An answer may never come: only a time limit ends the wait.",
+    "call-leaks": "However a call ends, nothing of it stays in `waiting`: not after a timeout or cancellation either.",
+    "registered-too-late": "The answer can be back before send returns: the call is registered before it is sent.",
+    "id-used-twice": "Two calls under one id: the answers cannot be told apart.",
+    "answers-in-order": "Answers come in any order; each belongs to the call whose id it carries.",
+    "values-not-unpacked": "No value is None, one value is itself, several are a tuple: as the handler returned them.",
+    "error-is-a-value": "An error is raised at the caller; a caller that gets it as a value takes it for an answer.",
+    "late-answer-crashes": "An answer that nobody waits for any more is nobody's fault: it is counted and dropped.",
+    "answer-never-asked": "An answer to a call that was never made is made up: a Violation.",
+    "handler-takes-all-down": "A handler's exception is its own: it ends in `handle`, and the caller is told.",
+    "text-of-a-bug-sent": "What a bug says may hold secrets: only the text of Failed was meant for the other end.",
+    "answers-unasked": "Who gave no id asked for no answer.",
+    "calls-outlive-the-peer": "When the namespace is left no answer will come: calls end now, not with their timeout.",
+    "sends-after-the-end": "A namespace that was left is not spoken in any more.",
+    # session
+    "unknown-namespace": "A namespace that the server does not offer is refused, with an object that says why.",
+    "welcome-before-reply": "The reply to the join goes first: before it, the client knows nothing of the namespace.",
+    "speaks-before-joining": "Who has not joined may not speak: that is a Violation, also for answers.",
+    "joins-twice": "A second join, or a refusal from a client, makes no sense: a Violation.",
+    "handler-blocks": "A slow handler must not keep the next message waiting: each runs in a task of its own.",
+    "handlers-unbounded": "A task for each message without a limit: who sends faster than we work fills our memory.",
+    "leave-forgets-calls": "To leave is to end the peer, not only to forget it.",
+    # guarded_session
+    "refused-and-joined": "A refused client stays outside: nothing else follows the refusal.",
+    "open-on-error": "What cannot be checked is not allowed: any exception in authorise means no.",
+    "reason-leaks": "Only the text of Refused was written for the client.",
+    "never-expires": "A permission that has a time ends with it, also in the middle of a connection.",
+    "expires-somebody-else": "The permission that ends belongs to one join; who left and joined again has a new one.",
+    "late-is-violation": "What was on its way when we ended the permission is no violation: the client could not know.",
+    "expired-for-good": "After a new join, asked anew, the namespace is open again.",
+    # assembler
+    "bytes-at-the-top-only": "Bytes can stand anywhere in the data: in a list in a dict in a list.",
+    "placeholder-forged": "A dict that looks like a placeholder cannot be told from ours: refuse it beside bytes.",
+    "plain-data-restored": "Without attachments a dict that looks like a placeholder is data like any other.",
+    "number-trusted": "A placeholder's number comes from a stranger: -1, True and 7 are no index.",
+    "named-twice": "Each attachment is named once: twice, and a small message grows large.",
+    "attachment-lost": "An attachment that no placeholder names would be dropped in silence.",
+    "announced-not-kept": "A text where an attachment is due, bytes that nobody announced: somebody lost the thread.",
+    "gives-too-early": "The envelope is whole when its last attachment is here.",
+    "size-of-the-text": "The limit is for all of it: many attachments, each allowed, are still too much.",
+    "state-kept": "What is whole is handed on and forgotten: the next envelope begins with nothing.",
+    # guarded
+    "depth-crashes": "Deep nesting makes json.loads raise RecursionError, which is no ValueError.",
+    "not-finite": "Infinity and NaN are not JSON: whoever we pass them to fails.",
+    "true-is-a-number": "True is an int for Python; on the wire it is none.",
+    "name-is-no-name": "The first item of an event's data is its name: a text that is not too long.",
+    "reserved-name": "Names that the framework itself emits are not for clients: they would run its handlers.",
+    "shape-not-checked": "Each kind has its own shape of data; what code behind relies on is checked here.",
+    "id-anywhere": "An id belongs to events, answers and errors; the last two cannot be without one.",
+    "limits-not-kept": "A limit that is not checked is a wish.",
+    "good-refused": "Strict is not deaf: what the rules allow must pass.",
+    # engine
+    "request-not-checked": "A request that we cannot serve is refused by HTTP, before there is a WebSocket.",
+    "refusal-order": "The transport is looked at first, then the session, then the version.",
+    "seconds-on-the-wire": "The specification gives times in milliseconds.",
+    "upgrades-offered": "Who is on a WebSocket already has nothing to upgrade to.",
+    "ping-answered": "In version 4 the server pings; a client's ping goes in the wrong direction.",
+    "packet-not-checked": "A packet that a client does not send over a WebSocket closes the session.",
+    "close-is-no-error": "A close is the client's good right: Left, not a Violation.",
+    "anything-is-a-pong": "Only a pong is an answer to a ping: a client that talks may have stopped listening.",
+    "late-pong-forgiven": "When the time for the pong is over, so is the session.",
+    "pings-too-often": "One ping is on its way at a time, and the next interval begins with its pong.",
+    # packet
+    "main-namespace-written": "The main namespace is not written: it is what is meant when none is named.",
+    "comma-missing": "A namespace ends with a comma when we write it, also when nothing follows.",
+    "comma-required": "When nothing follows the namespace, its comma may be missing.",
+    "binary-type": "With attachments an event has type 5, an answer type 6; their number stands before the dash.",
+    "dash-anywhere": "A dash in the data says nothing: attachments are counted in front of the namespace only.",
+    "digits-of-all-scripts": "isdigit() and \\d know the digits of many scripts; the wire has ten.",
+    "anything-is-read": "Whatever the text is, it is an envelope or a ValueError: nothing in between.",
+    "rest-ignored": "What stands behind the JSON belongs to no field: the packet is not readable.",
+    "null-is-nothing": "null is data of the wrong type, not the absence of data.",
+    "error-has-no-packet": "Socket.IO has no packet for an error: an answer in its place would be taken for a result.",
+    # serve_socketio
+    "violation-survived": "A malformed packet closes the connection at once, not at the next missed heartbeat.",
+    "attachments-mixed": "Two handlers send at the same time: a lock keeps a packet and its attachments together.",
+    "no-heartbeat": "The server pings; a client that hears none within interval and timeout thinks that we are gone.",
+    "silence-survived": "Without a pong in time the connection is ended.",
+    "clock-waits-for-send": "A client that reads nothing blocks our sends, the ping too: the clock must not wait.",
+    "never-joins": "Who joins nothing in time is let go of: idle connections are a cheap attack.",
+    "error-on-the-wire": "What Socket.IO has no packet for is not sent; an exception in send must not replace it.",
+    "handlers-left-running": "When the connection ends, so do the tasks that work for it.",
+}
+
+lab = Lab("lab2_events", title="Names, answers, namespaces", misconceptions=MISCONCEPTIONS, serves="serve_lab")

@@ -1,0 +1,237 @@
+"""Step 10: the server on real sockets, against a bare WebSocket client and against python-socketio."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import socketio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from midspan.checks import Transcript
+from midspan.checks.lab2_events.hints import HINTS
+from midspan.checks.lab2_events.lab import lab
+from midspan.checks.lab2_events.wire import Namespace, Options
+from midspan.wires.certs import HOST
+
+QUERY = "/socket.io/?EIO=4&transport=websocket"
+BLOB = bytes(200_000)  # more than the buffers on the way hold: whoever sends it has to wait
+SOON_S = 0.5
+USUAL = Options()
+Serve = Callable[..., Awaitable[Any]]
+
+
+class Application:
+    """What is served in the checks; it remembers whose handlers have ended."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def welcome(self, peer: Any, auth: Any) -> None:
+        async def echo(*words: Any) -> Any:
+            await peer.emit("back", *words)
+            return words
+
+        async def fails() -> None:
+            raise ValueError("a handler that fails on purpose")
+
+        async def file(word: str) -> None:
+            await peer.emit("file", word, BLOB + word.encode(), word.encode())
+
+        async def waits() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ended.set()
+
+        async def flood() -> None:
+            try:
+                for _ in range(200):
+                    await peer.emit("flood", BLOB)
+            finally:
+                self.ended.set()
+
+        for handler in (echo, fails, file, waits, flood):
+            peer.on(handler.__name__)(handler)
+        await peer.emit("auth", auth or {})
+
+
+@asynccontextmanager
+async def served(serve: Serve, options: Options = USUAL) -> AsyncIterator[tuple[str, Application]]:
+    """The answer's server with our application in `/` and `/custom`: its address, and the application."""
+    application = Application()
+    namespaces = {name: Namespace(application.welcome) for name in ("/", "/custom")}
+    server = await serve(namespaces, HOST, 0, None, options)
+    try:
+        yield f"{HOST}:{server.sockets[0].getsockname()[1]}", application
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def opened(
+    serve: Serve, options: Options = USUAL, **more: Any
+) -> AsyncIterator[tuple[ClientConnection, Application]]:
+    """A bare WebSocket client that has read the opening."""
+    async with served(serve, options) as (address, application), _bare(address, **more) as client:
+        async with asyncio.timeout(1):
+            await client.recv()
+        yield client, application
+
+
+def _bare(address: str, **more: Any) -> connect:
+    return connect(f"ws://{address}{QUERY}", compression=None, close_timeout=1, **more)
+
+
+async def told(t: Transcript, client: ClientConnection, count: int, id: str = "") -> list[Any]:
+    """The next packets, without pings."""
+    packets: list[Any] = []
+    while len(packets) < count:
+        packet = await t.soon("a packet comes", _next(client), id=id)
+        packets += [packet] if packet != "2" else []
+    return packets
+
+
+async def _next(client: ClientConnection) -> Any:
+    try:
+        return await client.recv()
+    except ConnectionClosed as closed:
+        return f"the end: {closed.rcvd or 'without a close'}"
+
+
+async def _end(client: ClientConnection) -> None:
+    try:
+        async for _ in client:
+            pass
+    except ConnectionClosed:
+        pass
+
+
+async def _joined(t: Transcript, client: ClientConnection) -> None:
+    await client.send("40")
+    reply, auth = await told(t, client, 2)
+    t.true("40 is answered with a session id", reply[:9] == '40{"sid":', got=reply, expected='40{"sid":...}')
+    t.equal("then the application speaks", auth, '42["auth",{}]')
+
+
+@lab.step("Serve", minutes=40, lines=44, points=4, hints=HINTS["serve_socketio"])
+async def serve_socketio(t: Transcript, serve_socketio: Serve) -> None:
+    await _speaks(t, serve_socketio)
+    await _closes(t, serve_socketio)
+    await _keeps_time(t, serve_socketio)
+    await _keeps_together(t, serve_socketio)
+    await _ends_handlers(t, serve_socketio)
+    await _real_client(t, serve_socketio)
+
+
+async def _speaks(t: Transcript, serve: Serve) -> None:
+    t.say(f"a bare WebSocket client asks for {QUERY}")
+    async with served(serve, Options(0.3, 0.2, 1000)) as (address, _), connect(f"ws://{address}{QUERY}") as client:
+        opening = await t.soon("a packet comes", _next(client))
+        times = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1000}
+        said = json.loads(opening[1:]) if opening[:2] == "0{" else {}
+        t.true("it is the opening", said.items() >= times.items(), got=opening, expected=f"0 and {times}")
+        await client.send("40/random,")
+        got = await told(t, client, 1)
+        t.equal("an unknown namespace", got, ['44/random,{"message":"Invalid namespace"}'], id="unknown-namespace")
+        await _joined(t, client)
+        await client.send('42["fails"]')
+        await client.send('421["fails"]')
+        await client.send('422["echo",1,"2",{"3":[true]}]')
+        expected = ['42["back",1,"2",{"3":[true]}]', '432[1,"2",{"3":[true]}]']
+        got = await told(t, client, 2, id="error-on-the-wire")
+        t.equal("two handlers that fail, one that answers", got, expected, id="error-on-the-wire")
+
+
+async def _closes(t: Transcript, serve: Serve) -> None:
+    for packet, before, id in (
+        ("4abc", True, "violation-survived"),
+        ("42{}", True, "violation-survived"),
+        ("42", True, "violation-survived"),
+        ("2", True, "violation-survived"),
+        (b"\x01", True, "violation-survived"),
+        ('42/custom,["echo"]', True, "violation-survived"),
+        ('42["echo"]', False, "speaks-before-joining"),
+        ("40null", False, "violation-survived"),
+        ("1", True, "violation-survived"),
+    ):
+        async with opened(serve) as (client, _):
+            if before:
+                await _joined(t, client)
+            await client.send(packet)
+            await t.soon(f"{packet!r} closes at once", _end(client), within_s=SOON_S, id=id)
+
+
+async def _keeps_time(t: Transcript, serve: Serve) -> None:
+    t.say("an interval of 50 ms, a timeout of 100 ms")
+    async with opened(serve, Options(0.05, 0.1)) as (client, _):
+        await _joined(t, client)
+        for _ in range(3):
+            t.equal("a ping", await t.soon("a packet comes", _next(client), id="no-heartbeat"), "2", id="no-heartbeat")
+            await client.send("3")
+        await t.soon("without a pong the connection ends", _end(client), within_s=SOON_S, id="silence-survived")
+    t.say("a client that joins nothing within 100 ms")
+    async with opened(serve, Options(connect_timeout_s=0.1)) as (client, _):
+        await t.soon("the connection ends", _end(client), within_s=SOON_S, id="never-joins")
+    async with opened(serve, Options(connect_timeout_s=0.1)) as (client, _):
+        await _joined(t, client)
+        await client.send("41")
+        early, _ = await asyncio.wait({asyncio.ensure_future(_end(client))}, timeout=0.2)
+        t.true("who has joined in time may stay", not early, got="the connection ended", expected="no end")
+    t.say("a client that reads nothing, while the application sends without end")
+    async with opened(serve, Options(0.1, 0.1), max_queue=1) as (client, application):
+        await _joined(t, client)
+        await client.send('42["flood"]')
+        await t.soon("the connection ends for want of a pong", application.ended.wait(), id="clock-waits-for-send")
+        client.transport.abort()
+
+
+async def _keeps_together(t: Transcript, serve: Serve) -> None:
+    t.say("four handlers send a packet with two attachments each, at the same time")
+    async with opened(serve) as (client, _):
+        await _joined(t, client)
+        for word in "abcd":
+            await client.send(f'42["file","{word}"]')
+        for _ in "abcd":
+            packet, large, small = await told(t, client, 3)
+            word = small.decode() if isinstance(small, bytes) else "?"
+            text = f'452-["file","{word}",{{"_placeholder":true,"num":0}},{{"_placeholder":true,"num":1}}]'
+            t.equal("a packet with its own attachments", (packet, large), (text, BLOB + small), id="attachments-mixed")
+
+
+async def _ends_handlers(t: Transcript, serve: Serve) -> None:
+    async with opened(serve) as (client, application):
+        await _joined(t, client)
+        await client.send('42["waits"]')
+        await client.send('42["echo"]')
+        await told(t, client, 1)
+        await client.close()
+        t.say("the client closes while a handler waits")
+        await t.soon("the handler ends", application.ended.wait(), within_s=SOON_S, id="handlers-left-running")
+
+
+async def _real_client(t: Transcript, serve: Serve) -> None:
+    t.say("the client of python-socketio, in two namespaces")
+    heard: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+    async with served(serve) as (address, _), aiohttp.ClientSession() as session:
+        client = socketio.AsyncClient(http_session=session, reconnection=False)
+        for namespace in ("/", "/custom"):
+            client.on("*", lambda *event: heard.put_nowait(event), namespace=namespace)
+        where = {"namespaces": ["/", "/custom"], "transports": ["websocket"], "auth": {"token": "x"}}
+        await t.soon("it connects", client.connect(f"http://{address}", **where))
+        try:
+            got = [await t.soon("an event comes", heard.get()) for _ in range(2)]
+            t.equal("each namespace greets it", got, [("auth", {"token": "x"})] * 2)
+            result = await t.soon("a call is answered", client.call("echo", (1, b"\x00\xff", {"a": [b""]})))
+            t.equal("with the same arguments, bytes too", result, (1, b"\x00\xff", {"a": [b""]}))
+            t.equal("and an event", await t.soon("it comes", heard.get()), ("back", 1, b"\x00\xff", {"a": [b""]}))
+            await client.emit("echo", "é", namespace="/custom")
+            t.equal("in the other namespace", await t.soon("an event comes", heard.get()), ("back", "é"))
+        finally:
+            await client.disconnect()
