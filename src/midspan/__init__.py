@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from midspan.bench.bench import Bench as Bench
+    from midspan.bench.cluster import cluster as cluster
     from midspan.checks.claims import ledger as ledger
     from midspan.checks.claims import verdict as verdict
     from midspan.checks.predictions import predict as predict
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     from midspan.records.samples import sample as sample
     from midspan.records.tls import read_tls_records as read_tls_records
     from midspan.sim.herd import herd as herd
+    from midspan.wires.crowd import crowd as crowd
     from midspan.wires.servers import raw_server as raw_server
 
 HOMES = {
     "Bench": "midspan.bench.bench",
+    "cluster": "midspan.bench.cluster",
     "ledger": "midspan.checks.claims",
     "verdict": "midspan.checks.claims",
     "predict": "midspan.checks.predictions",
@@ -57,6 +60,7 @@ HOMES = {
     "layers": "midspan.records.layers",
     "sample": "midspan.records.samples",
     "herd": "midspan.sim.herd",
+    "crowd": "midspan.wires.crowd",
     "raw_server": "midspan.wires.servers",
     "read_tls_records": "midspan.records.tls",
 }

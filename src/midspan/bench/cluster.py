@@ -139,6 +139,8 @@ class Cluster:
         ways = [f"clients -> TLS -> balancer -> node {name} -> gate -> {self.broker}" for name in self.names]
         return "\n".join(ways)
 
+    __repr__ = __str__
+
     # In the loop where it lives
 
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:

@@ -27,6 +27,7 @@ READY_S = 20.0  # imports on a busy machine included
 ANSWER_S = 30.0
 END_S = 5.0  # a child that has not gone by then is killed
 LINE_BYTES = 16 * 2**20  # the longest answer
+FILES = 4096  # that a child may have open
 KEPT_LINES = 200  # of the child's standard error
 
 
@@ -163,6 +164,7 @@ async def obey(program: object, expected: str, do: str) -> None:
     What a method raises goes to the parent as a refusal: `expected`, the error, and `do`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
+    _allow_files()
     loop = asyncio.get_running_loop()
     say(ready=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):  # a pipe that a loop can watch is not portable
@@ -173,3 +175,15 @@ async def obey(program: object, expected: str, do: str) -> None:
             refuse(refusal)
         except Exception as error:  # told in the notebook, to whoever asked
             refuse(Refusal(expected, f"{type(error).__name__}: {error}", do))
+
+
+def _allow_files() -> None:
+    """A thousand connections are a thousand files: take more than a shell's usual 1,024, where the system lets us."""
+    if sys.platform == "win32":
+        return
+    import resource  # Unix only
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
