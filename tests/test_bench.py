@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 import socketio
@@ -77,6 +78,23 @@ async def test_what_a_learner_forgot_is_named() -> None:
     await asyncio.wait([forgotten])
     assert left.tasks == ("Event.wait",)
     assert str(left).startswith("Closed, but still open:\n  task: Event.wait\n")
+
+
+class ZmqThread(threading.Thread):
+    """Stands for the thread that pyzmq starts with the first large output of a kernel."""
+
+    __module__ = "zmq.utils.garbage"
+
+
+@in_a_loop
+async def test_a_thread_of_the_kernels_own_is_no_leftover() -> None:
+    bench, end = await Bench(), threading.Event()
+    started = ZmqThread(target=end.wait, daemon=True)
+    started.start()
+    left = await bench.close()
+    end.set()
+    started.join()
+    assert left.nothing
 
 
 @in_a_loop

@@ -71,7 +71,7 @@ class Baseline:
         processes = set(psutil.Process().children(recursive=True)) - self._processes
         return Leftovers(
             tasks=tuple(sorted(coroutine_name(task) for task in tasks - {asyncio.current_task()})),
-            threads=tuple(sorted(thread.name for thread in threads if not thread.name.startswith("IPython"))),
+            threads=tuple(sorted(thread.name for thread in threads if not _kernels_own_thread(thread))),
             sockets=tuple(sorted(f"{local} -> {peer}" if peer else f"{local} listening" for local, peer in sockets)),
             processes=tuple(sorted(f"{process.pid}" for process in processes)),
             cancelled=cancelled,
@@ -86,6 +86,11 @@ def _sockets() -> list[tuple[str, str]]:
 
 def _address(address: Any) -> str:
     return f"{address.ip}:{address.port}" if address else ""
+
+
+def _kernels_own_thread(thread: threading.Thread) -> bool:
+    """pyzmq starts one to free large outputs, from 64 KiB up: a picture can be that large."""
+    return thread.name.startswith("IPython") or type(thread).__module__.startswith(KERNELS_OWN)
 
 
 def _kernels_own(task: asyncio.Task[Any]) -> bool:
