@@ -50,7 +50,8 @@ def _judge(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from midspan.checks.serve import serve
 
-    asyncio.run(serve(options.lab, options.source, options.host, options.port, options.tls))
+    given = {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
+    asyncio.run(serve(options.lab, options.source, options.host, options.port, options.tls, given))
     return PASSED
 
 
@@ -79,11 +80,35 @@ def _picture(_: argparse.Namespace) -> int:
     return PASSED
 
 
+def _milliseconds(text: str) -> float:
+    """Seconds; on the command line they are whole milliseconds, as in Socket.IO's own options."""
+    return _positive("milliseconds", text) / 1000
+
+
+def _size(text: str) -> int:
+    return _positive("bytes", text)
+
+
+def _positive(unit: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a whole number of {unit} from 1 on, not {text!r}")
+    return int(text)
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {port}")
     return port
+
+
+# what the server of a lab may take, by the name that it has there; on the command line it has Socket.IO's name
+OPTIONS = {
+    "ping_interval_s": ("--pingInterval", _milliseconds, "MS", "a Socket.IO server's; milliseconds between two pings"),
+    "ping_timeout_s": ("--pingTimeout", _milliseconds, "MS", "milliseconds until the pong must be there"),
+    "max_payload": ("--maxPayload", _size, "BYTES", "bytes of the longest message"),
+    "connect_timeout_s": ("--connectTimeout", _milliseconds, "MS", "milliseconds until a namespace must be joined"),
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, default=0, help="0, the default, takes a free one")
     serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
     serve.add_argument("--no-tls", dest="tls", action="store_false", help="plain ws")
+    for name, (flag, type, metavar, help) in OPTIONS.items():
+        serve.add_argument(flag, dest=name, type=type, metavar=metavar, help=help)
 
     labs = commands.add_parser("labs", help="write labs/ again from solutions/")
     labs.set_defaults(run=_labs)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import ipaddress
 import re
 import signal
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ from midspan.wires.certs import Authority
 
 FINISH = "Finish it first (`midspan judge` says what is missing), or serve --from solutions"
 GOODBYE_S = 1.0  # for connections to end when the server does
+NO_OPTIONS: Mapping[str, float] = {}
 
 
-async def serve(name: str, source: str, host: str, port: int, with_tls: bool) -> None:
+async def serve(
+    name: str, source: str, host: str, port: int, with_tls: bool, options: Mapping[str, float] = NO_OPTIONS
+) -> None:
     """Serve until SIGINT or SIGTERM; prints the URL when clients can connect.
 
     Args:
@@ -34,6 +38,7 @@ async def serve(name: str, source: str, host: str, port: int, with_tls: bool) ->
         source: "solutions", "labs", or the path of a notebook.
         host: a loopback address. port: 0 for a free one.
         with_tls: wss with a throw-away authority, whose certificate is written to a temporary file; else plain ws.
+        options: passed on to the lab's server, for those labs whose server takes them (times in seconds).
     """
     lab = catalogue.find(name)
     need(bool(lab.serves), "a lab that builds a server", lab.name, "Choose another lab")
@@ -41,7 +46,7 @@ async def serve(name: str, source: str, host: str, port: int, with_tls: bool) ->
     answers = Answers()
     with _stopping() as stop, _tls(with_tls) as (context, trust):
         _define(answers, lab, cells_of(lab, source), source)
-        server = await _started(answers, lab, host, port, context)
+        server = await _started(answers, lab, host, port, context, options)
         try:
             bound = server.sockets[0].getsockname()[1]
             print(f"{lab.name} from {source} serves {'wss' if context else 'ws'}://{host}:{bound}{trust}", flush=True)
@@ -84,10 +89,16 @@ def _define(answers: Answers, lab: Lab, cells: list[sheet.Cell], source: str) ->
         raise Refusal(f"an answer {lab.serves}(host, port, tls)", Words("no such function"), FINISH)
 
 
-async def _started(answers: Answers, lab: Lab, host: str, port: int, tls: ssl.SSLContext | None) -> Any:
+async def _started(
+    answers: Answers, lab: Lab, host: str, port: int, tls: ssl.SSLContext | None, options: Mapping[str, float]
+) -> Any:
     wanted = f"an answer {lab.serves}(host, port, tls) that starts a server"
+    start = getattr(answers, lab.serves)
+    takes = [parameter.kind for parameter in inspect.signature(start).parameters.values()]
+    fits = not options or inspect.Parameter.VAR_KEYWORD in takes
+    need(fits, f"no options: the server of {lab.name} takes none", Words(", ".join(options)), "Leave them out")
     try:
-        server = await getattr(answers, lab.serves)(host, port, tls)
+        server = await start(host, port, tls, **options)
     except OSError as error:
         raise Refusal("a free port", f"{host}:{port} ({error.strerror})", "Choose another port, or 0 for any") from None
     except Exception as error:
