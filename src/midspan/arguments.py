@@ -48,9 +48,10 @@ class Fitting:
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        for name, test in _fields(type(self)).items():
+        made: Any = type(self)
+        for name, test in _fields(made).items():
             if not test.fits(getattr(self, name)):
-                raise test.refusal(name, getattr(self, name), type(self))
+                raise test.refusal(name, getattr(self, name), made)
 
 
 class _Test(typing.NamedTuple):
@@ -110,7 +111,7 @@ def _plain(kind: Any) -> _Test:
         return _Test(lambda value: value is None, "None")
     if kind is Callable or kind is typing.Callable:
         return _Test(callable, "a function")
-    if not isinstance(kind, type) or kind is object or getattr(kind, "_is_protocol", False):
+    if not isinstance(kind, type) or kind in (Any, object) or getattr(kind, "_is_protocol", False):
         return _Test(lambda _: True, "anything")
     if kind is float:
         return _Test(lambda value: isinstance(value, NUMBERS) and value == value, WORDS[float])  # NaN is no number

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
+from midspan.arguments import checked
 from midspan.sim.clock import LIMIT_S, VirtualLoop
 
 _UNWANTED: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -14,6 +15,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+@checked
 def run(main: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) -> T:
     """Run one coroutine to its end in virtual time, on this thread, and leave nothing behind."""
     loop = VirtualLoop(limit_s)

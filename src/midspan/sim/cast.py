@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from midspan.arguments import Fitting
 from midspan.sim.faults import Way
 from midspan.sim.history import App, Bounds
 from midspan.sim.limits import Limits
@@ -85,7 +86,7 @@ class ClientSeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class Cast(Fitting):
     """The code under test.
 
     Args:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
+from midspan.arguments import checked
 from midspan.sim.cast import Cast, ClientSeat, ServerSeat
 from midspan.sim.generate import Shape
 from midspan.sim.search import Findings, search
@@ -69,6 +71,7 @@ class NaiveClient:
 NAIVE = Cast(NaiveServer, NaiveClient)
 
 
-def negative_control(seeds: range = range(50), shape: Shape | None = None) -> Findings:
+@checked
+def negative_control(seeds: Iterable[int] = range(50), shape: Shape | None = None) -> Findings:
     """Search the naive session. Its findings must show violations, of `no_loss` among others."""
     return search(NAIVE, seeds, shape, keep_going=True)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from midspan.arguments import Fitting
+from midspan.refusal import need
 
 Way = Literal["up", "down"]  # from the client to the server; from the server to the client
 When = Literal["before", "during", "after", "reply"]
+WHEN: tuple[When, ...] = get_args(When)
 
-_WHEN = {
+_WORDS: dict[When, str] = {
     "before": "before {} leaves",
     "during": "while {} is on its way",
     "after": "when {} has arrived",
@@ -22,7 +26,7 @@ _WHEN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Fitting):
     """A point in the life of one client's link.
 
     Args:
@@ -42,13 +46,17 @@ class Moment:
     when: When = "before"
     later_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        Fitting.__post_init__(self)
+        need(self.n >= 1, "a message number, from 1", self.n, "The first message is number 1")
+
     def __str__(self) -> str:
         later = f"{self.later_s:g} s after the moment " if self.later_s else ""
-        return later + _WHEN[self.when].format(f"{self.link}'s message {self.n} {self.way}")
+        return later + _WORDS[self.when].format(f"{self.link}'s message {self.n} {self.way}")
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Fitting):
     """The TCP connection is reset: both ends see it at once; what is on its way is lost. As real as a reset gets."""
 
     at: Moment
@@ -58,7 +66,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class HalfOpen:
+class HalfOpen(Fitting):
     """This connection never carries anything again, and nobody says so: a NAT that forgot. New connections work."""
 
     at: Moment
@@ -68,7 +76,7 @@ class HalfOpen:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Fitting):
     """Nothing passes for `for_s` seconds, new connections included; then TCP delivers what both ends still hold."""
 
     at: Moment
@@ -79,7 +87,7 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(Fitting):
     """The next message that way, and all behind it, come `by_s` seconds later."""
 
     at: Moment
@@ -90,12 +98,17 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Fitting):
     """The client's connection attempts `attempt` to `attempt + count - 1` are refused (attempts count from 1)."""
 
     link: str
     attempt: int
     count: int = 1
+
+    def __post_init__(self) -> None:
+        Fitting.__post_init__(self)
+        first = min(self.attempt, self.count)
+        need(first >= 1, "connection attempts, from 1", first, "The first attempt is number 1")
 
     def __str__(self) -> str:
         last = f" to {self.attempt + self.count - 1}" if self.count > 1 else ""
@@ -103,7 +116,7 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerRestart:
+class ServerRestart(Fitting):
     """The server process is killed, its connections are reset, and a new one starts `down_s` seconds later.
 
     With its log (what the store made durable) or without: then the store is empty.
@@ -119,7 +132,7 @@ class ServerRestart:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientRestart:
+class ClientRestart(Fitting):
     """The client process is killed; a new one starts `down_s` seconds later with the same store: its outbox."""
 
     at: Moment
@@ -130,7 +143,7 @@ class ClientRestart:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoke:
+class Revoke(Fitting):
     """The client loses its right to be here, and its connection is cut."""
 
     at: Moment

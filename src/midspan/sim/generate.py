@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeVar
 
+from midspan.arguments import Fitting, checked
 from midspan.refusal import need
 from midspan.sim.faults import (
+    FAULTS,
+    WHEN,
     ClientRestart,
     Cut,
     Delay,
@@ -20,19 +23,18 @@ from midspan.sim.faults import (
     ServerRestart,
     Silence,
     Way,
-    When,
 )
 from midspan.sim.schedule import Join, Say, Schedule, simple
 
 BURST = 4
-WHEN: tuple[When, ...] = ("before", "during", "after", "reply")
 LATER_S = (0.0, 0.0, 0.002, 0.006, 0.02, 0.5)  # within a write, between write and answer, an answer's way, later
+_NAMES = "abcdefgh"
 T = TypeVar("T")
 Crossing = tuple[str, Way, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Fitting):
     """What generated schedules look like.
 
     Args:
@@ -54,12 +56,21 @@ class Shape:
         *("HalfOpen", "Silence", "Delay", "Refuse", "Revoke"),
     )
 
+    def __post_init__(self) -> None:
+        Fitting.__post_init__(self)
+        counts = (self.messages, self.clients, self.faults)
+        need(min(counts) >= 1, "1 message, client and fault or more", counts, "Ask for more")
+        need(self.clients <= len(_NAMES), f"{len(_NAMES)} clients at most", self.clients, "Ask for fewer")
+        known = bool(self.kinds) and all(kind in FAULTS for kind in self.kinds)
+        need(known, f"kinds of fault, from {', '.join(FAULTS)}", self.kinds, "Correct the names")
 
+
+@checked
 def generate(seed: int, shape: Shape | None = None) -> Schedule:
     """The schedule of this seed. The same seed and shape give the same schedule, on each machine."""
     shape = shape or Shape()
     rng = Random(seed)
-    clients = "abcdefgh"[: 1 + _below(rng, shape.clients)]
+    clients = _NAMES[: 1 + _below(rng, shape.clients)]
     joins = tuple(Join(0.0 if rng.random() < 0.5 else round(rng.random() * 0.3, 3), who) for who in clients)
     says = _says(rng, shape, clients)
     count = 1 + _below(rng, shape.faults)
@@ -110,6 +121,7 @@ def _one(rng: Random, of: Sequence[T]) -> T:
     return of[int(rng.random() * len(of))]
 
 
+@checked
 def exhaustive(
     crossings: Callable[[Schedule], list[Crossing]], messages: int = 4, clients: Sequence[str] = ("a",), cuts: int = 2
 ) -> Iterator[Schedule]:

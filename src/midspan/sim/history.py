@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Literal, NamedTuple
 
-from midspan.refusal import Refusal
+from midspan.arguments import Fitting, checked
+from midspan.refusal import Refusal, need
 
 What = Literal[
     "sent",  # the application gave the message to its session, which took it
@@ -56,7 +57,7 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Fitting):
     """What a session promises, and is held to.
 
     Args:
@@ -75,6 +76,11 @@ class Bounds:
     replay: int = 4
     attempts_per_s: int = 10
     lockstep_s: float = 1e-6
+
+    def __post_init__(self) -> None:
+        Fitting.__post_init__(self)
+        counts = (self.outbox, self.dedupe, self.replay, self.attempts_per_s)
+        need(min(counts) >= 0, "bounds of 0 or more", counts, "A bound says how many there may be")
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,7 @@ class Recorder:
         now: the clock of the run, in seconds from its start.
     """
 
+    @checked
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self.records: list[Record] = []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from midspan.arguments import Fitting
+
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Fitting):
     """The options of `websockets.connect` and `websockets.serve` that matter here, with their defaults.
 
     `ping_interval` is the exception: the library pings every 20 s unless told not to, and the simulated link does not,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from midspan.arguments import checked
 from midspan.refusal import need
 from midspan.sim.beside import beside
 from midspan.sim.cast import Cast
@@ -45,6 +46,7 @@ class Played:
     __repr__ = __str__
 
 
+@checked
 def played(cast: Cast, schedule: Schedule, *names: str) -> Played:
     """Play a schedule beside the caller's loop, and judge it by the predicates named.
 

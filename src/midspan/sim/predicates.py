@@ -18,6 +18,8 @@ A message that the server's store lost after it had been acknowledged is excused
 
 from __future__ import annotations
 
+from midspan.arguments import checked
+from midspan.refusal import need
 from midspan.sim.bounded import BOUNDED
 from midspan.sim.history import History, Record
 from midspan.sim.index import Index
@@ -170,8 +172,11 @@ PREDICATES: dict[str, Predicate] = {
 }
 
 
+@checked
 def judge(history: History, names: tuple[str, ...] | None = None) -> dict[str, Verdict]:
     """The verdict of each predicate (or of those named) on one history."""
+    for name in names or ():
+        need(name in PREDICATES, f"a predicate, one of {', '.join(PREDICATES)}", name, "Correct its name")
     index = Index(history)
     chosen = PREDICATES.values() if names is None else [PREDICATES[name] for name in names]
     return {predicate.name: predicate.judge(index) for predicate in chosen}

@@ -9,12 +9,13 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from midspan.arguments import Fitting, checked
 from midspan.refusal import Refusal, need
 from midspan.sim.faults import FAULTS, Fault, Moment
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class Say(Fitting):
     """A client gives its session a message to send. Bodies are unique within a schedule: "a1", "a2", "b1"."""
 
     at_s: float
@@ -26,7 +27,7 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class Join(Fitting):
     """A client starts."""
 
     at_s: float
@@ -37,7 +38,7 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Fitting):
     """What one run is made of.
 
     Args:
@@ -92,6 +93,7 @@ def _fault(made: dict[str, Any]) -> Fault:
     return FAULTS[name](**made)
 
 
+@checked
 def simple(
     messages: int = 3, clients: tuple[str, ...] = ("a", "b"), gap_s: float = 0.0, faults: tuple[Fault, ...] = ()
 ) -> Schedule:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from midspan.arguments import checked
 from midspan.sim.faults import (
+    WHEN,
     ClientRestart,
     Cut,
     Delay,
@@ -27,13 +29,13 @@ from midspan.sim.faults import (
 from midspan.sim.schedule import Schedule
 
 _KINDS = (Cut, HalfOpen, Delay, Silence, ClientRestart, ServerRestart, Refuse, Revoke)  # from simple to hard to picture
-_WHEN = ("before", "during", "after", "reply")
 _SECONDS = (0.05, 0.3, 1.0, 3.0, 6.0, 15.0)
 _LATER_S = (0.0, 0.002, 0.006, 0.02)
 
 Key = tuple[float, ...]
 
 
+@checked
 def shrink(schedule: Schedule, breaks: Callable[[Schedule], bool], most_runs: int = 500) -> Schedule:
     """The smallest schedule that can be reached from this one.
 
@@ -78,7 +80,7 @@ def _fault_size(fault: Fault) -> Key:
             extra = seconds + 100 * (not keeps)
         case _:
             extra = 0.0
-    return kind, fault.at.n + _WHEN.index(fault.at.when) / 10 + fault.at.later_s + extra
+    return kind, fault.at.n + WHEN.index(fault.at.when) / 10 + fault.at.later_s + extra
 
 
 def _smaller(schedule: Schedule) -> Iterator[Schedule]:
@@ -155,7 +157,7 @@ def _shorter(fault: TimedFault) -> Iterator[Fault]:
 def _earlier(at: Moment) -> Iterator[Moment]:
     yield from (replace(at, later_s=seconds) for seconds in _LATER_S if seconds < at.later_s)
     yield from (replace(at, n=n) for n in range(1, at.n))
-    yield from (replace(at, when=when) for when in _WHEN[: _WHEN.index(at.when)])  # type: ignore[arg-type]
+    yield from (replace(at, when=when) for when in WHEN[: WHEN.index(at.when)])
 
 
 def _link(fault: Fault) -> str:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import NamedTuple
 
+from midspan.arguments import checked
 from midspan.refusal import need
 from midspan.sim.history import Recorder
 
@@ -49,6 +50,7 @@ class Store(MutableMapping[str, Fact]):
         recorder: told of each entry of a server's log; None for a client's store.
     """
 
+    @checked
     def __init__(self, disk: Disk, write_s: float, recorder: Recorder | None = None) -> None:
         self._disk, self._write_s, self._recorder = disk, write_s, recorder
         self._dead = False
