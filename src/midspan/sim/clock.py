@@ -20,6 +20,7 @@ import contextvars
 from asyncio import Handle, TimerHandle
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from heapq import heappop, heappush
 from typing import NoReturn, TypeVarTuple
 
@@ -151,13 +152,10 @@ class VirtualLoop(RunLoop, WalledLoop):
                 task.cancel()
             self._timers.clear()
             self.call_at(self.now_s, self.stop)  # runs when nothing else is ready: rule 1
-            self._run_to_the_end()
+            with suppress(SimulationError):  # a task goes round without waiting
+                self.run_forever()
+        else:
+            self.failures.append("a task ignored its cancellation")
         self._soon.clear()
         self._timers.clear()
         self.close()
-
-    def _run_to_the_end(self) -> None:
-        try:
-            self.run_forever()
-        except SimulationError:
-            self.failures.append("a task ignored its cancellation")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from midspan.sim.cast import Cast
 from midspan.sim.history import History
 from midspan.sim.ladder import Ladder, draw
-from midspan.sim.play import play
+from midspan.sim.play import Player, play
 from midspan.sim.predicates import judge
 from midspan.sim.schedule import Schedule
 from midspan.sim.shrink import shrink
@@ -45,11 +45,14 @@ class Counterexample:
         )
 
 
-def counterexample(cast: Cast, found: Schedule, predicate: str, replay: str = "") -> Counterexample:
+def counterexample(
+    cast: Cast, found: Schedule, predicate: str, replay: str = "", player: Player = play
+) -> Counterexample:
     """Shrink a schedule that breaks this predicate, and look at the result.
 
     Args:
         replay: the line that finds it again; by default the one that plays the smallest schedule.
+        player: on which link.
     """
 
     spent = 0
@@ -58,12 +61,12 @@ def counterexample(cast: Cast, found: Schedule, predicate: str, replay: str = ""
         nonlocal spent
         if spent > MOST_RECORDS:
             return False
-        history = play(cast, schedule)
+        history = player(cast, schedule, None)
         spent += len(history)
         return judge(history, (predicate,))[predicate].outcome == "violated"
 
     smallest = shrink(found, breaks)
-    history, ladder = draw(cast, smallest)
+    history, ladder = draw(cast, smallest, player)
     reason = judge(history, (predicate,))[predicate].reason
     replay = replay or f"draw(cast, Schedule.from_json({smallest.to_json()!r}))"
     return Counterexample(predicate, reason, smallest, found, history, ladder, replay)

@@ -10,7 +10,7 @@ from typing import Literal
 from midspan.sim.cast import Cast
 from midspan.sim.faults import Way
 from midspan.sim.history import History, Record
-from midspan.sim.play import play
+from midspan.sim.play import Player, play
 from midspan.sim.schedule import Schedule
 from midspan.sim.world import Watch
 
@@ -89,10 +89,10 @@ class _Tracer:
             yield records - 0.5, Rung(at_s, *ends, _as_text(data), self.arrived.get(key))
 
 
-def draw(cast: Cast, schedule: Schedule) -> tuple[History, Ladder]:
+def draw(cast: Cast, schedule: Schedule, player: Player = play) -> tuple[History, Ladder]:
     """Play a schedule once more, and write down every message."""
     tracer = _Tracer()
-    history = play(cast, schedule, Watch(trace=tracer))
+    history = player(cast, schedule, Watch(trace=tracer))
     steps: list[tuple[float, Rung | Mark]] = list(tracer.rungs())
     steps += [(i, mark) for i, record in enumerate(history) if (mark := _mark(record)) is not None]
     ordered = tuple(step for _, step in sorted(steps, key=lambda step: step[0]))

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from midspan.sim.link import Link
     from midspan.sim.runloop import RunLoop
 
-Opcode = Literal["text", "binary", "ping", "pong", "close", "end"]  # RFC 6455 section 5.2; "end" is the end of TCP
+Opcode = Literal["text", "binary", "ping", "pong", "close", "end", "http"]
+# RFC 6455 section 5.2. "end" is the end of TCP; "http" are bytes before the upgrade, on a real link.
 
 
 class SimFrame(NamedTuple):
@@ -31,9 +32,16 @@ class SimFrame(NamedTuple):
 class LinkEnd(Protocol):
     """What a link and its pipes know of an end: that of a simulated connection, or a relay's face to a real one."""
 
-    link: Link
-    into: Pipe  # that it writes to
-    paused: bool  # takes nothing now
+    @property
+    def link(self) -> Link: ...
+
+    @property
+    def into(self) -> Pipe:
+        """The pipe that it writes to."""
+
+    @property
+    def paused(self) -> bool:
+        """Does it take nothing now?"""
 
     @property
     def side(self) -> Literal["client", "server"]: ...

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from midspan.sim.cast import Cast
 from midspan.sim.clock import VirtualLoop
 from midspan.sim.errors import SimulationError
 from midspan.sim.history import History
 from midspan.sim.schedule import Schedule
 from midspan.sim.world import Watch, World
+
+Player = Callable[[Cast, Schedule, Watch | None], History]  # `play`, or the same on a real link
 
 STEPS, STEPS_A_MESSAGE = 20_000, 1_000  # at most in a run: a hundred times what the reference session takes
 
@@ -25,15 +29,20 @@ def play(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
 
 def _play(cast: Cast, schedule: Schedule, watch: Watch) -> History:
     loop = VirtualLoop(limit_steps=STEPS + STEPS_A_MESSAGE * len(schedule.says))
-    world = World(loop, cast, schedule, watch)
     try:
-        loop.run_until_complete(world.ended)
-    except SimulationError as error:
-        world.recorder.note("run", "crashed", detail=f"{type(error).__name__}: {error}")
+        history = to_the_end(World(loop, cast, schedule, watch))
     finally:
-        world.stage.record_the_end()
-        history = world.recorder.history(cast.bounds)
         loop.clear()
     if loop.refused is not None:
         raise loop.refused
     return history
+
+
+def to_the_end(world: World) -> History:
+    """Let a world run until it has ended, or cannot go on, and give what happened."""
+    try:
+        world.loop.run_until_complete(world.ended)
+    except SimulationError as error:
+        world.recorder.note("run", "crashed", detail=f"{type(error).__name__}: {error}")
+    world.stage.record_the_end()
+    return world.recorder.history(world.stage.cast.bounds)

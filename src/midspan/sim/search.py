@@ -11,7 +11,8 @@ from midspan.sim.beside import beside, wanted
 from midspan.sim.cast import Cast
 from midspan.sim.counterexample import Counterexample, counterexample
 from midspan.sim.generate import Crossing, Shape, exhaustive, generate
-from midspan.sim.play import play
+from midspan.sim.history import History
+from midspan.sim.play import Player, play
 from midspan.sim.predicates import PREDICATES, judge
 from midspan.sim.schedule import Schedule
 from midspan.sim.verdict import Outcome, Verdict
@@ -73,7 +74,11 @@ def search(
     """
     schedules = (generate(seed, shape) for seed in seeds)
     how = "" if shape is None else f", {shape}"
-    return beside(_search, cast, schedules, _names(names), keep_going, lambda seed: f"search(cast, [{seed}]{how})")
+
+    def replay(seed: int) -> str:
+        return f"search(cast, [{seed}]{how})"
+
+    return beside(_search, cast, schedules, names_or_all(names), keep_going, replay)
 
 
 def search_all(
@@ -86,7 +91,7 @@ def search_all(
 ) -> Findings:
     """Play every placement of up to `cuts` cuts in a session of `messages` messages. As `search` otherwise."""
     schedules = exhaustive(partial(crossings, cast), messages, tuple(clients), cuts)
-    return beside(_search, cast, schedules, _names(names), keep_going, lambda _seed: "")
+    return beside(_search, cast, schedules, names_or_all(names), keep_going, lambda _seed: "")
 
 
 def crossings(cast: Cast, schedule: Schedule) -> list[Crossing]:
@@ -103,24 +108,47 @@ def _search(
     keep_going: bool,
     replay: Callable[[int], str],
 ) -> Findings:
-    """As `search`; `replay` makes the line that finds a schedule again from its seed."""
+    with WallClockGuard(cast.server, cast.client) as guard:
+
+        def guarded(cast: Cast, schedule: Schedule, watch: Watch | None) -> History:
+            history = play(cast, schedule, watch)
+            guard.check()
+            return history
+
+        return explore(cast, schedules, names, keep_going, replay, guarded)
+
+
+def explore(
+    cast: Cast,
+    schedules: Iterable[Schedule],
+    names: tuple[str, ...],
+    keep_going: bool,
+    replay: Callable[[int], str],
+    player: Player,
+) -> Findings:
+    """As `search`, on this thread and on any link.
+
+    Args:
+        replay: makes the line that finds a schedule again from its seed.
+        player: plays one schedule.
+    """
     outcomes: Counter[Outcome] = Counter()
     counts: Counter[tuple[str, Outcome]] = Counter()
     found: dict[str, Schedule] = {}
-    with WallClockGuard(cast.server, cast.client) as guard:
-        for schedule in schedules:
-            verdicts = judge(play(cast, schedule), names)
-            guard.check()
-            counts.update((verdict.predicate, verdict.outcome) for verdict in verdicts.values())
-            outcomes[_of_run(verdicts)] += 1
-            for verdict in verdicts.values():
-                if verdict.outcome == "violated":
-                    found.setdefault(verdict.predicate, schedule)
-            if (found and not keep_going) or not wanted():
-                break
-        examples = {
-            name: counterexample(cast, found[name], name, replay(found[name].seed)) for name in names if name in found
-        }
+    for schedule in schedules:
+        verdicts = judge(player(cast, schedule, None), names)
+        counts.update((verdict.predicate, verdict.outcome) for verdict in verdicts.values())
+        outcomes[_of_run(verdicts)] += 1
+        for verdict in verdicts.values():
+            if verdict.outcome == "violated":
+                found.setdefault(verdict.predicate, schedule)
+        if (found and not keep_going) or not wanted():
+            break
+    examples = {
+        name: counterexample(cast, found[name], name, replay(found[name].seed), player)
+        for name in names
+        if name in found
+    }
     return Findings(outcomes.total(), outcomes, counts, examples)
 
 
@@ -132,5 +160,6 @@ def _of_run(verdicts: dict[str, Verdict]) -> Outcome:
     return "holds" if "holds" in (judged or alone) else "vacuous"
 
 
-def _names(names: Iterable[str] | None) -> tuple[str, ...]:
+def names_or_all(names: Iterable[str] | None) -> tuple[str, ...]:
+    """The predicates to judge by."""
     return tuple(PREDICATES) if names is None else tuple(names)
