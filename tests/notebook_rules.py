@@ -61,11 +61,26 @@ def nothing_forbidden(notebook: Notebook) -> Complaints:
 
 def loops_end_and_tasks_have_owners(notebook: Notebook) -> Complaints:
     for number, cell in enumerate(notebook.code):
+        groups = _task_groups(cell)
         for node in ast.walk(cell.tree):
             if isinstance(node, ast.While) and _is_true(node.test) and not _leaves(node):
                 yield f"code cell {number}: a loop without an end"
-            if isinstance(node, ast.Expr) and _called(node.value) in {"create_task", "ensure_future"}:
+            if not isinstance(node, ast.Expr) or _called_on(node.value) in groups:
+                continue
+            if _called(node.value) in {"create_task", "ensure_future"}:
                 yield f"code cell {number}: a task that nobody owns"
+
+
+def _task_groups(cell: Cell) -> set[str]:
+    """The names of task groups (`async with asyncio.TaskGroup() as tasks`), which own what they start."""
+    items = [item for node in ast.walk(cell.tree) if isinstance(node, ast.AsyncWith) for item in node.items]
+    groups = [item.optional_vars for item in items if _called(item.context_expr) == "TaskGroup"]
+    return {name.id for name in groups if isinstance(name, ast.Name)}
+
+
+def _called_on(node: ast.expr) -> str:
+    on = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+    return on.id if isinstance(on, ast.Name) else ""
 
 
 def _is_true(node: ast.expr) -> bool:

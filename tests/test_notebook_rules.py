@@ -94,6 +94,7 @@ CAUGHT: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("nothing_forbidden", line("url = 'wss://echo.websocket.events'")),
     ("loops_end_and_tasks_have_owners", line("while True:\n    a = 1")),
     ("loops_end_and_tasks_have_owners", line("asyncio.create_task(f())")),
+    ("loops_end_and_tasks_have_owners", line("tasks.create_task(f())")),
     ("no_code_in_comments", line("# await ws.send('x')")),
     ("no_code_in_comments", line("# a = 1")),
     ("what_is_opened_is_closed", item("cells", -1, "source", to="bench")),
@@ -118,6 +119,13 @@ def test_what_a_rule_is_for_is_caught(rule: str, change: Callable[[dict[str, Any
     data = good()
     change(data)
     assert complaints(written(data, tmp_path / "notebooks")) == {rule}
+
+
+def test_a_task_group_owns_its_tasks(tmp_path: Path) -> None:
+    """What a group starts ends with the group."""
+    data = good()
+    line("async with asyncio.TaskGroup() as tasks:\n    tasks.create_task(f())")(data)
+    assert complaints(written(data, tmp_path / "notebooks")) == set()
 
 
 EXERCISE = {"nbgrader": {"solution": True, "grade": False, "grade_id": "step"}}
