@@ -23,10 +23,10 @@ class NaiveServer:
 
     def __init__(self, seat: ServerSeat) -> None:
         self.store = seat.store
-        self.connections: set[Any] = set()
+        self.connections: dict[Any, None] = {}  # in the order of arrival: that of a set is not the same on each run
 
     async def handle(self, connection: Any) -> None:
-        self.connections.add(connection)
+        self.connections[connection] = None
         try:
             async for text in connection:
                 await self.store.append(json.loads(text))
@@ -34,7 +34,7 @@ class NaiveServer:
                 for each in list(self.connections):
                     await each.send(json.dumps(["entry", json.loads(text)]))
         finally:
-            self.connections.discard(connection)
+            self.connections.pop(connection)
 
 
 class NaiveClient:

@@ -1,0 +1,49 @@
+"""Stand-ins for what a part of the session meets: a line, an outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from websockets.exceptions import ConnectionClosedError
+
+
+class Line:
+    """A connection on which we hear what is sent; `cut()` ends it."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+        self.is_cut = False
+
+    async def send(self, text: str) -> None:
+        await asyncio.sleep(0)
+        if self.is_cut:
+            raise ConnectionClosedError(None, None)
+        self.said.append(json.loads(text))
+
+    def cut(self) -> None:
+        self.is_cut = True
+
+
+class Waiting:
+    """An outbox in memory, with the methods that a sender needs."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[int, str] = {}
+
+    def put(self, *bodies: str) -> None:
+        for body in bodies:
+            self.bodies[max(self.bodies, default=0) + 1] = body
+
+    def after(self, number: int) -> list[tuple[int, str]]:
+        return [(n, body) for n, body in self.bodies.items() if n > number]
+
+
+async def spoken(sender: Any, line: Line) -> asyncio.Future[None]:
+    """Let the sender run on this line for a second; its task."""
+    running: asyncio.Future[None] = asyncio.ensure_future(sender.run(line))
+    await asyncio.wait([running], timeout=1.0)
+    if running.done() and running.exception() is not None:
+        running.result()
+    return running

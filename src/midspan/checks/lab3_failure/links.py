@@ -1,0 +1,221 @@
+"""Steps 2 and 3: a dead link is noticed, and a lost one comes back. Judged in virtual time: an hour takes no time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from websockets.exceptions import ConnectionClosedError
+from websockets.frames import Close
+
+from midspan.checks import Transcript
+from midspan.checks.lab3_failure.hints import HINTS
+from midspan.checks.lab3_failure.lab import lab
+from midspan.checks.lab3_failure.searching import holds
+from midspan.checks.lab3_failure.virtual import in_virtual_time
+from midspan.sim import Bounds, Cast, ClientSeat, Fault, HalfOpen, Moment, ServerSeat, play, simple
+
+CLOSE_TIMEOUT_S = 10.0  # of `websockets`: what close() waits for on a dead link
+SLACK_S = 0.1  # a round trip, and what the answer may compute
+LONG_S = 600.0  # an outage: ten minutes
+
+
+@lab.step("A dead connection is noticed", minutes=20, lines=8, points=2, hints=HINTS["heartbeat"], limit_s=8.0)
+def heartbeat(t: Transcript, heartbeat: Any, ours: Cast) -> None:
+    _living(t, heartbeat)
+    _dead(t, heartbeat, 2.0, 2.0)
+    _dead(t, heartbeat, 0.5, 1.5)
+    holds(t, ours, "heartbeat")
+
+
+class _Quiet:
+    """A server that listens and says nothing."""
+
+    def __init__(self, seat: ServerSeat) -> None:
+        pass
+
+    async def handle(self, connection: Any) -> None:
+        async for _ in connection:
+            pass
+
+
+class _Beating:
+    """A client with nothing but a heartbeat; it keeps what that raised."""
+
+    def __init__(self, seat: ClientSeat, heartbeat: Callable[[Any], Any], raised: list[BaseException]) -> None:
+        self.seat, self.heartbeat, self.raised = seat, heartbeat, raised
+
+    def send(self, body: str) -> None:
+        pass
+
+    async def run(self) -> None:
+        connection = await self.seat.connect()
+        await connection.send("hello")
+        try:
+            await self.heartbeat(connection)
+        except BaseException as error:
+            self.raised.append(error)
+            raise
+        await connection.wait_closed()
+        await asyncio.sleep(LONG_S)
+
+
+def _let_go_s(heartbeat: Callable[[Any], Any], *faults: Fault) -> tuple[float | None, list[BaseException]]:
+    """When this client let go of its connection, after a silence if there was one; and what its heartbeat raised."""
+    raised: list[BaseException] = []
+    cast = Cast(_Quiet, lambda seat: _Beating(seat, heartbeat, raised), Bounds(recovery_s=20.0))
+    history = play(cast, simple(1, ("a",), faults=faults))
+    closed = [record.at_s for record in history if record.what == "closed" and record.who == "a"]
+    silent = [record.at_s for record in history if record.what == "silent" and record.who == "a"]
+    if raised and isinstance(raised[0], NotImplementedError):
+        raise raised[0]
+    return (closed[0] - silent[0] if closed and silent else closed[0] if closed else None), raised
+
+
+def _living(t: Transcript, heartbeat: Any) -> None:
+    t.say("a peer that answers each ping, for 40 s")
+    closed_s, raised = _let_go_s(heartbeat)
+    t.equal("its connection is kept", closed_s, None, id="heartbeat-kills-living")
+    t.equal("the heartbeat goes on", [e for e in raised if not isinstance(e, asyncio.CancelledError)], [])
+
+
+def _dead(t: Transcript, heartbeat: Any, interval_s: float, timeout_s: float) -> None:
+    bound_s = interval_s + timeout_s
+    t.say(f"a link that goes silent; interval_s={interval_s:g}, timeout_s={timeout_s:g}")
+    silent = HalfOpen(Moment("a", "up", 1, "after"))
+    took_s, raised = _let_go_s(lambda connection: heartbeat(connection, interval_s, timeout_s), silent)
+    late = took_s is not None and took_s > bound_s + SLACK_S
+    id = "ping-not-awaited" if took_s is None else "close-waits" if took_s >= CLOSE_TIMEOUT_S else "heartbeat-late"
+    t.true(
+        f"the connection is let go of within {bound_s:g} s",
+        took_s is not None and not late,
+        got="never, within 40 s" if took_s is None else f"after {took_s:.2f} s",
+        expected=f"{bound_s:g} s at most",
+        id=id,
+    )
+    errors = [error for error in raised if not isinstance(error, asyncio.CancelledError)]
+    t.equal("the heartbeat ends without an error", errors, [], id="heartbeat-raises")
+
+
+# step 3
+
+REFUSED, TIMED_OUT = ConnectionRefusedError(111, "Connect call failed"), TimeoutError("timed out")
+CUT = ConnectionClosedError(None, None)
+AWAY = ConnectionClosedError(Close(1001, "going away"), None)
+NOT_YOU = ConnectionClosedError(Close(4401, "not authorised"), None)
+STORY: tuple[tuple[str, BaseException | None], ...] = (
+    ("an attempt is refused", REFUSED),
+    ("an attempt times out", TIMED_OUT),
+    ("a session ends by itself", None),
+    ("a session is cut", CUT),
+    ("a session is closed with 1001", AWAY),
+)
+ATTEMPTS = range(12)
+DRAWS = 200
+
+
+@lab.step("A lost connection comes back", minutes=25, lines=12, points=3, hints=HINTS["reconnect"], limit_s=8.0)
+def reconnect(t: Transcript, backoff: Any, stay_connected: Any, ours: Cast) -> None:
+    _waits(t, backoff)
+    in_virtual_time(_stays(t, stay_connected), limit_s=3600.0)
+    holds(t, ours, "reconnect")
+
+
+def _waits(t: Transcript, backoff: Any) -> None:
+    rng = random.Random(1)
+    t.say(f"{DRAWS} waits after each of the attempts 0 to {ATTEMPTS[-1]}, between base_s=0.1 and cap_s=5")
+    drawn = [[backoff(attempt, rng, 0.1, 5.0) for _ in range(DRAWS)] for attempt in ATTEMPTS]
+    longest, shortest = [max(waits) for waits in drawn], [min(waits) for waits in drawn]
+    t.true("none is longer than 5 s", max(longest) <= 5.0, got=max(longest), expected="5 s at most", id="no-cap")
+    t.true("none is negative", min(shortest) >= 0, got=min(shortest), expected="0 s or more")
+    allowed = [min(5.0, 0.1 * 2**attempt) for attempt in ATTEMPTS]
+    over = [n for n, (most, limit) in enumerate(zip(longest, allowed, strict=True)) if most > limit + 1e-9]
+    t.equal("attempts after which we may wait longer than base_s * 2**attempt", over, [])
+    alike = [n for n in ATTEMPTS if longest[n] - shortest[n] < 0.4 * allowed[n] and longest[n]]
+    t.equal("attempts after which all clients wait alike", alike, [], id="no-jitter")
+    t.true(
+        "later waits are longer",
+        longest[8] > 4 * longest[0],
+        got=longest[8],
+        expected="more than before",
+        id="no-backoff",
+    )
+    t.say("the attempt 5000: the link has been down for hours")
+    try:
+        wait_s = backoff(5000, rng, 0.1, 5.0)
+    except OverflowError as error:
+        wait_s = error
+    fits = not isinstance(wait_s, Exception) and 0 <= wait_s <= 5
+    t.true("we wait for 5 s at most", fits, got=wait_s, expected="0 to 5 s", id="backoff-overflows")
+
+
+class _Pretend:
+    """A client to whom all of the story happens, one attempt after the other; then it may not be here any more."""
+
+    def __init__(self) -> None:
+        self.attempt, self.rng = 0, random.Random(2)
+        self.at_s: list[float] = []
+        self.asked_again = asyncio.Event()
+
+    async def connect(self) -> object:
+        self.at_s.append(asyncio.get_running_loop().time())
+        if len(self.at_s) > len(STORY) + 3:
+            self.asked_again.set()
+            await asyncio.sleep(LONG_S)
+        error = self._happens()
+        if isinstance(error, OSError):
+            raise error
+        return object()
+
+    async def session(self, _: object) -> None:
+        await asyncio.sleep(0.05)
+        error = self._happens()
+        if error is not None:
+            raise error
+
+    def _happens(self) -> BaseException | None:
+        n = len(self.at_s) - 1
+        return STORY[n][1] if n < len(STORY) else NOT_YOU
+
+
+async def _stays(t: Transcript, stay_connected: Any) -> None:
+    client = _Pretend()
+    staying = asyncio.ensure_future(stay_connected(client))
+    again = asyncio.ensure_future(client.asked_again.wait())
+    await asyncio.wait([staying, again], return_when=asyncio.FIRST_COMPLETED, timeout=LONG_S)
+    again.cancel()
+    error = staying.exception() if staying.done() else None
+    staying.cancel()
+    if isinstance(error, NotImplementedError):
+        raise error
+    for n, (what, _) in enumerate(STORY, start=1):
+        t.true(
+            f"{what}: it is tried again",
+            len(client.at_s) > n,
+            got=_became(error),
+            expected="another attempt",
+            id="no-reconnect",
+        )
+    gaps = [two - one for one, two in zip(client.at_s, client.at_s[1:], strict=False)]
+    t.true(
+        "we wait before each",
+        all(gap > 0 for gap in gaps),
+        got=f"waits of {min(gaps):g} s",
+        expected="some time",
+        id="no-backoff",
+    )
+    t.say("the server closes with 4401: not authorised")
+    t.true(
+        "it is not tried again",
+        not client.asked_again.is_set(),
+        got="another attempt",
+        expected="the end",
+        id="never-gives-up",
+    )
+    t.equal("and stay_connected returns", error, None, id="never-gives-up")
+
+
+def _became(error: BaseException | None) -> object:
+    return "the end of stay_connected" if error is None else error

@@ -1,0 +1,233 @@
+"""Steps 8, 9 and 10: a client goes on where it stood, misses nothing while it looks, and is asked who it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import Any
+
+from websockets.exceptions import ConnectionClosedError
+
+from midspan.checks import Transcript
+from midspan.checks.lab3_failure.doubles import Line
+from midspan.checks.lab3_failure.hints import HINTS
+from midspan.checks.lab3_failure.lab import lab
+from midspan.checks.lab3_failure.searching import holds
+from midspan.checks.lab3_failure.virtual import in_virtual_time
+from midspan.sim import Cast, Disk, Store
+
+KEEP = 2  # entries that the log of the checks keeps at hand
+ENTRIES = ["one", "two", "three", "four", "five"]
+
+
+@lab.step("Where we stood, and in which log", minutes=35, lines=14, points=4, hints=HINTS["resume"], limit_s=8.0)
+def resume(t: Transcript, Log: Any, Cursor: Any, ours: Cast) -> None:  # noqa: N803
+    in_virtual_time(_resumes(t, Log))
+    _stands(t, Cursor)
+    holds(t, ours, "resume")
+
+
+async def _resumes(t: Transcript, make: Any) -> None:
+    t.say(f"a log of {len(ENTRIES)} entries that keeps {KEEP} at hand")
+    disk = Disk()
+    log = make(Store(disk, 0.01), random.Random(1), KEEP)
+    for number, body in enumerate(ENTRIES, start=1):
+        await log.append(body, "a", number)
+    t.true("entries in memory", len(log) <= KEEP, got=len(log), expected=f"{KEEP} at most", id="replay-unbounded")
+    for offset in (3, 1, 0, 5):
+        await _follows(t, log, offset)
+    t.equal("a client at 3 of this epoch goes on at", log.resume(log.epoch, 3), 3, id="resume-from-start")
+    t.equal("a client at 3 of another epoch", log.resume("of another log", 3), 0, id="epoch-ignored")
+    t.equal(
+        "a client that says 9, beyond the end", log.resume(log.epoch, 9), 0, because="That place does not exist here."
+    )
+    await _epochs(t, make, disk, log.epoch)
+
+
+async def _follows(t: Transcript, log: Any, offset: int) -> None:
+    """All that follows, asked for as often as it takes."""
+    got: list[tuple[int, str]] = []
+    at = offset
+    while at < log.end and len(got) <= len(ENTRIES):
+        some = list(await log.after(at))
+        if not some:
+            break
+        got += some
+        at = some[-1][0]
+    t.equal(f"the entries after {offset}", got, list(enumerate(ENTRIES, start=1))[offset:])
+
+
+async def _epochs(t: Transcript, make: Any, disk: Disk, epoch: str) -> None:
+    same, other = make(Store(disk, 0.01), random.Random(2), KEEP), make(Store(Disk(), 0.01), random.Random(3), KEEP)
+    t.equal("the same store after a restart is the same epoch", same.epoch, epoch)
+    differ = other.epoch != epoch
+    t.true("an empty store is another epoch", differ, got=other.epoch, expected="a new one", id="epoch-ignored")
+
+
+def _stands(t: Transcript, make: Any) -> None:
+    t.say("a cursor that has never met a server")
+    disk = Disk()
+    cursor = make(Store(disk, 0.0))
+    cursor.moves_to("e1", 0)
+    t.equal("entry 1 comes next", cursor.takes(1), True)
+    t.equal("entry 3 does not: 2 is missing", cursor.takes(3), False, id="offset-by-assignment")
+    t.equal("entry 1 once more does not", cursor.takes(1), False)
+    t.equal("entry 2 does", cursor.takes(2), True, id="offset-by-assignment")
+    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e1", 2), id="offset-by-assignment")
+    t.say("the process restarts")
+    cursor = make(Store(disk, 0.0))
+    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e1", 2))
+    t.equal("the server goes on at 2 of e1: forget what we have?", cursor.moves_to("e1", 2), False)
+    t.equal("the server goes on at 0 of e1: forget what we have?", cursor.moves_to("e1", 0), True, id="no-reset")
+    cursor.takes(1)
+    cursor.takes(2)
+    t.equal("the server goes on at 2 of e2: forget what we have?", cursor.moves_to("e2", 2), True, id="no-reset")
+    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e2", 2), id="epoch-ignored")
+
+
+# step 9
+
+
+@lab.step("Snapshot and subscription without a race", minutes=20, lines=7, points=2, hints=HINTS["feed"], limit_s=8.0)
+def feed(t: Transcript, feed: Any, ours: Cast) -> None:
+    in_virtual_time(_feeds(t, feed))
+    in_virtual_time(_races(t, feed))
+    holds(t, ours, "feed")
+
+
+class Growing:
+    """A log whose reads take `read_s`; it counts them."""
+
+    def __init__(self, read_s: float, most: int = 10) -> None:
+        self.read_s, self.most, self.reads = read_s, most, 0
+        self.bodies: list[str] = []
+        self.tail: list[tuple[int, str]] = []
+        self.grew = asyncio.Event()
+        self.epoch = "e1"
+
+    @property
+    def end(self) -> int:
+        return len(self.bodies)
+
+    def add(self, *bodies: str) -> None:
+        for body in bodies:
+            self.bodies.append(body)
+            self.tail = [(self.end, body)]
+            self.grew.set()
+            self.grew = asyncio.Event()
+
+    async def after(self, offset: int) -> list[tuple[int, str]]:
+        self.reads += 1
+        found = list(enumerate(self.bodies, start=1))[offset : offset + self.most]
+        if self.read_s:
+            await asyncio.sleep(self.read_s)
+        return found
+
+
+async def _feeds(t: Transcript, feed: Any) -> None:
+    t.say("a log of three entries, read two at a time; a client stands at 1")
+    log, line = Growing(0.01, most=2), Line()
+    log.add("one", "two", "three")
+    running = asyncio.ensure_future(feed(line, log, 1))
+    await asyncio.sleep(1.0)
+    _raise(running)
+    t.equal("it is sent", line.said, [["entry", 2, "two"], ["entry", 3, "three"]])
+    t.say("nothing happens for half an hour; then an entry is added")
+    before = log.reads
+    await asyncio.sleep(1800.0)
+    t.equal("reads meanwhile", log.reads - before, 0, id="feed-polls")
+    log.add("four")
+    await asyncio.sleep(0.02)
+    t.equal("it is sent at once", line.said[2:], [["entry", 4, "four"]], id="woken-too-late")
+    line.cut()
+    log.add("five")
+    await asyncio.wait([running], timeout=1.0)
+    _raise(running)
+    running.cancel()
+
+
+async def _races(t: Transcript, feed: Any) -> None:
+    for n in range(1, 5):
+        moment_s = 0.05 * n
+        t.say(f"a read takes 0.1 s; entries are added after {moment_s:g} s, and while those are read")
+        log, line = Growing(0.1), Line()
+        log.add("one")
+        running = asyncio.ensure_future(feed(line, log, 0))
+        await asyncio.sleep(moment_s)
+        log.add("two")
+        await asyncio.sleep(0.05)
+        log.add("three", "four")
+        await asyncio.sleep(2.0)
+        _raise(running)
+        running.cancel()
+        sent = [body for _, _, body in line.said]
+        expected = ["one", "two", "three", "four"]
+        id = "woken-too-late" if expected[: len(sent)] == sent else "subscribe-after-snapshot"
+        t.equal("all are sent, in order", sent, expected, id=id)
+
+
+def _raise(task: asyncio.Future[None]) -> None:
+    if task.done() and not task.cancelled():
+        task.result()
+
+
+# step 10
+
+
+@lab.step("Who comes back is asked again", minutes=10, lines=8, points=2, hints=HINTS["greet"], limit_s=8.0)
+def greet(t: Transcript, greet: Any, ours: Cast) -> None:
+    in_virtual_time(_greets(t, greet))
+    holds(t, ours, "greet")
+
+
+class Caller(Line):
+    """The server's end of a connection that says one thing, or nothing."""
+
+    def __init__(self, *hello: object) -> None:
+        super().__init__()
+        self.hello = hello
+        self.closed_with: list[int] = []
+        self.gone = asyncio.Event()
+
+    @property
+    def transport(self) -> Caller:
+        return self
+
+    def abort(self) -> None:
+        self.gone.set()
+
+    async def recv(self) -> str:
+        if self.hello:
+            return json.dumps(self.hello)
+        await self.gone.wait()
+        raise ConnectionClosedError(None, None)
+
+    async def close(self, code: int = 1000, _: str = "") -> None:
+        self.closed_with.append(code)
+        self.gone.set()
+
+
+def _only_a(who: str, token: str) -> bool:
+    return (who, token) == ("a", "secret")
+
+
+async def _greets(t: Transcript, greet: Any) -> None:
+    for place, what in ((("", 0, 1), "for the first time"), (("e1", 7, 4), "and resumes")):
+        t.say(f"a client comes {what}")
+        caller = Caller("hello", "a", "secret", *place)
+        came = await greet(caller, _only_a)
+        t.equal("a, with the right token, is let in", tuple(came or ()), ("a", *place))
+        for who, token in (("a", "wrong"), ("b", "secret")):
+            caller = Caller("hello", who, token, *place)
+            t.equal(
+                f"{who}, with the token {token!r}, is not", await greet(caller, _only_a), None, id="resume-unauthorised"
+            )
+            t.equal("the connection is closed with", caller.closed_with, [4401], because="The client has to learn why.")
+    t.say("somebody connects and says nothing")
+    caller = Caller()
+    waiting = asyncio.ensure_future(greet(caller, _only_a))
+    await asyncio.wait([waiting], timeout=5.0)
+    let_go = caller.gone.is_set()
+    waiting.cancel()
+    t.true("within 5 s it is let go of", let_go, got="it still waits", expected="the end", id="greeting-waits-for-ever")

@@ -1,0 +1,243 @@
+"""Many schedules against one session: what a check of this lab is made of.
+
+A `Search` says which schedules stress a step and which predicates they must not break. Its seeds are fixed, so that a
+check gives the same words on each run; `FIRST` moves all of them at once, for those who want to see others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count, islice
+
+from midspan.checks import Transcript
+from midspan.checks.transcript import Wrong
+from midspan.sim import (
+    PREDICATES,
+    Cast,
+    Counterexample,
+    Schedule,
+    ServerRestart,
+    Shape,
+    SimulationError,
+    WallClockGuard,
+    counterexample,
+    generate,
+    judge,
+    play,
+)
+
+FIRST = 0  # the seed with which each search begins
+
+
+class Sentence(str):
+    """Words that a transcript shows as they are, without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+@dataclass(frozen=True)
+class Search:
+    """Schedules that stress a step, and what they must not break.
+
+    Args:
+        faults: what happens in them, in words.
+        shape: of the schedules.
+        breaks: predicate -> the misconception that breaks it; the first one that is broken is told.
+        seeds: how many schedules.
+        wipes: also those in which the server loses its log.
+        only: this one seed.
+    """
+
+    faults: str
+    shape: Shape
+    breaks: Mapping[str, str]
+    seeds: int = 150
+    wipes: bool = True
+    only: int | None = None
+
+    def schedules(self) -> Iterator[Schedule]:
+        """The first schedules of this shape, from `FIRST` on; or that of the only seed."""
+        if self.only is not None:
+            return iter([generate(self.only, self.shape)])
+        made = (generate(seed, self.shape) for seed in count(FIRST))
+        return islice((one for one in made if self.wipes or not _wipes(one)), self.seeds)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The predicates to judge by; an error of the answer's own counts in each search."""
+        return (*self.breaks, *({"no_crash"} - set(self.breaks)))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found: how often each predicate was tested, and the most important of those that were broken."""
+
+    runs: int
+    tested: Counter[str]
+    example: Counterexample | None
+
+
+def _wipes(schedule: Schedule) -> bool:
+    return any(isinstance(fault, ServerRestart) and not fault.keeps_log for fault in schedule.faults)
+
+
+def hunt(cast: Cast, search: Search, step: str) -> Found:
+    """Play the schedules, on this thread; the first of `search.names` that any of them breaks is shrunk.
+
+    All are played unless the first name is broken, so that what is told does not depend on which schedule comes first.
+    Raises `NotImplementedError` when a part is still to do.
+    """
+    tested: Counter[str] = Counter()
+    broken: dict[str, Schedule] = {}
+    runs = 0
+    with WallClockGuard(cast.server, cast.client) as guard:
+        for schedule in search.schedules():
+            runs += 1
+            verdicts = judge(play(cast, schedule), search.names)
+            guard.check()
+            _to_do(verdicts["no_crash"].reason)
+            tested.update(verdict.predicate for verdict in verdicts.values() if verdict.outcome != "vacuous")
+            for verdict in verdicts.values():
+                if verdict.outcome == "violated":
+                    broken.setdefault(verdict.predicate, schedule)
+            if search.names[0] in broken or "no_crash" in broken:
+                break
+        name = next((name for name in ("no_crash", *search.names) if name in broken), None)
+        if name is None:
+            return Found(runs, tested, None)
+        again = f'again(ours, "{step}", {broken[name].seed})'
+        return Found(runs, tested, counterexample(cast, broken[name], name, again))
+
+
+def _to_do(crash: str) -> None:
+    """An answer that another step owes is to do, not wrong."""
+    if "NotImplementedError" in crash:
+        raise NotImplementedError
+
+
+def holds(t: Transcript, cast: Cast, step: str) -> None:
+    """The searches of a step find nothing; else the smallest counterexample is told."""
+    for search in SEARCHES[step]:
+        t.say(f"{search.seeds} schedules: {search.faults}")
+        found = _hunted(cast, search, step)
+        for name, id in search.breaks.items():
+            what, example = str(PREDICATES[name]), found.example
+            if example is not None and example.predicate in (name, "no_crash"):
+                recognised = id if example.predicate == name else ""
+                got = Sentence(example.reason)
+                t.fail(what, got=got, expected="no violation", because=told(example), id=recognised)
+            nothing = Sentence(f"vacuous in all {found.runs}: nothing was at risk")
+            t.true(what, found.tested[name], got=nothing, expected="a run that tests it", id="vacuous")
+
+
+def _hunted(cast: Cast, search: Search, step: str) -> Found:
+    try:
+        return hunt(cast, search, step)
+    except SimulationError as error:
+        raise Wrong(str(error)) from None
+
+
+def told(example: Counterexample) -> str:
+    """A counterexample as a check tells it: the smallest schedule as a table, the ladder, the line that replays it."""
+    rows = [f"  {row}" for row in table(example.schedule)]
+    ladder = [f"  {line}" for line in str(example.ladder).splitlines()]
+    lines = [f"The smallest schedule, found from seed {example.found.seed}:", *rows, "What happens:", *ladder]
+    return "\n".join([*lines, f"To see it drawn: {example.replay}"])
+
+
+def table(schedule: Schedule) -> list[str]:
+    """A schedule as a table: a line for each client, a line for each fault."""
+    rows = [("who", "starts", "says")]
+    for join in schedule.joins:
+        says = ", ".join(f"{say.body} at {say.at_s:g} s" for say in schedule.says if say.who == join.who)
+        rows.append((join.who, f"{join.at_s:g} s", says or "nothing"))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*lines, *(f"fault: {fault}" for fault in schedule.faults or ("none",))]
+
+
+LINK = ("Cut", "Cut", "HalfOpen", "Silence", "Delay", "Refuse")
+SEARCHES: dict[str, tuple[Search, ...]] = {
+    "heartbeat": (
+        Search(
+            "links that carry nothing and do not say so",
+            Shape(kinds=("HalfOpen", "Silence")),
+            {"bounded_detection": "ping-not-awaited"},
+        ),
+    ),
+    "reconnect": (
+        Search(
+            "servers that restart, links that are cut and refused",
+            Shape(kinds=("ServerRestart", "ServerRestart", "Cut", "Refuse")),
+            {"no_herd": "no-jitter", "bounded_recovery": "no-cap"},
+            wipes=False,
+        ),
+    ),
+    "outbox": (
+        Search(
+            "clients that restart",
+            Shape(kinds=("ClientRestart",)),
+            {"no_loss": "outbox-in-memory"},
+            seeds=100,
+        ),
+    ),
+    "retry": (
+        Search(
+            "links that are cut, fall silent, are late or refused, and clients that restart",
+            Shape(kinds=(*LINK, "ClientRestart")),
+            {"no_loss": "sent-is-acknowledged", "liveness": "sent-is-acknowledged"},
+        ),
+    ),
+    "dedupe": (
+        Search(
+            "cut links, clients and servers that restart",
+            Shape(kinds=("Cut", "Cut", "ClientRestart", "ServerRestart", "Delay")),
+            {"no_duplicate": "no-dedupe", "order": "no-dedupe"},
+            wipes=False,
+        ),
+    ),
+    "desk": (
+        Search(
+            "cut links, servers and clients that restart, messages that come late",
+            Shape(kinds=("Cut", "Cut", "ServerRestart", "ServerRestart", "ClientRestart", "HalfOpen", "Delay")),
+            {
+                "ack_after_durable": "ack-before-durable",
+                "no_duplicate": "no-lock",
+                "order": "gap-taken",
+                "no_loss": "ack-before-durable",
+            },
+            seeds=250,
+            wipes=False,
+        ),
+    ),
+    "resume": (
+        Search(
+            "servers that restart with their log and without it, cut links",
+            Shape(kinds=("ServerRestart", "ServerRestart", "Cut", "Silence", "ClientRestart")),
+            {
+                "convergence": "epoch-ignored",
+                "no_loss": "offset-by-assignment",
+                "liveness": "base-ignored",
+                "bounded_memory": "replay-unbounded",
+            },
+        ),
+    ),
+    "feed": (
+        Search(
+            "cut links and slow stores, so that entries are added while we read",
+            Shape(kinds=("Cut", "Cut", "ServerRestart", "HalfOpen", "Delay")),
+            {"no_loss": "woken-too-late", "liveness": "woken-too-late"},
+        ),
+    ),
+    "greet": (
+        Search(
+            "clients that lose their right, and their link",
+            Shape(kinds=("Revoke", "Revoke", "Cut")),
+            {"authorised": "resume-unauthorised"},
+        ),
+    ),
+    "control": (Search("all faults, all predicates", Shape(), dict.fromkeys(PREDICATES, "")),),
+}
