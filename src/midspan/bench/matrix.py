@@ -12,20 +12,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from midspan.bench.contenders.contender import Contender
-from midspan.bench.trials import TRIALS, Trial, moments
-from midspan.refusal import need
+from midspan.bench.trials import TRIALS, Play, Trial
+from midspan.refusal import Refusal, need
 from midspan.sim.beside import beside
+from midspan.sim.cast import Cast
 from midspan.sim.counterexample import Counterexample, counterexample
 from midspan.sim.history import History
+from midspan.sim.play import play
 from midspan.sim.predicates import PREDICATES, judge
 from midspan.sim.schedule import Schedule
 from midspan.sim.verdict import Outcome
 
-SIGNS: dict[Outcome, str] = {"holds": "✓", "violated": "✗", "vacuous": "·"}
+SIGNS: dict[Outcome, str] = {"holds": "✓", "violated": "✗", "vacuous": "○"}
 WEIGHT: dict[Outcome, int] = {"vacuous": 0, "holds": 1, "violated": 2}
 Key = tuple[str, str, str]
+
+
+class OnTrial(Protocol):
+    """A column: an implementation that runs here, or the record of one that ran elsewhere (then `cast` is None)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def made_of(self) -> str: ...
+    @property
+    def cast(self) -> Cast | None: ...
+    def __hash__(self) -> int: ...
+    def runs(self, trial: Trial, play: Play) -> Iterator[tuple[Schedule, History]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class Cell:
 class Matrix:
     """All cells of one measurement. Two measurements of the same code are equal."""
 
-    contenders: tuple[Contender, ...]
+    contenders: tuple[OnTrial, ...]
     trials: tuple[Trial, ...]
     cells: dict[Key, Cell]
 
@@ -81,16 +96,32 @@ class Matrix:
         """One sign a fault, in the order of the faults."""
         return "".join(SIGNS[self.cells[guarantee, contender, trial.name].outcome] for trial in self.trials)
 
+    def violated(self, contender: str) -> tuple[Cell, ...]:
+        """The cells of one implementation in which a guarantee is broken."""
+        need(
+            contender in _names(self.contenders),
+            f"one of {', '.join(_names(self.contenders))}",
+            contender,
+            "Choose one",
+        )
+        return tuple(cell for cell in self if cell.contender == contender and cell.outcome == "violated")
+
     def broken(self, contender: str) -> tuple[str, ...]:
         """The guarantees of one implementation that some fault breaks."""
-        return tuple(name for name in self.guarantees if SIGNS["violated"] in self.signs(name, contender))
+        return tuple(dict.fromkeys(cell.guarantee for cell in self.violated(contender)))
 
     def counterexample(self, guarantee: str, contender: str, fault: str) -> Counterexample:
-        """The smallest schedule that breaks a guarantee, its ladder, and the line that plays it again."""
+        """The smallest schedule that breaks a guarantee, its ladder, and the line that plays it again.
+
+        Raises `Refusal` for a cell that is not violated, and for a column that was recorded.
+        """
         cell = self.cell(guarantee, contender, fault)
         need(cell.outcome == "violated", "a cell that is violated", str(cell), "Choose one that shows ✗")
         cast = next(one.cast for one in self.contenders if one.name == contender)
-        return beside(counterexample, cast, cell.schedule, guarantee)
+        if cast is None:
+            raise Refusal("an implementation that runs here", contender, f"Read its reason: {cell.reason}")
+        again = f"matrix.counterexample({guarantee!r}, {contender!r}, {fault!r})"
+        return beside(counterexample, cast, cell.schedule, guarantee, again)
 
     def __str__(self) -> str:
         widths = [max(len(one.name), len(self.trials)) for one in self.contenders]
@@ -103,33 +134,38 @@ class Matrix:
             rows.append(f"{name:{first}}  {row}".rstrip())
         order = ", ".join(_names(self.trials))
         return "\n".join(
-            [*rows, f"In each cell one sign a fault: {order}.", "✓ holds  ✗ violated  · not put to the test"]
+            [*rows, f"In each cell one sign a fault: {order}.", "✓ holds  ✗ violated  ○ not put to the test"]
         )
 
 
-def measure(*contenders: Contender) -> Matrix:
+def measure(*contenders: OnTrial, play: Play = play) -> Matrix:
     """Try every fault at every moment on each implementation, and judge what came of it.
 
+    Args:
+        contenders: the columns.
+        play: runs a schedule: on the simulated link, or `midspan.bench.real.play_real`.
+
     Raises:
-        Refusal: two implementations have one name.
+        Refusal: two implementations have one name, or there is none.
     """
-    names = _names(contenders)
+    return assemble({contender: beside(column, contender, play) for contender in contenders})
+
+
+def assemble(columns: dict[OnTrial, tuple[Cell, ...]]) -> Matrix:
+    """A matrix of columns that have been measured."""
+    names = _names(tuple(columns))
     need(len(set(names)) == len(names) > 0, "implementations, each with a name of its own", names, "Rename one")
-    return beside(_measure, contenders)
+    cells = {(cell.guarantee, cell.contender, cell.fault): cell for cells in columns.values() for cell in cells}
+    return Matrix(tuple(columns), TRIALS, cells)
 
 
-def _measure(contenders: tuple[Contender, ...]) -> Matrix:
-    cells: dict[Key, Cell] = {}
-    for contender in contenders:
-        crossed = moments(contender.cast)
-        for trial in TRIALS:
-            for cell in _cells(contender, trial, list(contender.histories(trial.schedules(crossed)))):
-                cells[cell.guarantee, cell.contender, cell.fault] = cell
-    return Matrix(contenders, TRIALS, cells)
+def column(contender: OnTrial, play: Play = play) -> tuple[Cell, ...]:
+    """All cells of one implementation."""
+    return tuple(cell for trial in TRIALS for cell in _cells(contender, trial, play))
 
 
-def _cells(contender: Contender, trial: Trial, runs: list[tuple[Schedule, History]]) -> Iterator[Cell]:
-    verdicts = [(schedule, judge(history)) for schedule, history in runs]
+def _cells(contender: OnTrial, trial: Trial, play: Play) -> Iterator[Cell]:
+    verdicts = [(schedule, judge(history)) for schedule, history in contender.runs(trial, play)]
     for name in PREDICATES:
         schedule, worst = max(
             ((schedule, each[name]) for schedule, each in verdicts), key=lambda pair: WEIGHT[pair[1].outcome]
@@ -138,5 +174,5 @@ def _cells(contender: Contender, trial: Trial, runs: list[tuple[Schedule, Histor
         yield Cell(name, contender.name, trial.name, worst.outcome, worst.reason, schedule, len(verdicts), broken)
 
 
-def _names(things: tuple[Contender, ...] | tuple[Trial, ...]) -> tuple[str, ...]:
+def _names(things: tuple[OnTrial, ...] | tuple[Trial, ...]) -> tuple[str, ...]:
     return tuple(thing.name for thing in things)

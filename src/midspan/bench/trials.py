@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from midspan.sim.cast import Cast
 from midspan.sim.faults import ClientRestart, Cut, Delay, Fault, HalfOpen, Moment, Refuse, Revoke, ServerRestart, When
 from midspan.sim.generate import Crossing
+from midspan.sim.history import History
+from midspan.sim.play import play
 from midspan.sim.schedule import Join, Say, Schedule
-from midspan.sim.search import crossings
+from midspan.sim.world import Watch
 
 CONVERSATION = Schedule(
     seed=1,
@@ -22,8 +25,14 @@ CONVERSATION = Schedule(
 )
 MEANWHILE = (Say(0.8, "a", "a3"), Say(0.8, "b", "b2"), Say(0.9, "b", "b3"))  # while nobody is connected
 LATER = (Say(9.0, "a", "a3"), Say(9.0, "b", "b2"))  # whoever was revoked has had time to come back
-A_LOT = tuple(Say(0.8, "a", f"a{n}") for n in range(3, 13))  # more than the outbox of a bounded session holds
+A_LOT = tuple(Say(0.8 + n / 100, "a", f"a{n}") for n in range(3, 13))  # more than the outbox of a bounded session holds
 WHEN: dict[str, tuple[When, ...]] = {"up": ("before", "during", "after", "reply"), "down": ("during", "after")}
+
+
+class Play(Protocol):
+    """Runs a schedule: `midspan.sim.play` on the simulated link, `midspan.bench.real.play_real` on a real one."""
+
+    def __call__(self, cast: Cast, schedule: Schedule, watch: Watch | None = None, /) -> History: ...
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,9 @@ class Trial:
     def __str__(self) -> str:
         return f"{self.name}: {self.does}"
 
-    def schedules(self, crossed: list[Crossing]) -> Iterator[Schedule]:
-        """One schedule for each moment of a conversation whose messages have crossed so."""
-        says = (*CONVERSATION.says, *self.says)
-        for link, way, n in crossed:
-            for when in WHEN[way]:
-                yield replace(CONVERSATION, says=says, faults=self.faults(Moment(link, way, n, when)))
+    def at(self, moment: Moment, opening_s: float = 0.0) -> Schedule:
+        """The conversation with this fault at this moment; everybody speaks so much later."""
+        return replace(_conversation(opening_s, self.says), faults=self.faults(moment))
 
 
 TRIALS = (
@@ -80,7 +86,21 @@ TRIALS = (
 )
 
 
-def moments(cast: Cast) -> list[Crossing]:
-    """The messages that cross in the conversation, in order, without those that cross before anybody speaks."""
-    greetings = len(crossings(cast, replace(CONVERSATION, says=())))
-    return crossings(cast, CONVERSATION)[greetings:]
+def moments(cast: Cast, play: Play = play, opening_s: float = 0.0) -> Iterator[Moment]:
+    """The moments of the conversation: at each message that crosses, but for those that cross before anybody speaks."""
+    spoken = _conversation(opening_s)
+    greetings = len(_crossed(cast, replace(spoken, says=()), play))
+    for link, way, n in _crossed(cast, spoken, play)[greetings:]:
+        for when in WHEN[way]:
+            yield Moment(link, way, n, when)
+
+
+def _conversation(opening_s: float, more: tuple[Say, ...] = ()) -> Schedule:
+    says = (replace(say, at_s=say.at_s + opening_s) for say in (*CONVERSATION.says, *more))
+    return replace(CONVERSATION, says=tuple(says))
+
+
+def _crossed(cast: Cast, schedule: Schedule, play: Play) -> list[Crossing]:
+    watch = Watch(crossings=[])
+    play(cast, schedule, watch)
+    return watch.crossings or []

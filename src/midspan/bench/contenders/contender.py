@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from midspan.bench.contenders import framework, naive, recipe, reconnecting
 from midspan.bench.contenders.borrowed import clock_and_chance
+from midspan.bench.trials import Play, Trial, moments
 from midspan.refusal import need
 from midspan.sim.cast import Cast
 from midspan.sim.history import Bounds, History
@@ -17,7 +18,7 @@ from midspan.sim.schedule import Schedule
 
 # Who promises nothing is held to what a user would still call working: a dead connection is noticed, and all is
 # delivered again, within a minute. Both libraries' own timers fit: 20 + 20 s (+ 10 s to close) and 25 + 20 s.
-WITHIN_A_MINUTE = Bounds(detection_s=60.0, recovery_s=60.0)
+WITHIN_A_MINUTE = Bounds(detection_s=60.0, recovery_s=60.0, attempts_per_s=5)
 KEEPALIVE = Limits(ping_interval=20.0)  # as `websockets` has it by default
 AIOHTTP = Limits(open_timeout=30.0, close_timeout=5.0)  # its sock_connect; Engine.IO's request_timeout; no pings
 
@@ -39,9 +40,10 @@ class Contender:
     def __str__(self) -> str:
         return f"{self.name}: {self.made_of}"
 
-    def histories(self, schedules: Iterator[Schedule]) -> Iterator[tuple[Schedule, History]]:
-        """What came of each schedule."""
-        for schedule in schedules:
+    def runs(self, trial: Trial, play: Play = play) -> Iterator[tuple[Schedule, History]]:
+        """What comes of a fault at each of its moments, on the simulated link or on another."""
+        for moment in moments(self.cast, play):
+            schedule = trial.at(moment)
             yield schedule, play(self.cast, schedule)
 
 

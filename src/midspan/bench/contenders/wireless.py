@@ -19,8 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.sim.cast import ClientSeat
 
-QUIET = logging.Logger("socketio on trial")  # what the libraries have to say of faults that we cause, nobody reads
-QUIET.addHandler(logging.NullHandler())
+QUIET = logging.Logger("socketio on trial", logging.CRITICAL + 1)  # nobody reads what they say of faults that we cause
 SCOPE = {
     "type": "websocket",
     "path": "/socket.io/",
