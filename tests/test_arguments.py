@@ -68,8 +68,8 @@ def test_what_fits_is_taken() -> None:
         (lambda: take(work=print), "Expected a Coroutine or None for `work` of plain, but got <built-in"),
         (lambda: take(size_bytes=-1), "Expected a whole number, 0 or more, for `size_bytes` of plain, but got -1."),
         (lambda: Wait(-1), "Expected a number or None, 0 or more, for `for_s` of Wait, but got -1."),
-        (lambda: Wait(1.0, "left"), "Expected one of 'up', 'down' for `way` of Wait, but got 'left'."),  # type: ignore[arg-type]
-        (lambda: Wait(1.0, []), "Expected one of 'up', 'down' for `way` of Wait, but got []."),  # type: ignore[arg-type]
+        (lambda: Wait(1.0, "left"), "Expected one of up, down for `way` of Wait, but got 'left'."),  # type: ignore[arg-type]
+        (lambda: Wait(1.0, []), "Expected one of up, down for `way` of Wait, but got []."),  # type: ignore[arg-type]
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(call: Callable[[], object], sentence: str) -> None:

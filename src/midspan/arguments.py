@@ -95,7 +95,7 @@ def _test(hint: Any) -> _Test:
         tests = [_test(one) for one in inside]
         return _Test(lambda value: any(test.fits(value) for test in tests), " or ".join(test.words for test in tests))
     if origin is typing.Literal:
-        return _Test(lambda value: isinstance(value, str) and value in inside, f"one of {', '.join(map(repr, inside))}")
+        return _Test(lambda value: isinstance(value, str) and value in inside, f"one of {', '.join(inside)}")
     if origin is tuple and inside[1:] == (...,):
         each = _test(inside[0])
         fits: Fits = lambda value: isinstance(value, tuple) and all(map(each.fits, value))  # noqa: E731

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from midspan.checks import Lab, Transcript
+import pytest
+
+from midspan.checks import Lab, Transcript, catalogue
 
 HINTS = ("Look at the name.", "One operator.", "Write it as 2 * x.")
 lab = Lab(
@@ -89,3 +91,11 @@ def write(path: Path, content: Mapping[str, Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), "utf-8")
     return path
+
+
+def course(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make `folder` a course with this one lab, solved."""
+    monkeypatch.setattr(catalogue, "HOMES", ["tests.labs"])
+    monkeypatch.setenv("MIDSPAN_COURSE", str(folder))
+    write(folder / "solutions" / "lab0_adding.ipynb", notebook(SOLVED))
+    return folder

@@ -23,7 +23,7 @@ from websockets.asyncio.server import ServerConnection
 
 from midspan.bench.endpoint import Endpoint, open_raw, open_socketio
 from midspan.bench.leftovers import Baseline, Leftovers
-from midspan.refusal import Refusal, Words
+from midspan.refusal import Refusal, Words, need
 from midspan.wires.certs import Authority
 from midspan.wires.servers import RawHandler, Register
 from midspan.wires.thread import LoopThread
@@ -73,6 +73,8 @@ class Bench:
         raw_options: dict[str, Any] | None = None,
         socketio_options: dict[str, Any] | None = None,
     ) -> None:
+        for options in (raw_options, socketio_options):
+            need(options is None or isinstance(options, dict), "options by name", options, "Write {'ping_interval': 1}")
         self._apps = (raw, socketio)
         self._options = (raw_options or {}, socketio_options or {})
         self._endpoints: dict[str, Endpoint] = {}
@@ -109,6 +111,8 @@ class Bench:
     async def enter(self, something: AbstractAsyncContextManager[T]) -> T:
         """Open one more thing in the bench's thread; it is closed first, before what was opened earlier."""
         self._endpoint("raw")
+        is_context = isinstance(something, AbstractAsyncContextManager)
+        need(is_context, "something to open with `async with`", something, "Pass raw_server(...), tap(...) or the like")
         return await self._thread.call(self._stack.enter_async_context(something))
 
     async def close(self) -> Leftovers:

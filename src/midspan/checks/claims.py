@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, get_args
 
+from midspan.arguments import checked
 from midspan.refusal import need
 
 Outcome = Literal["holds", "holds only in", "holds only when", "does not hold"]
@@ -63,6 +64,7 @@ class Ruling:
     __repr__ = __str__
 
 
+@checked
 def verdict(claim: str, row: str, outcome: Outcome, of: str, relation: str) -> Ruling:
     """Enter what a cell has asserted.
 

@@ -34,6 +34,8 @@ def show(demonstration: Callable[[], Any], *answers: object, limit_s: float = LI
     if inspect.iscoroutine(demonstration):
         demonstration.close()  # or Python warns of it in some later cell
     need(callable(demonstration), "a function", demonstration, "Name it without calling it: show(tour, serve)")
+    is_limit = isinstance(limit_s, int | float) and limit_s > 0
+    need(is_limit, "seconds above 0 as limit_s", limit_s, f"Leave it out for {LIMIT_S:g} s")
     if not written(*answers):
         return None
     ran = limits.run(demonstration, limit_s)

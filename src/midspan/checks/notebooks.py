@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from midspan.refusal import Refusal
+from midspan.refusal import Refusal, need
 
 Raw = dict[str, Any]
 Kind = Literal["setup", "exercise", "check", "other"]
@@ -15,6 +15,7 @@ Kind = Literal["setup", "exercise", "check", "other"]
 
 def read(path: Path) -> Raw:
     """The notebook at `path` as plain JSON, of nbformat 4 and with cells that are objects."""
+    need(isinstance(path, Path), "the path of a notebook, a pathlib.Path", path, "Write Path('labs/x.ipynb')")
     again = "Save it again from JupyterLab, or take a fresh copy"
     try:
         notebook = json.loads(path.read_bytes().decode("utf-8-sig"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from midspan.arguments import checked
 from midspan.checks import progress
 from midspan.refusal import need
 
@@ -75,10 +76,12 @@ def predict(id: str, question: str, options: Mapping[str, str], mine: str = NOBO
         options: key -> text, {"a": "the client", "b": "the server"}; two or more.
         mine: the key chosen; "?" for no guess.
     """
+    need(isinstance(id, str) and isinstance(question, str), "text for id and question", (id, question), "Write both")
     need(
         isinstance(options, Mapping) and len(options) >= 2, "two options or more, as {'a': 'text'}", options, "Add one"
     )
-    need(mine in (*options, NOBODY), f"one of {', '.join(options)}", mine, 'Set mine= to one of them, or to "?"')
+    is_one = isinstance(mine, str) and mine in (*options, NOBODY)
+    need(is_one, f"one of {', '.join(map(str, options))}", mine, 'Set mine= to one of them, or to "?"')
     guess = Guess(id, question, dict(options), mine)
     _guesses[id] = guess
     if mine != NOBODY:  # Run All on a fresh copy must not wipe out what the learner once guessed
@@ -86,6 +89,7 @@ def predict(id: str, question: str, options: Mapping[str, str], mine: str = NOBO
     return guess
 
 
+@checked
 def score(id: str, answer: str) -> Score:
     """Compare the guess with what happened; `answer` is the option's key."""
     guess = _guesses.get(id)

@@ -19,6 +19,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from midspan.arguments import Fitting
 from midspan.checks import progress
 from midspan.checks.judging import judged
 from midspan.checks.verdicts import SIGNS, CheckFailed, Result
@@ -89,7 +90,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Lab:
+class Lab(Fitting):
     """A lab by its stem, with its steps in the order in which they are defined.
 
     Args:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from midspan.arguments import checked
 from midspan.checks.values import difference, error_in_words, in_words
 from midspan.checks.verdicts import Line
 from midspan.refusal import need
@@ -43,6 +44,7 @@ class Transcript:
     id: the misconception this line recognises, a key of the lab's table; its words come before `because`.
     """
 
+    @checked
     def __init__(self, misconceptions: Mapping[str, str] | None = None) -> None:
         self.lines: list[Line] = []
         self._misconceptions = dict(misconceptions or {})

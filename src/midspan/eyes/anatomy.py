@@ -6,8 +6,9 @@ payload with the XOR that masks it.
 
 from __future__ import annotations
 
+from midspan.arguments import checked
 from midspan.eyes.palette import APPLICATION, INK, LINE, QUIET, SHADE, WEBSOCKET
-from midspan.eyes.svg import Picture, character, label, line, picture, rect
+from midspan.eyes.svg import Picture, character, label, line, need_title, picture, rect
 from midspan.records.frames import OPCODES, Frame
 from midspan.records.record import count
 from midspan.refusal import need
@@ -27,6 +28,7 @@ def anatomy(frame: Frame, *, title: str = "") -> Picture:
     Raises:
         Refusal: not a frame.
     """
+    need_title(title)
     need(isinstance(frame, Frame), "a frame", frame, "Pass one of exchange.frames()[i].record, or Frame.parse(data)[0]")
     finding = title or f"The bits of {frame.words('masked' if frame.masked else '')}"
     body = [label(LEFT, 18, finding, size=15, bold=True), *_first_bits(frame, 42)]
@@ -40,6 +42,7 @@ def anatomy(frame: Frame, *, title: str = "") -> Picture:
     return picture(WIDTH, y, body, title=finding, text="\n".join(_text(frame)))
 
 
+@checked
 def meanings(frame: Frame) -> dict[str, str]:
     """What each field of the first two bytes says in this frame."""
     length = frame.header[1] & 0x7F

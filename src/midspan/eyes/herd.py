@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from midspan.eyes.palette import INK, LINE, QUIET, SOCKETIO, WEBSOCKET
-from midspan.eyes.svg import Picture, label, line, picture, polygon, rect
+from midspan.eyes.svg import Picture, label, line, need_title, picture, polygon, rect
 from midspan.refusal import need
 from midspan.sim.herd import WINDOW_S, Herd, Return
 
@@ -24,6 +24,7 @@ def herd_picture(herd: Herd, *, title: str = "") -> Picture:
     Raises:
         Refusal: not a herd.
     """
+    need_title(title)
     need(isinstance(herd, Herd), "a herd", herd, "Pass what herd(5000) returned")
     drawing = _Rows(herd)
     body = [label(16, 20, title, size=15, bold=True)]

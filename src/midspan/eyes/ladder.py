@@ -24,7 +24,20 @@ from midspan.eyes.palette import (
     Protocol,
     of_record,
 )
-from midspan.eyes.svg import Picture, chip, chip_px, group, label, line, mono_px, picture, polygon, rect, sans_px
+from midspan.eyes.svg import (
+    Picture,
+    chip,
+    chip_px,
+    group,
+    label,
+    line,
+    mono_px,
+    need_title,
+    picture,
+    polygon,
+    rect,
+    sans_px,
+)
 from midspan.records.exchange import Exchange, Sighting
 from midspan.records.http import HttpBody
 from midspan.records.record import Record, TcpEvent, count, shortened
@@ -54,6 +67,7 @@ def ladder(exchange: Exchange, *, times: bool = False, title: str = "") -> Pictu
     Raises:
         Refusal: not an exchange, or a longer one.
     """
+    need_title(title)
     need(isinstance(exchange, Exchange), "an exchange", exchange, "Pass what dissect(capture) returns")
     need(len(exchange) <= MOST_ARROWS, f"{MOST_ARROWS} sightings at most", len(exchange), "Draw a slice: exchange[:40]")
     drawing = _Ladder(exchange, times, top=HEAD_PX + (TITLE_PX if title else 0))

@@ -11,7 +11,20 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 
 from midspan.eyes.palette import FAULT, INK, LINE, PAPER, QUIET, SHADE, WEBSOCKET
-from midspan.eyes.svg import Picture, chip, chip_px, group, label, line, mono_px, picture, polygon, rect, sans_px
+from midspan.eyes.svg import (
+    Picture,
+    chip,
+    chip_px,
+    group,
+    label,
+    line,
+    mono_px,
+    need_title,
+    picture,
+    polygon,
+    rect,
+    sans_px,
+)
 from midspan.records.record import count, shortened
 from midspan.refusal import need
 from midspan.sim.ladder import Ladder, Mark, Rung
@@ -40,6 +53,7 @@ def lanes(ladder: Ladder, *, title: str = "") -> Picture:
     Raises:
         Refusal: not such a ladder, one without lanes, or a longer one.
     """
+    need_title(title)
     need(isinstance(ladder, Ladder), "the ladder of a run", ladder, "Pass draw(cast, schedule)[1]")
     need(len(ladder.lanes) >= 2, "two lanes or more", ladder.lanes, "Name the clients, then the server")
     need(len(ladder.steps) <= MOST_STEPS, f"{MOST_STEPS} steps at most", len(ladder.steps), "Draw a shorter schedule")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from midspan.eyes.palette import INK, LINE, OF_LAYER, QUIET, Protocol
-from midspan.eyes.svg import Picture, character, group, label, line, picture, rect, sans_px
+from midspan.eyes.svg import Picture, character, group, label, line, need_title, picture, rect, sans_px
 from midspan.records.exchange import Sighting
 from midspan.records.frames import Frame
 from midspan.records.layers import Layer, Stack, layers
@@ -37,6 +37,7 @@ def stack(seen: Stack | Sighting | Frame, *, title: str = "") -> Picture:
         Refusal: anything else.
     """
     cut = seen if isinstance(seen, Stack) else layers(seen)
+    need_title(title)
     need(len(cut) > 0, "a stack with a layer", cut, "Cut a frame or an HTTP message")
     finding = title or f"{count(cut.size_bytes, 'byte')} in {count(len(cut), 'layer')}"
     bars, y = _bars(cut, 30)

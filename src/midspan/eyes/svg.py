@@ -49,6 +49,11 @@ def picture(width: float, height: float, body: list[str], *, title: str, text: s
     return Picture("\n".join([head, *words, paper, *body, "</svg>"]) + "\n", text, width, height)
 
 
+def need_title(title: object) -> None:
+    """Refuse a title that is no text."""
+    need(isinstance(title, str), "a title, in words", title, "Leave it out for the usual one")
+
+
 def under(*pictures: Picture, title: str) -> Picture:
     """Pictures one under the other, as one."""
     need(len(pictures) > 0, "a picture or more", pictures, "Draw them first: under(ladder(a), ladder(b), title=...)")

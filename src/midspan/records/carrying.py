@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
+from midspan.arguments import checked
 from midspan.records.capture import Side
 from midspan.records.engineio import EnginePacket, read_engine_packet
 from midspan.records.http import HttpBody
@@ -62,6 +63,7 @@ class Carrying:
         return (packet, inside)
 
 
+@checked
 def carrying_of(target: str) -> Carrying:
     """What a request for `target` leads to: `/socket.io/?EIO=4...` Socket.IO, anything else nothing."""
     path, query = _split(target)
@@ -69,6 +71,7 @@ def carrying_of(target: str) -> Carrying:
     return Carrying(engineio, engineio and ENGINEIO_PATH not in path)
 
 
+@checked
 def session_of(target: str) -> str:
     """The session that a request belongs to by its own word, "" before there is one."""
     return _split(target)[1].get("sid", [""])[0]

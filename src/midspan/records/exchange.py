@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import overload
 
+from midspan.arguments import checked
 from midspan.records.capture import OTHER, SIDES, Chunk, Side
 from midspan.records.engineio import EnginePacket
 from midspan.records.frames import Frame
@@ -196,6 +197,7 @@ class Exchange(Sequence[Sighting]):
         return Exchange(sightings, self.sids)
 
 
+@checked
 def without_sids(text: str) -> str:
     """`text` of one record, for which `Exchange` is too much: a session id shows as `<sid>`."""
     return CACHE_BUSTER.sub("", SID_ANYWHERE.sub(r"\1<sid>", text))

@@ -14,6 +14,7 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Close, Opcode
 from websockets.frames import Frame as LibraryFrame
 
+from midspan.arguments import checked
 from midspan.records.record import as_text, count, shown
 from midspan.refusal import Refusal, need
 
@@ -107,6 +108,7 @@ def read_frames(data: bytes) -> tuple[tuple[Frame, ...], bytes]:
     return tuple(frames), data[at:]
 
 
+@checked
 def describe_close(payload: bytes) -> str:
     """A close frame's payload in the library's words: `1000 (OK) bye`."""
     try:

@@ -101,6 +101,7 @@ def read_http(data: bytes, request: HttpHead | None = None, *, ended: bool = Fal
         Refusal: the bytes are not HTTP/1.1.
     """
     need(isinstance(data, bytes), "bytes from one side of a connection", data, "Pass Capture.sent_by(side)")
+    need(request is None or isinstance(request, HttpHead), "the request's head, or None", request, "Pass `.head` of it")
     reader = _reader(request)
     try:
         return _read(reader, data, ended)

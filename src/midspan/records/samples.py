@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from midspan.arguments import checked
 from midspan.records.capture import Capture
 from midspan.refusal import need
 
@@ -29,6 +30,7 @@ def names() -> tuple[str, ...]:
     return tuple(SAMPLES)
 
 
+@checked
 @cache
 def sample(name: str) -> Capture:
     """The recorded capture of that name.

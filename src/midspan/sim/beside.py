@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
 from midspan.arguments import checked
+from midspan.refusal import need
 from midspan.sim.clock import LIMIT_S, VirtualLoop
 
 _UNWANTED: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -32,6 +33,7 @@ def beside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     A notebook's cell runs on the kernel's loop, and a thread has one running loop at most.
     Raises what `function` raises.
     """
+    need(callable(function), "a function", function, "Pass it by its name, then its arguments")
     results: list[T] = []
     raised: list[BaseException] = []
 

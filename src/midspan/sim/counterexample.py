@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from midspan.arguments import checked
 from midspan.sim.cast import Cast
 from midspan.sim.history import History
 from midspan.sim.ladder import Ladder, draw
@@ -45,6 +46,7 @@ class Counterexample:
         )
 
 
+@checked
 def counterexample(
     cast: Cast, found: Schedule, predicate: str, replay: str = "", player: Player = play
 ) -> Counterexample:

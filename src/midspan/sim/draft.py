@@ -16,6 +16,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
+from midspan.arguments import checked
 from midspan.sim.cast import Cast, ClientSeat, ServerSeat
 
 WAIT_S = 0.2  # between two connections
@@ -123,6 +124,7 @@ class DraftClient:
             self.app.acknowledged(body)
 
 
+@checked
 def draft(server: type[DraftServer] = DraftServer, client: type[DraftClient] = DraftClient) -> Cast:
     """The cast of a draft, with one part changed or none."""
     return Cast(server, client)

@@ -22,6 +22,7 @@ import socketio
 import socketio.async_client
 import websockets.client
 
+from midspan.arguments import checked
 from midspan.refusal import need
 
 WINDOW_S = 0.25
@@ -75,6 +76,7 @@ class Herd:
         return "\n".join(map(str, self.returns))
 
 
+@checked
 def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1) -> Herd:
     """Let `clients` clients lose their server at 0 s, and find it again from `outage_s` on.
 

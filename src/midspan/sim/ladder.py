@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from midspan.arguments import checked
 from midspan.sim.cast import Cast
 from midspan.sim.faults import Way
 from midspan.sim.history import History, Record
@@ -89,6 +90,7 @@ class _Tracer:
             yield records - 0.5, Rung(at_s, *ends, _as_text(data), self.arrived.get(key))
 
 
+@checked
 def draw(cast: Cast, schedule: Schedule, player: Player = play) -> tuple[History, Ladder]:
     """Play a schedule once more, and write down every message."""
     tracer = _Tracer()

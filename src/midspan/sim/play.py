@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from midspan.arguments import checked
 from midspan.sim.cast import Cast
 from midspan.sim.clock import VirtualLoop
 from midspan.sim.errors import SimulationError
@@ -16,11 +17,12 @@ Player = Callable[[Cast, Schedule, Watch | None], History]  # `play`, or the sam
 STEPS, STEPS_A_MESSAGE = 20_000, 1_000  # at most in a run: a hundred times what the reference session takes
 
 
+@checked
 def play(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
     """Run one schedule to its end in virtual time, on this thread.
 
     The run ends when every message has been acknowledged and every client has what the log has, for `SETTLE_S`, or
-    when that has not come about `PATIENCE` times `bounds.recovery_s` after the last fault and the last message.
+    when that has not come about `cast.patience` times `bounds.recovery_s` after the last fault and the last message.
     Raises `WallClock` for code that cannot be simulated.
     """
     with cast.around(schedule.seed):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from midspan.arguments import checked
 from midspan.sim.beside import beside, wanted
 from midspan.sim.cast import Cast
 from midspan.sim.counterexample import Counterexample, counterexample
@@ -53,6 +54,7 @@ class Findings:
 _WORDS: dict[Outcome, str] = {"holds": "held", "violated": "violated", "vacuous": "vacuous"}
 
 
+@checked
 def search(
     cast: Cast,
     seeds: Iterable[int] = range(300),
@@ -81,6 +83,7 @@ def search(
     return beside(_search, cast, schedules, names_or_all(names), keep_going, replay)
 
 
+@checked
 def search_all(
     cast: Cast,
     messages: int = 4,
@@ -94,6 +97,7 @@ def search_all(
     return beside(_search, cast, schedules, names_or_all(names), keep_going, lambda _seed: "")
 
 
+@checked
 def crossings(cast: Cast, schedule: Schedule) -> list[Crossing]:
     """The messages that cross the links when this schedule is played, in order."""
     watch = Watch(crossings=[])

@@ -19,7 +19,7 @@ import socketio
 from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
 
-from midspan.refusal import need
+from midspan.refusal import Refusal, need
 from midspan.wires.certs import HOST
 
 RawHandler: TypeAlias = Callable[[ServerConnection], Awaitable[None]]
@@ -73,14 +73,22 @@ async def raw_server(
         options: passed on to `websockets.serve` (`ping_interval`, `max_size`, ...).
 
     Raises:
-        Refusal: the handler is not a function.
+        Refusal: the handler is not a function; the library has no such option.
         OSError: the port is taken.
     """
     _need_function(handler, "an async function that takes a connection", "async def handler(connection): ...")
+    _need_place(tls, port)
     log = Log()
-    async with serve(handler, HOST, port, ssl=tls, logger=log.logger("raw"), **options) as server:
+    try:
+        server = await serve(handler, HOST, port, ssl=tls, logger=log.logger("raw"), **options)
+    except TypeError as error:
+        raise Refusal("options that websockets.serve has", options, f"Correct their names or values: {error}") from None
+    try:
         bound = next(iter(server.sockets)).getsockname()[1]
         yield Served(f"{'wss' if tls else 'ws'}://{HOST}:{bound}", bound, log)
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
 @asynccontextmanager
@@ -100,6 +108,7 @@ async def socketio_server(
         OSError: the port is taken.
     """
     _need_function(register, "a function that adds handlers to a socketio.AsyncServer", "def register(sio): ...")
+    _need_place(tls, port)
     log = Log()
     logger = log.logger("socketio")
     sio = socketio.AsyncServer(async_mode="aiohttp", logger=logger, engineio_logger=logger, **options)
@@ -161,3 +170,10 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
 
 def _need_function(value: object, expected: str, example: str) -> None:
     need(callable(value), expected, value, f"Write `{example}` and pass it by its name, without calling it")
+
+
+def _need_place(tls: object, port: object) -> None:
+    is_context = tls is None or isinstance(tls, ssl.SSLContext)
+    need(is_context, "the server's ssl.SSLContext, or None for no TLS", tls, "Pass Authority().server")
+    is_port = isinstance(port, int) and 0 <= port <= 65535
+    need(is_port, "a port from 0 to 65535", port, "Leave it out, or pass 0 for a free one")

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from midspan.records.capture import OTHER, Capture, Chunk, Kind, Side
+from midspan.refusal import need
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.tls import TlsEnd
 
@@ -88,6 +89,9 @@ class Tap:
 @asynccontextmanager
 async def tap(target_port: int, authority: Authority) -> AsyncIterator[Tap]:
     """Open a tap in front of the TLS server on `target_port` of this machine; clients connect to `.port`."""
+    is_port = isinstance(target_port, int) and 0 < target_port <= 65535
+    need(is_port, "the port of a server on this machine", target_port, "Pass `server.port`")
+    need(isinstance(authority, Authority), "the authority that both ends trust", authority, "Pass bench.authority")
     seen = Tap(asyncio.get_running_loop().time)
     links: set[asyncio.Task[None]] = set()
 

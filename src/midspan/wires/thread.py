@@ -11,6 +11,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from midspan.refusal import Refusal, Words
+
 T = TypeVar("T")
 
 JOIN_S = 5.0  # how long `close` waits for the thread; it has nothing left to do by then
@@ -35,11 +37,22 @@ class LoopThread:
 
     def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
         """Run `work` in the thread and block until it is done (not from the thread itself)."""
+        self._need_open(work)
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
     async def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in the thread and await it from another loop."""
+        """Run `work` in the thread and await it from another loop.
+
+        Raises:
+            Refusal: the thread is closed.
+        """
+        self._need_open(work)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    def _need_open(self, work: Coroutine[Any, Any, Any]) -> None:
+        if not self.is_open:
+            work.close()  # nobody will run it
+            raise Refusal("an open bench", Words("one that is closed"), "Open it again: `bench = await Bench()`")
 
     def close(self) -> list[str]:
         """End what is still running, stop the loop, join the thread. Safe to call twice.
