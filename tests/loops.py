@@ -7,6 +7,8 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec
 
+from midspan.bench.real.clock import HastyLoop
+
 P = ParamSpec("P")
 
 
@@ -16,5 +18,16 @@ def in_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         asyncio.run(test(*args, **kwargs))
+
+    return run
+
+
+def in_jumping_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """As `in_a_loop`, on real sockets and a clock that does not wait: seconds of the test take no time of ours."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with asyncio.Runner(loop_factory=HastyLoop) as runner:
+            runner.run(test(*args, **kwargs))
 
     return run

@@ -65,6 +65,12 @@ class TlsEnd:
             await self._flush()  # TLS may owe an answer (a key update, an alert)
             yield record, plaintext
 
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The plaintext alone, as `TcpEnd` has it."""
+        async for _, plaintext in self.records():
+            if plaintext:
+                yield plaintext
+
     async def send(self, plaintext: bytes) -> None:
         """Send `plaintext`; waits while the peer is slow (so that backpressure crosses the tap)."""
         for start in range(0, len(plaintext), PLAINTEXT_BYTES):

@@ -1,0 +1,35 @@
+"""Cut after so many bytes: the connection breaks in the middle of what is being said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from midspan.wires.faults.fault import Fault, Piece, Way, Ways
+
+if TYPE_CHECKING:
+    from midspan.wires.carriage import Carriage
+
+
+@dataclass(eq=False)
+class CutAfter(Fault):
+    """Each connection is reset when `size_bytes` more bytes have passed in one direction.
+
+    As real as a process that dies in mid-sentence: what passed was delivered, the rest is lost, and both ends get RST.
+    """
+
+    size_bytes: int
+    way: Ways = "both"
+    _passed: Counter[tuple[object, Way]] = field(init=False, repr=False, default_factory=Counter)
+
+    async def carry(self, piece: Piece, carriage: Carriage, /) -> AsyncIterator[bytes]:
+        left = self.size_bytes - self._passed[carriage, piece.way]
+        self._passed[carriage, piece.way] += len(piece.data)
+        yield piece.data[:left]
+        if len(piece.data) > left:
+            raise ConnectionResetError(f"the link was cut after {self.size_bytes} bytes")
+
+    def __str__(self) -> str:
+        return f"cut after {self.size_bytes} bytes"

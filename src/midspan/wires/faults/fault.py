@@ -1,0 +1,65 @@
+"""What every fault of a link has in common.
+
+TCP may delay, split, hold back, cut off or reset. It never loses a byte in the middle of a stream and never swaps two,
+so no fault can: what `carry` is given it yields, whole and in order, or the connection ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from midspan.arguments import Fitting
+
+if TYPE_CHECKING:
+    from midspan.wires.carriage import Carriage
+
+Way = Literal["up", "down"]  # from the client to the server; from the server to the client
+Ways = Literal["up", "down", "both"]
+
+
+class Piece(NamedTuple):
+    """Bytes that one side sent.
+
+    Args:
+        data: b"" at the end of its stream.
+        at_s: when they came, by the loop's clock.
+        way: where they go.
+        error: how the stream ended, if not by FIN.
+    """
+
+    data: bytes
+    at_s: float
+    way: Way
+    error: Exception | None = None
+
+
+@dataclass(eq=False)
+class Fault(Fitting):
+    """A fault that changes nothing. A subclass overrides what it changes.
+
+    It lasts as long as its `with` block, on connections that are open already and on new ones.
+    """
+
+    plaintext = False  # must it see what TLS hides? Then only connections that are opened within its block meet it.
+
+    def concerns(self, way: Way) -> bool:
+        """Does it act on bytes that go this way?"""
+        return getattr(self, "way", way) in (way, "both")
+
+    def begin(self, carriages: Iterable[Carriage]) -> None:
+        """The block begins; these connections are open."""
+
+    def end(self) -> None:
+        """The block is over."""
+
+    def admit(self) -> None:
+        """A client wants to connect. Raise `ConnectionError` to turn it away."""
+
+    async def carry(self, piece: Piece, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+        """Yield the piece's bytes when their time has come, in one or several parts; or raise `ConnectionError`."""
+        yield piece.data
+
+    async def clear(self) -> None:
+        """Return as soon as bytes may pass at all."""
