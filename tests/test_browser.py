@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.course import ROOT, Cell, Notebook
 from tests.lab_in_browser import CHROMIUM, Lab, course_copy, kept, lab, study, told
+from tests.node import PACKAGES, needs_node
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -26,10 +27,12 @@ PICTURES = ROOT / "results/browser"
 
 
 def tiny() -> dict[str, Any]:
-    """A notebook that proves the machinery: a cell to edit, a check that raises, a picture."""
+    """A notebook that proves the machinery: a cell to edit, a check that raises, a picture; then chapter 02's page."""
     drawing = '<svg xmlns="http://www.w3.org/2000/svg" height="20"><rect fill="red" width="9" height="9"/></svg>'
     sources = ["answer = 'to do'", "assert answer == 'passed', answer\nprint(answer)"]
     sources += ["from IPython.display import SVG", f"SVG({drawing!r})"]
+    sources += ["from midspan import Bench, live_page\nbench = await Bench()"]
+    sources += ["await bench.enter(live_page(bench))", "await bench.close()"]
     blank: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     cells = [blank | {"id": f"c{number}", "source": source} for number, source in enumerate(sources)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -40,6 +43,8 @@ def tiny() -> dict[str, Any]:
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     course = course_copy(tmp_path_factory.mktemp("course"))
     (course / "tiny.ipynb").write_text(json.dumps(tiny()))
+    if PACKAGES.exists():
+        (course / PACKAGES.name).symlink_to(PACKAGES)
     with study(course, tmp_path_factory.mktemp("home")) as url, lab(url) as opened:
         yield opened
 
@@ -73,6 +78,21 @@ def test_the_machinery(page: Lab) -> None:
     assert told(cells[1]).strip() == "passed"
     assert colours(page.picture(3, PICTURES / "tiny.png")) > 1
     kept(page.page.screenshot(), PICTURES / "page.png")
+
+
+@needs_node("socket.io-client")
+def test_the_live_page_comes_through_the_proxy(page: Lab) -> None:
+    """The frame in the output finds its way by the Jupyter server's address; both protocols pass, polling too."""
+    page.open("tiny.ipynb")
+    assert errors([page.run(4), page.run(5)]) == []
+    frame = page.page.frame_locator('iframe[title="the live page"]')
+    frame.get_by_text("connected, over websocket").wait_for()
+    frame.get_by_role("button").click()
+    frame.locator("#socketio").get_by_text("hears the answer").wait_for()
+    frame.locator("#raw .page").get_by_text("hears").wait_for()
+    assert any("/proxy/" in it.url for it in page.page.frames)
+    page.picture(5, PICTURES / "live_page_in_lab.png")
+    assert "Still open: nothing" in told(page.run(6))
 
 
 def test_run_all_ends_without_error_and_the_layers_are_seen(page: Lab) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from midspan.bench.bench import Bench as Bench
     from midspan.bench.cluster import cluster as cluster
+    from midspan.bench.page import live_page as live_page
     from midspan.checks.claims import ledger as ledger
     from midspan.checks.claims import verdict as verdict
     from midspan.checks.predictions import predict as predict
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 HOMES = {
     "Bench": "midspan.bench.bench",
     "cluster": "midspan.bench.cluster",
+    "live_page": "midspan.bench.page",
     "ledger": "midspan.checks.claims",
     "verdict": "midspan.checks.claims",
     "predict": "midspan.checks.predictions",

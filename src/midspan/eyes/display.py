@@ -18,6 +18,7 @@ PICTURES: dict[tuple[str, str], tuple[str, str]] = {
     ("midspan.records.layers", "Stack"): ("midspan.eyes.shown", "stack"),
     ("midspan.records.http", "HttpHead"): ("midspan.eyes.shown", "head"),
     ("midspan.bench.bench", "Bench"): ("midspan.eyes.shown", "bench"),
+    ("midspan.bench.page", "Page"): ("midspan.eyes.browser", "browser"),
     ("midspan.sim.ladder", "Ladder"): ("midspan.eyes.shown", "run"),
     ("midspan.sim.played", "Played"): ("midspan.eyes.shown", "played"),
     ("midspan.sim.counterexample", "Counterexample"): ("midspan.eyes.shown", "counterexample"),
@@ -29,6 +30,7 @@ PICTURES: dict[tuple[str, str], tuple[str, str]] = {
 TEXTS = (  # whose repr is not their str
     ("midspan.bench.bench", "Bench"),
     ("midspan.bench.leftovers", "Leftovers"),
+    ("midspan.bench.page", "Page"),
     ("midspan.sim.ladder", "Ladder"),
     ("midspan.sim.counterexample", "Counterexample"),
     ("midspan.sim.history", "History"),
