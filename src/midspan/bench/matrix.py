@@ -148,24 +148,26 @@ def measure(*contenders: OnTrial, play: Play = play) -> Matrix:
     Raises:
         Refusal: two implementations have one name, or there is none.
     """
+    names = _names(contenders)
+    need(len(set(names)) == len(names) > 0, "implementations, each with a name of its own", names, "Rename one")
     return assemble({contender: beside(column, contender, play) for contender in contenders})
 
 
 def assemble(columns: dict[OnTrial, tuple[Cell, ...]]) -> Matrix:
     """A matrix of columns that have been measured."""
-    names = _names(tuple(columns))
-    need(len(set(names)) == len(names) > 0, "implementations, each with a name of its own", names, "Rename one")
     cells = {(cell.guarantee, cell.contender, cell.fault): cell for cells in columns.values() for cell in cells}
     return Matrix(tuple(columns), TRIALS, cells)
 
 
 def column(contender: OnTrial, play: Play = play) -> tuple[Cell, ...]:
-    """All cells of one implementation."""
+    """All cells of one implementation. Raises `Refusal` when nothing crosses the link at all."""
     return tuple(cell for trial in TRIALS for cell in _cells(contender, trial, play))
 
 
 def _cells(contender: OnTrial, trial: Trial, play: Play) -> Iterator[Cell]:
     verdicts = [(schedule, judge(history)) for schedule, history in contender.runs(trial, play)]
+    if not verdicts:
+        raise Refusal("messages that cross when two clients speak", f"none by {contender.name}", "Let its client send")
     for name in PREDICATES:
         schedule, worst = max(
             ((schedule, each[name]) for schedule, each in verdicts), key=lambda pair: WEIGHT[pair[1].outcome]

@@ -24,7 +24,7 @@ CONVERSATION = Schedule(
     says=(Say(0.5, "a", "a1"), Say(0.6, "b", "b1"), Say(0.6, "a", "a2")),  # at 0.5 s everybody is connected
 )
 MEANWHILE = (Say(0.8, "a", "a3"), Say(0.8, "b", "b2"), Say(0.9, "b", "b3"))  # while nobody is connected
-LATER = (Say(9.0, "a", "a3"), Say(9.0, "b", "b2"))  # whoever was revoked has had time to come back
+LATER = (Say(4.0, "a", "a3"), Say(4.0, "b", "b2"))  # whoever was revoked has had time to come back
 A_LOT = tuple(Say(0.8 + n / 100, "a", f"a{n}") for n in range(3, 13))  # more than the outbox of a bounded session holds
 WHEN: dict[str, tuple[When, ...]] = {"up": ("before", "during", "after", "reply"), "down": ("during", "after")}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
+from midspan.bench.matrix import Matrix
 from midspan.eyes.anatomy import anatomy
 from midspan.eyes.ladder import MOST_ARROWS, ladder
 from midspan.eyes.lanes import MOST_STEPS, lanes
+from midspan.eyes.matrix import matrix_picture
 from midspan.eyes.palette import FAULT, INK, MONO, QUIET, SOCKETIO
 from midspan.eyes.parties import Bench, parties
 from midspan.eyes.stack import stack as draw_stack
@@ -47,6 +49,11 @@ def head(seen: HttpHead) -> str:
 def bench(seen: Bench) -> str:
     """Who talks to whom."""
     return parties(seen)._repr_html_()
+
+
+def matrix(seen: Matrix) -> str:
+    """Its grid."""
+    return matrix_picture(seen)._repr_html_()
 
 
 def run(seen: Ladder) -> str | None:

@@ -96,6 +96,8 @@ class Cast(Fitting):
         around: entered for each run, with its seed: lends the run's clock and chance to a library that brings its own.
         counts: on a real link, whether a WebSocket message, as it stands on the wire, is one of those that a `Moment`
             counts; all are if None. A framework sends some of its own (heartbeats, greetings).
+        patience: how many times the stated recovery a run goes on: what comes too late is seen to be late, not taken
+            for lost.
     """
 
     server: Callable[[ServerSeat], Server]
@@ -104,6 +106,7 @@ class Cast(Fitting):
     limits: Limits = field(default_factory=Limits)
     around: Callable[[int], AbstractContextManager[object]] = nullcontext
     counts: Callable[[Way, bytes], bool] | None = None
+    patience: float = 2.0
 
 
 def sizes_of(party: object) -> Mapping[str, int]:

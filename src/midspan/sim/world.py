@@ -28,7 +28,6 @@ from midspan.sim.runloop import RunLoop
 from midspan.sim.schedule import Say, Schedule
 from midspan.sim.stage import Stage
 
-PATIENCE = 2  # times the stated recovery: what comes too late is seen to be late, not taken for lost
 SETTLE_S = 1.0  # how long a run goes on after all is delivered: a late duplicate shows within a few round trips
 
 
@@ -69,7 +68,7 @@ class World:
         self.network.on_open = self._progress
         self.network.trace, self.network.crossings = watch.trace, watch.crossings
         self.stage = Stage(loop, cast, schedule, self.recorder, self.network)
-        self._patience_s = PATIENCE * cast.bounds.recovery_s
+        self._patience_s = cast.patience * cast.bounds.recovery_s
         self._disturbed = 0  # faults that last, and have not ended
         self._settling = False
         self._raise_the_curtain(schedule)

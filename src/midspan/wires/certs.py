@@ -27,6 +27,12 @@ class Authority:
         """The authority's certificate, to hand to a client in another process."""
         return self._ca.cert_pem.bytes()
 
+    @property
+    def identity_pem(self) -> tuple[str, str]:
+        """The key and the certificate that `server` presents, for a server in another process; never for a file."""
+        chain = b"".join(blob.bytes() for blob in self._certificate.cert_chain_pems)
+        return self._certificate.private_key_pem.bytes().decode(), chain.decode()
+
     @cached_property
     def server(self) -> ssl.SSLContext:
         """What a server on loopback presents; TLS 1.2 or newer."""

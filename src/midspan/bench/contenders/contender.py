@@ -48,7 +48,7 @@ class Contender:
 
 
 def _cast(server: Callable[..., object], client: Callable[..., object], limits: Limits) -> Cast:
-    return Cast(server, client, WITHIN_A_MINUTE, limits, clock_and_chance)  # type: ignore[arg-type]
+    return Cast(server, client, WITHIN_A_MINUTE, limits, clock_and_chance, patience=1.1)  # type: ignore[arg-type]
 
 
 WEBSOCKETS, SOCKETIO = (f"{name} {version(name)}" for name in ("websockets", "python-socketio"))

@@ -28,7 +28,7 @@ def play_real(cast: Cast, schedule: Schedule, watch: Watch | None = None, *, spe
     """
     with cast.around(schedule.seed):
         loop = HastyLoop(speed)
-        network = partial(RealNetwork, authority=_authority(), counts=cast.counts)
+        network = partial(RealNetwork, authority=shared_authority(), counts=cast.counts)
         world = World(loop, cast, schedule, watch or Watch(), network)
         try:
             return to_the_end(world)
@@ -40,6 +40,6 @@ def play_real(cast: Cast, schedule: Schedule, watch: Watch | None = None, *, spe
 
 
 @cache
-def _authority() -> Authority:
+def shared_authority() -> Authority:
     """One for all runs of this process: a run takes a tenth of a second, and making keys would be a part of it."""
     return Authority()

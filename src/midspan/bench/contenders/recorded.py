@@ -1,0 +1,118 @@
+"""The JavaScript column of the guarantee matrix: histories that were recorded where Node and the packages are.
+
+    python -m midspan.bench.contenders.recorded          records them again (minutes; needs `make node`)
+
+What is kept is what happened. The verdicts are given anew each time, by the same predicates as for everybody else.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from midspan.bench.contenders.contender import WITHIN_A_MINUTE
+from midspan.bench.contenders.javascript import javascript, node
+from midspan.bench.real.play import play_real, shared_authority
+from midspan.bench.trials import TRIALS, Play, Trial, moments
+from midspan.sim.faults import Moment
+from midspan.sim.history import History, Record
+from midspan.sim.schedule import Schedule
+from midspan.sim.world import Watch
+
+FILE = Path(__file__).with_name("javascript.json")
+SPEED = 10.0  # of timers; a message takes Node a millisecond, which is a hundredth of a second then
+OPENING_S = 5.0  # before anybody speaks: half a second, in which Node connects
+WHEN = {("up", "during"), ("up", "after"), ("down", "during")}  # fewer moments: a run takes seconds
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A column that was measured elsewhere."""
+
+    file: Path = FILE
+    cast: None = None
+    name: str = "socket.io (JS)"
+
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        """What the file holds: versions, date, speed, runs."""
+        made: dict[str, Any] = json.loads(self.file.read_text("utf-8"))
+        return made
+
+    @property
+    def made_of(self) -> str:
+        versions = ", ".join(f"{name} {version}" for name, version in self.made["versions"].items())
+        return f"{versions}, with state recovery and retries; recorded {self.made['date']}"
+
+    def runs(self, trial: Trial, _play: Play | None = None) -> Iterator[tuple[Schedule, History]]:
+        """What came of a fault at each of its moments when it was recorded."""
+        for run in self.made["runs"][trial.name]:
+            records = tuple(Record(*record) for record in run["records"])
+            yield trial.at(Moment(*run["at"]), OPENING_S), History(records, WITHIN_A_MINUTE)
+
+
+def play_in_node(trial: Trial, chosen: tuple[Moment, ...] | None = None, speed: float = SPEED) -> dict[str, Any]:
+    """Play one fault in Node now: versions, and for each moment its records.
+
+    Args:
+        trial: the fault.
+        chosen: its moments; all of them if None.
+        speed: of Node's timers, against the wall's clock.
+
+    Raises:
+        Refusal: Node or its packages are not here.
+    """
+    with node(speed) as process:
+        cast = javascript(process, shared_authority(), WITHIN_A_MINUTE)
+        play: Play = partial(_play_at, speed)
+        if chosen is None:
+            chosen = tuple(at for at in moments(cast, play, OPENING_S) if (at.way, at.when) in WHEN)
+        runs = [{"at": _flat(at), "records": _flat_records(play(cast, trial.at(at, OPENING_S)))} for at in chosen]
+        return {"versions": process.versions, "runs": runs}
+
+
+def _play_at(speed: float, cast: Any, schedule: Schedule, watch: Watch | None = None, /) -> History:
+    return play_real(cast, schedule, watch, speed=speed)
+
+
+def _flat(at: Moment) -> list[Any]:
+    return [at.link, at.way, at.n, at.when]
+
+
+def _flat_records(history: History) -> list[list[Any]]:
+    """The records as short lists: milliseconds are enough, and what is empty at the end is left out."""
+    made = []
+    for record in history:
+        flat = [round(record.at_s, 3), *record[1:]]
+        while not flat[-1]:
+            flat.pop()
+        made.append(flat)
+    return made
+
+
+def record(file: Path = FILE) -> None:
+    """Play every fault at every moment in Node, some faults at a time, and keep what happened."""
+    with ProcessPoolExecutor(4) as pool:
+        made = list(pool.map(_play_named, [trial.name for trial in TRIALS]))
+    head = {"versions": made[0]["versions"], "date": datetime.date.today().isoformat(), "speed": SPEED}
+    lines = [f'"{name}": {json.dumps(value)}' for name, value in head.items()]
+    columns = []
+    for trial, column in zip(TRIALS, made, strict=True):
+        runs = ",\n".join(json.dumps(run, separators=(",", ":")) for run in column["runs"])
+        columns.append(f'"{trial.name}": [\n{runs}\n]')
+    file.write_text("{" + ",\n".join([*lines, '"runs": {\n' + ",\n".join(columns) + "\n}"]) + "}\n", "utf-8")
+
+
+def _play_named(name: str) -> dict[str, Any]:
+    return play_in_node(next(trial for trial in TRIALS if trial.name == name))
+
+
+if __name__ == "__main__":
+    record()
+    print(f"Written again: {FILE.name}. {Recorded().made_of}")
