@@ -48,10 +48,10 @@ class Fitting:
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        made: Any = type(self)
-        for name, test in _fields(made).items():
-            if not test.fits(getattr(self, name)):
-                raise test.refusal(name, getattr(self, name), made)
+        made: Any = self.__class__
+        for name, fits in _fields(made):
+            if not fits(getattr(self, name)):
+                raise _tests(made)[name].refusal(name, getattr(self, name), made)
 
 
 class _Test(typing.NamedTuple):
@@ -76,15 +76,27 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str
 
 
 @functools.cache
-def _fields(made: Any) -> dict[str, _Test]:
+def _fields(made: Any) -> tuple[tuple[str, Fits], ...]:
+    """Name and test of each field that has one: schedules are made by the thousand, so nothing is looked up twice."""
+    return tuple((name, test.fits) for name, test in _tests(made).items() if test.fits is not _anything)
+
+
+@functools.cache
+def _tests(made: Any) -> dict[str, _Test]:
     hints = typing.get_type_hints(made)
     return {name: _for(name, hints[name]) for name in inspect.signature(made).parameters}
+
+
+def _anything(_: Any) -> bool:
+    return True
 
 
 def _for(name: str, hint: Any) -> _Test:
     test = _test(hint)
     if not name.endswith(UNITS):
         return test
+    if hint is float:
+        return _Test(lambda value: isinstance(value, NUMBERS) and value >= 0, f"{test.words}, 0 or more,")
     return _Test(lambda value: test.fits(value) and (value is None or value >= 0), f"{test.words}, 0 or more,")
 
 
@@ -95,7 +107,7 @@ def _test(hint: Any) -> _Test:
         tests = [_test(one) for one in inside]
         return _Test(lambda value: any(test.fits(value) for test in tests), " or ".join(test.words for test in tests))
     if origin is typing.Literal:
-        return _Test(lambda value: isinstance(value, str) and value in inside, f"one of {', '.join(inside)}")
+        return _Test(inside.__contains__, f"one of {', '.join(inside)}")
     if origin is tuple and inside[1:] == (...,):
         each = _test(inside[0])
         fits: Fits = lambda value: isinstance(value, tuple) and all(map(each.fits, value))  # noqa: E731
@@ -112,7 +124,7 @@ def _plain(kind: Any) -> _Test:
     if kind is Callable or kind is typing.Callable:
         return _Test(callable, "a function")
     if not isinstance(kind, type) or kind in (Any, object) or getattr(kind, "_is_protocol", False):
-        return _Test(lambda _: True, "anything")
+        return _Test(_anything, "anything")
     if kind is float:
         return _Test(lambda value: isinstance(value, NUMBERS) and value == value, WORDS[float])  # NaN is no number
     return _Test(lambda value: isinstance(value, kind), WORDS.get(kind, f"{_article(kind.__name__)} {kind.__name__}"))
