@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from midspan.bench.page import live_page as live_page
     from midspan.checks.claims import ledger as ledger
     from midspan.checks.claims import verdict as verdict
+    from midspan.checks.guarantees import guarantee_matrix as guarantee_matrix
     from midspan.checks.predictions import predict as predict
     from midspan.checks.predictions import score as score
     from midspan.eyes.anatomy import anatomy as anatomy
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from midspan.eyes.herd import herd_picture as herd_picture
     from midspan.eyes.ladder import ladder as ladder
     from midspan.eyes.lanes import lanes as lanes
+    from midspan.eyes.matrix import matrix_table as matrix_table
     from midspan.eyes.stack import stack as stack
     from midspan.eyes.tables import frame_table as frame_table
     from midspan.eyes.tables import table as table
@@ -44,6 +46,7 @@ HOMES = {
     "live_page": "midspan.bench.page",
     "ledger": "midspan.checks.claims",
     "verdict": "midspan.checks.claims",
+    "guarantee_matrix": "midspan.checks.guarantees",
     "predict": "midspan.checks.predictions",
     "score": "midspan.checks.predictions",
     "anatomy": "midspan.eyes.anatomy",
@@ -52,6 +55,7 @@ HOMES = {
     "herd_picture": "midspan.eyes.herd",
     "ladder": "midspan.eyes.ladder",
     "lanes": "midspan.eyes.lanes",
+    "matrix_table": "midspan.eyes.matrix",
     "stack": "midspan.eyes.stack",
     "frame_table": "midspan.eyes.tables",
     "table": "midspan.eyes.tables",
