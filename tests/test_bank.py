@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from midspan.checks import Lab, catalogue, judge, places, sheet
+from midspan.checks import Lab, judge, places, sheet
 from tests import bank
 from tests.bank import BadEdit, Judged, Right, Wrong, edited
 from tests.labs import lab0_adding
@@ -25,9 +25,7 @@ def parts() -> dict[str, sheet.Part]:
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """The tests' own small lab, with its solution."""
-    monkeypatch.setattr(catalogue, "HOMES", ["tests.labs"])
-    monkeypatch.setenv("MIDSPAN_COURSE", str(tmp_path))
-    write(tmp_path / "solutions" / "lab0_adding.ipynb", notebook(SOLVED))
+    lab0_adding.course(tmp_path, monkeypatch)
     return lab0_adding.lab
 
 

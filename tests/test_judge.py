@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from midspan.checks import catalogue
 from midspan.checks.judge import Report, judge, settle
 from midspan.checks.junit import junit
 from midspan.checks.verdicts import Line, Result
 from midspan.refusal import Refusal
+from tests.labs import lab0_adding
 from tests.labs.lab0_adding import SOLVED, UNSOLVED, checking, code, exercise, notebook, write
 
 POSIX_ONLY = pytest.mark.skipif(not hasattr(os, "fork"), reason="no os.fork on this system")
@@ -24,10 +24,7 @@ POSIX_ONLY = pytest.mark.skipif(not hasattr(os, "fork"), reason="no os.fork on t
 @pytest.fixture(autouse=True)
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A course with one small lab."""
-    monkeypatch.setattr(catalogue, "HOMES", ["tests.labs"])
-    monkeypatch.setenv("MIDSPAN_COURSE", str(tmp_path))
-    write(tmp_path / "solutions" / "lab0_adding.ipynb", notebook(SOLVED))
-    return tmp_path
+    return lab0_adding.course(tmp_path, monkeypatch)
 
 
 def judged(course: Path, content: dict[str, Any]) -> Report:

@@ -26,6 +26,7 @@ from midspan.checks.serve import serve
 from midspan.checks.store import store
 from midspan.refusal import Refusal
 from tests.course import ROOT
+from tests.labs import lab0_adding
 from tests.labs.lab0_adding import SOLVED, UNSOLVED, code, notebook, write
 from tests.loops import in_a_loop
 
@@ -33,10 +34,7 @@ from tests.loops import in_a_loop
 @pytest.fixture(autouse=True)
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A course with one small lab."""
-    monkeypatch.setattr(catalogue, "HOMES", ["tests.labs"])
-    monkeypatch.setenv("MIDSPAN_COURSE", str(tmp_path))
-    write(tmp_path / "solutions" / "lab0_adding.ipynb", notebook(SOLVED))
-    return tmp_path
+    return lab0_adding.course(tmp_path, monkeypatch)
 
 
 def test_clearing_leaves_stubs_ids_and_no_outputs() -> None:

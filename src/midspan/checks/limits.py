@@ -30,8 +30,10 @@ from pathlib import Path
 from typing import Any
 
 from midspan.checks.printing import captured
+from midspan.wires.thread import cancel_others
 
 TRIES = 4  # an answer with a bare `except:` in its loop survives the first exception, seldom the fourth
+TURNS = 3  # of the loop, for tasks that are about to end when an answer has returned
 BETWEEN_S = 0.25  # wall seconds for the exception to take effect: the interpreter switches threads every 5 ms
 
 
@@ -129,7 +131,7 @@ class _Runner:
                 raise
             finally:
                 if not self.giving_up:
-                    self.outcome.left_tasks = runner.run(_cancel_others())
+                    self.outcome.left_tasks = tuple(runner.run(cancel_others(TURNS)))
                 for task in asyncio.all_tasks(
                     self.loop
                 ):  # it will not be cancelled: do not complain of it in some cell
@@ -143,17 +145,6 @@ class _Runner:
     async def _main(self, awaitable: Awaitable[Any]) -> Any:
         self.main = asyncio.current_task()
         return await awaitable
-
-
-async def _cancel_others() -> tuple[str, ...]:
-    """Cancel the tasks that run beside this one, after three turns for those about to end; returns their names."""
-    for _ in range(3):
-        await asyncio.sleep(0)
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    return tuple(sorted(getattr(task.get_coro(), "__qualname__", "a task") for task in others))
 
 
 def kept_waiting_s(thread_id: int | None, process: str = "self") -> float:

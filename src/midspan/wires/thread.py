@@ -62,7 +62,7 @@ class LoopThread:
         """
         if not self.is_open:
             return []
-        cancelled = self.run(_cancel_others(), JOIN_S)
+        cancelled = self.run(cancel_others(), JOIN_S)
         self.run(self.loop.shutdown_asyncgens(), JOIN_S)
         self.run(self.loop.shutdown_default_executor(), JOIN_S)
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -71,8 +71,13 @@ class LoopThread:
         return cancelled
 
 
-async def _cancel_others() -> list[str]:
-    """Cancel every other task of this loop and wait until they have ended; give their names."""
+async def cancel_others(turns: int = 0) -> list[str]:
+    """Cancel every other task of this loop and wait until they have ended; give their names.
+
+    `turns` of the loop come first, for those that are about to end by themselves.
+    """
+    for _ in range(turns):
+        await asyncio.sleep(0)
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
