@@ -117,12 +117,14 @@ async def test_session_ids_are_different_for_connections_and_namespaces() -> Non
 
 @in_a_loop
 async def test_pings_after_each_interval_as_long_as_pongs_come() -> None:
+    """Not sooner; later only as a busy machine makes it, not by the timeout, which is far away here."""
     clock = asyncio.get_running_loop().time
-    async with served(ping_interval_s=0.1, ping_timeout_s=1.0) as address, bare(address) as client:
+    async with served(ping_interval_s=0.1, ping_timeout_s=60.0) as address, bare(address) as client:
         last = clock()
         for _ in range(3):
-            assert await client.recv() == "2"
-            assert clock() - last >= 0.09  # not sooner than the interval; a busy machine may be later
+            async with asyncio.timeout(SOON_S):
+                assert await client.recv() == "2"
+            assert clock() - last >= 0.09
             last = clock()
             await client.send("3")
 

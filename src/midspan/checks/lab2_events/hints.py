@@ -81,7 +81,8 @@ HINTS: dict[str, tuple[str, str, str]] = {
         "asyncio.get_running_loop().time is the clock. asyncio.Lock() around all sends of one envelope. `except "
         "ConnectionClosed: raise Left(...) from None` in send.",
         "The clock: `while True: if ping := engine.due(clock()): session.start(connection.send, ping)`, then "
-        "asyncio.sleep(engine.deadline - clock()); a Violation from due ends in connection.transport.abort(). finally: "
+        "sleep until engine.deadline, but no longer than an interval, since a pong moves the deadline meanwhile; a "
+        "Violation from due ends in connection.transport.abort(). finally: "
         "sids.discard, await session.end(), await hang_up(connection, code, why).",
     ),
 }

@@ -96,6 +96,7 @@ MISCONCEPTIONS = {
     "violation-survived": "A malformed packet closes the connection at once, not at the next missed heartbeat.",
     "attachments-mixed": "Two handlers send at the same time: a lock keeps a packet and its attachments together.",
     "no-heartbeat": "The server pings; a client that hears none within interval and timeout thinks that we are gone.",
+    "pings-too-late": "A pong moves the deadline while the clock sleeps: who sleeps until the old one pings too late.",
     "silence-survived": "Without a pong in time the connection is ended.",
     "clock-waits-for-send": "A client that reads nothing blocks our sends, the ping too: the clock must not wait.",
     "never-joins": "Who joins nothing in time is let go of: idle connections are a cheap attack.",

@@ -20,7 +20,7 @@ from midspan.checks.lab2_events.wire import Namespace, Options
 from midspan.wires.certs import HOST
 
 QUERY = "/socket.io/?EIO=4&transport=websocket"
-BLOB = bytes(200_000)  # more than the buffers on the way hold: whoever sends it has to wait
+BLOB = bytes(4 * 2**20)  # more than the buffers on the way hold: whoever sends it has to wait
 SOON_S = 0.5
 USUAL = Options()
 Serve = Callable[..., Awaitable[Any]]
@@ -51,7 +51,7 @@ class Application:
 
         async def flood() -> None:
             try:
-                for _ in range(200):
+                for _ in range(20):
                     await peer.emit("flood", BLOB)
             finally:
                 self.ended.set()
@@ -80,29 +80,33 @@ async def opened(
 ) -> AsyncIterator[tuple[ClientConnection, Application]]:
     """A bare WebSocket client that has read the opening."""
     async with served(serve, options) as (address, application), _bare(address, **more) as client:
-        async with asyncio.timeout(1):
-            await client.recv()
+        await _packet(client)
         yield client, application
 
 
 def _bare(address: str, **more: Any) -> connect:
-    return connect(f"ws://{address}{QUERY}", compression=None, close_timeout=1, **more)
+    return connect(f"ws://{address}{QUERY}", compression=None, close_timeout=1, max_size=None, **more)
 
 
 async def told(t: Transcript, client: ClientConnection, count: int, id: str = "") -> list[Any]:
-    """The next packets, without pings."""
+    """The next packets, without pings; a line of the transcript only when they do not come."""
     packets: list[Any] = []
     while len(packets) < count:
-        packet = await t.soon("a packet comes", _next(client), id=id)
+        packet = await _packet(client)
+        if isinstance(packet, Exception):
+            what = f"{count} packet{'s' * (count != 1)} that we wait for"
+            t.fail(what, got=[*packets, packet], expected="all of them within 1 s", id=id)
         packets += [packet] if packet != "2" else []
     return packets
 
 
-async def _next(client: ClientConnection) -> Any:
+async def _packet(client: ClientConnection) -> Any:
+    """The next packet, or why there is none."""
     try:
-        return await client.recv()
-    except ConnectionClosed as closed:
-        return f"the end: {closed.rcvd or 'without a close'}"
+        async with asyncio.timeout(1):
+            return await client.recv()
+    except (TimeoutError, ConnectionClosed) as error:
+        return error
 
 
 async def _end(client: ClientConnection) -> None:
@@ -133,7 +137,7 @@ async def serve_socketio(t: Transcript, serve_socketio: Serve) -> None:
 async def _speaks(t: Transcript, serve: Serve) -> None:
     t.say(f"a bare WebSocket client asks for {QUERY}")
     async with served(serve, Options(0.3, 0.2, 1000)) as (address, _), connect(f"ws://{address}{QUERY}") as client:
-        opening = await t.soon("a packet comes", _next(client))
+        (opening,) = await told(t, client, 1)
         times = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1000}
         said = json.loads(opening[1:]) if opening[:2] == "0{" else {}
         t.true("it is the opening", said.items() >= times.items(), got=opening, expected=f"0 and {times}")
@@ -169,27 +173,40 @@ async def _closes(t: Transcript, serve: Serve) -> None:
 
 
 async def _keeps_time(t: Transcript, serve: Serve) -> None:
-    t.say("an interval of 50 ms, a timeout of 100 ms")
+    limited = Options(connect_timeout_s=0.25)
+    async with opened(serve, limited) as (idle, _), opened(serve, limited) as (guest, _):
+        t.say("a client that joins nothing within 250 ms; another that joins, and leaves again")
+        await _joined(t, guest)
+        await guest.send("41")
+        await _heartbeat(t, serve)
+        await t.soon("the connection of the first has ended", _end(idle), within_s=SOON_S, id="never-joins")
+        alive = guest.close_code is None
+        t.true("the other may stay", alive, got="its connection ended too", expected="no end", id="never-joins")
+    await _silence(t, serve)
+
+
+async def _heartbeat(t: Transcript, serve: Serve) -> None:
+    t.say("meanwhile a third: an interval of 30 ms, two seconds for a pong that comes at once")
+    async with opened(serve, Options(0.03, 2.0)) as (client, _):
+        await _joined(t, client)
+        for id in ("no-heartbeat", "pings-too-late", "pings-too-late"):
+            t.equal("a ping", await _packet(client), "2", id=id)
+            await client.send("3")
+    t.say("a fourth, which gives no pong within 100 ms")
     async with opened(serve, Options(0.05, 0.1)) as (client, _):
         await _joined(t, client)
-        for _ in range(3):
-            t.equal("a ping", await t.soon("a packet comes", _next(client), id="no-heartbeat"), "2", id="no-heartbeat")
-            await client.send("3")
-        await t.soon("without a pong the connection ends", _end(client), within_s=SOON_S, id="silence-survived")
-    t.say("a client that joins nothing within 100 ms")
-    async with opened(serve, Options(connect_timeout_s=0.1)) as (client, _):
-        await t.soon("the connection ends", _end(client), within_s=SOON_S, id="never-joins")
-    async with opened(serve, Options(connect_timeout_s=0.1)) as (client, _):
-        await _joined(t, client)
-        await client.send("41")
-        early, _ = await asyncio.wait({asyncio.ensure_future(_end(client))}, timeout=0.2)
-        t.true("who has joined in time may stay", not early, got="the connection ended", expected="no end")
-    t.say("a client that reads nothing, while the application sends without end")
+        await t.soon("its connection ends", _end(client), within_s=SOON_S, id="silence-survived")
+
+
+async def _silence(t: Transcript, serve: Serve) -> None:
+    t.say("a client that reads nothing, while the application sends without end; 100 ms for the pong")
     async with opened(serve, Options(0.1, 0.1), max_queue=1) as (client, application):
         await _joined(t, client)
         await client.send('42["flood"]')
-        await t.soon("the connection ends for want of a pong", application.ended.wait(), id="clock-waits-for-send")
-        client.transport.abort()
+        try:
+            await t.soon("the connection ends for want of a pong", application.ended.wait(), id="clock-waits-for-send")
+        finally:
+            client.transport.abort()
 
 
 async def _keeps_together(t: Transcript, serve: Serve) -> None:
@@ -199,10 +216,11 @@ async def _keeps_together(t: Transcript, serve: Serve) -> None:
         for word in "abcd":
             await client.send(f'42["file","{word}"]')
         for _ in "abcd":
-            packet, large, small = await told(t, client, 3)
+            packet, large, small = await told(t, client, 3, id="attachments-mixed")
             word = small.decode() if isinstance(small, bytes) else "?"
             text = f'452-["file","{word}",{{"_placeholder":true,"num":0}},{{"_placeholder":true,"num":1}}]'
-            t.equal("a packet with its own attachments", (packet, large), (text, BLOB + small), id="attachments-mixed")
+            got, expected = (packet, len(large), large[-1:]), (text, len(BLOB) + 1, word.encode())
+            t.equal("a packet with its own attachments", got, expected, id="attachments-mixed")
 
 
 async def _ends_handlers(t: Transcript, serve: Serve) -> None:

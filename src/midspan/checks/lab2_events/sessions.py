@@ -67,7 +67,8 @@ async def joined(t: Transcript, session: Any, out: Outbox, namespace: str = "/",
     sent = out.take()
     told = [(envelope.kind, envelope.namespace) for envelope in sent]
     order = [("join", namespace), ("event", namespace)]
-    t.equal(f"a join of {namespace}: the reply, then what welcome emits", told, order, id="welcome-before-reply")
+    id = "namespace-forgotten" if {at for _, at in told} != {namespace} else "welcome-before-reply"
+    t.equal(f"a join of {namespace}: the reply, then what welcome emits", told, order, id=id)
     sid = sent[0].data
     good = isinstance(sid, dict) and list(sid) == ["sid"] and isinstance(sid["sid"], str) and sid["sid"]
     t.true("the reply has a session id", good, got=sid, expected='{"sid": a text}')

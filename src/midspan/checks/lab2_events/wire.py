@@ -99,7 +99,7 @@ def _name(error: Exception) -> str:
     name = type(error).__name__
     if name in OURS:
         return name
-    for known in (ValueError, TimeoutError, RecursionError, LookupError):
+    for known in (ValueError, TimeoutError, RecursionError, LookupError, asyncio.InvalidStateError):
         if isinstance(error, known):
             return known.__name__
     raise error
