@@ -21,7 +21,7 @@ import aiohttp
 import socketio as socketio_library
 from websockets.asyncio.server import ServerConnection
 
-from midspan.bench.endpoint import Endpoint, open_raw, open_socketio
+from midspan.bench.endpoint import Endpoint, Opening
 from midspan.bench.leftovers import Baseline, Leftovers
 from midspan.refusal import Refusal, Words, need
 from midspan.wires.certs import Authority
@@ -58,6 +58,7 @@ class Bench:
         raw: `async def handler(connection)` for the `websockets` server.
         socketio: `def register(sio)` that adds handlers to a fresh `socketio.AsyncServer`.
         raw_options, socketio_options: passed on to the two servers (`{"ping_interval": 1}`).
+        links: put a link that can be made to fail in front of each tap (`with bench.raw.link.latency(0.2):`).
 
     Raises:
         Refusal: a handler is not a function; the bench is used before it was opened or after it was closed.
@@ -72,10 +73,11 @@ class Bench:
         *,
         raw_options: dict[str, Any] | None = None,
         socketio_options: dict[str, Any] | None = None,
+        links: bool = False,
     ) -> None:
         for options in (raw_options, socketio_options):
             need(options is None or isinstance(options, dict), "options by name", options, "Write {'ping_interval': 1}")
-        self._apps = (raw, socketio)
+        self._apps, self.links = (raw, socketio), links
         self._options = (raw_options or {}, socketio_options or {})
         self._endpoints: dict[str, Endpoint] = {}
         self.authority = Authority()
@@ -135,7 +137,8 @@ class Bench:
         parts = self.parts().values()
         if not self.is_open:
             return "\n".join([f"Closed: nobody listens. {OPEN}.", *(f"  {what}" for what in parts)])
-        return "\n".join(f"client -> tap -> {what}" for what in parts)
+        way = "client -> link -> tap" if self.links else "client -> tap"
+        return "\n".join(f"{way} -> {what}" for what in parts)
 
     def parts(self) -> dict[str, str]:
         """Each server of the bench by name, in words: what speaks, over what."""
@@ -162,8 +165,8 @@ class Bench:
 
     async def _serve(self) -> None:
         (handler, register), (raw_options, socketio_options) = self._apps, self._options
-        raw = await open_raw(self._stack, self._thread, self.authority, handler, raw_options)
-        framework = await open_socketio(self._stack, self._thread, self.authority, register, socketio_options)
+        opening = Opening(self._stack, self._thread, self.authority, self.links)
+        raw, framework = await opening.raw(handler, raw_options), await opening.socketio(register, socketio_options)
         self._endpoints = {"raw": raw, "socketio": framework}
 
     def _endpoint(self, name: str) -> Endpoint:

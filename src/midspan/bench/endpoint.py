@@ -1,4 +1,4 @@
-"""One server of the bench and the tap in front of it."""
+"""One server of the bench, the tap in front of it, and the link in front of both where there is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from midspan.records.capture import Capture
 from midspan.records.dissect import dissect
 from midspan.records.exchange import Exchange
+from midspan.refusal import Refusal, Words
 from midspan.wires.certs import Authority
+from midspan.wires.link import Link, link
 from midspan.wires.servers import RawHandler, Register, Served, raw_server, socketio_server
 from midspan.wires.tap import Tap, tap
 from midspan.wires.thread import LoopThread
@@ -23,11 +25,24 @@ class Endpoint:
     served: Served
     tap: Tap
     thread: LoopThread
+    faulty: Link | None = None
 
     @property
     def url(self) -> str:
-        """The address that leads through the tap."""
-        return f"{self.served.url.rsplit(':', 1)[0]}:{self.tap.port}"
+        """The address that leads through the tap, and through the link before it where there is one."""
+        door = self.tap if self.faulty is None else self.faulty
+        return f"{self.served.url.rsplit(':', 1)[0]}:{door.port}"
+
+    @property
+    def link(self) -> Link:
+        """What can be made to fail: `with bench.raw.link.latency(0.2): ...`. The tap sees what has crossed it.
+
+        Raises:
+            Refusal: the bench was opened without links.
+        """
+        if self.faulty is None:
+            raise Refusal("a bench with links", Words("one without"), "Open it so: `await Bench(..., links=True)`")
+        return self.faulty
 
     @property
     def direct_url(self) -> str:
@@ -53,17 +68,29 @@ class Endpoint:
         self.tap.clear()
 
 
-async def open_raw(
-    stack: AsyncExitStack, thread: LoopThread, authority: Authority, handler: RawHandler, options: dict[str, Any]
-) -> Endpoint:
-    """Start a raw server and its tap; both end with `stack`."""
-    served = await stack.enter_async_context(raw_server(handler, authority.server, **options))
-    return Endpoint("raw", served, await stack.enter_async_context(tap(served.port, authority)), thread)
+class Opening:
+    """Opens endpoints that end with `stack`.
 
+    Args:
+        links: whether each gets a link that can be made to fail.
+    """
 
-async def open_socketio(
-    stack: AsyncExitStack, thread: LoopThread, authority: Authority, register: Register, options: dict[str, Any]
-) -> Endpoint:
-    """Start a Socket.IO server and its tap; both end with `stack`."""
-    served = await stack.enter_async_context(socketio_server(register, authority.server, **options))
-    return Endpoint("socketio", served, await stack.enter_async_context(tap(served.port, authority)), thread)
+    def __init__(self, stack: AsyncExitStack, thread: LoopThread, authority: Authority, links: bool) -> None:
+        self._stack, self._thread, self._authority, self._links = stack, thread, authority, links
+
+    async def raw(self, handler: RawHandler, options: dict[str, Any]) -> Endpoint:
+        """A raw server."""
+        server = raw_server(handler, self._authority.server, **options)
+        return await self._reached("raw", await self._stack.enter_async_context(server))
+
+    async def socketio(self, register: Register, options: dict[str, Any]) -> Endpoint:
+        """A Socket.IO server."""
+        server = socketio_server(register, self._authority.server, **options)
+        return await self._reached("socketio", await self._stack.enter_async_context(server))
+
+    async def _reached(self, name: str, served: Served) -> Endpoint:
+        seen = await self._stack.enter_async_context(tap(served.port, self._authority))
+        faulty = None
+        if self._links:
+            faulty = await self._stack.enter_async_context(link(seen.port, self._authority))
+        return Endpoint(name, served, seen, self._thread, faulty)

@@ -95,6 +95,10 @@ class Link:
         """A connection that asks to upgrade hears nothing more. See `faults/swallow_upgrade.py`."""
         return self.fault(SwallowUpgrade())
 
+    def cut(self) -> None:
+        """Reset every connection that is open now; new ones are not touched. As real as it gets: both ends get RST."""
+        self._in_loop(lambda: Reset().begin(list(self.carriages)))
+
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[Fault]:
         """Let any fault happen on this link until the block ends. Works from any thread."""
