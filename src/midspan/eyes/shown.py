@@ -65,13 +65,15 @@ def played(seen: Played) -> str | None:
     """Its lanes, and each verdict below them."""
     if len(seen.ladder.steps) > MOST_STEPS:
         return None
+    title = ", ".join(f"{name}: {one.outcome}" for name, one in seen.verdicts.items())
     signs = {"holds": ("✓", SOCKETIO.colour), "violated": ("✗", FAULT.colour), "vacuous": ("○", QUIET)}
     lines = []
     for name, one in seen.verdicts.items():
         sign, colour = signs[one.outcome]
         words = f"<b>{escape(name)}: {one.outcome}.</b> {escape(one.reason)}"
         lines.append(f'<div><b style="color:{colour}">{sign}</b> {words}</div>')
-    return f'<div style="color:{INK};line-height:1.5">{lanes(seen.ladder)._repr_html_()}{"".join(lines)}</div>'
+    drawn = lanes(seen.ladder, title=title)._repr_html_()
+    return f'<div style="color:{INK};line-height:1.5">{drawn}{"".join(lines)}</div>'
 
 
 def counterexample(seen: Counterexample) -> str | None:
