@@ -81,6 +81,15 @@ def test_an_edit_that_edits_nothing_or_two_places_is_refused(
         edited(parts, entry)
 
 
+def test_an_entry_may_hold_several_edits(lab: Lab) -> None:
+    """Of one step or of two; each must change something, once."""
+    more = (("total", "sum(map(double, xs))", "double(xs[0])"),)
+    assert complaint(lab, Wrong("square", "double", "2 * x", "x * x", more=more, words="expected: 6")) == ""
+    assert complaint(lab, Right("shift twice", "double", "2 * x", "x << 1", (("double", "x << 1", "x + x"),))) == ""
+    with pytest.raises(BadEdit, match="occurs 0 times in the exercise cells of total"):
+        complaint(lab, Right("shift", "double", "2 * x", "x << 1", (("total", "product", "sum"),)))
+
+
 def test_the_table_shows_which_check_sees_what(lab: Lab) -> None:
     rows = list(bank.judged(lab, [SQUARE, Right("shift", "double", old="2 * x", new="x << 1")]))
     assert bank.table(lab, rows).splitlines() == [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from midspan.checks import Lab, Result, Step, catalogue, places
@@ -16,7 +17,7 @@ from midspan.checks.attempt import CELLS_LIMIT_S, judge_answers
 from midspan.checks.cells import Answers
 from midspan.checks.judging import verdict_of
 from midspan.checks.limits import Outcome, run
-from midspan.checks.sheet import Cell, Part, read_reference
+from midspan.checks.sheet import Part, read_reference
 from midspan.checks.verdicts import SIGNS
 
 
@@ -29,12 +30,14 @@ class Right:
         step: whose exercise cells are edited.
         old: text that occurs exactly once in them; "" to replace the step's only exercise cell.
         new: what takes its place.
+        more: further edits, (step, old, new) each, of the same step or of others; the checks begin with `step`.
     """
 
     id: str
     step: str
     old: str
     new: str
+    more: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,36 +69,39 @@ class BadEdit(AssertionError):
 
 
 def edited(parts: dict[str, Part], entry: Right) -> dict[str, Part]:
-    """The solution's parts with the entry's edit; `BadEdit` when it changes nothing, or could mean two places."""
-    if entry.step not in parts:
-        raise BadEdit(f"{entry.id}: there is no step {entry.step}; there are {', '.join(parts)}")
-    part = parts[entry.step]
-    found = sum(cell.source.count(entry.old) for cell in part.answer) if entry.old else len(part.answer)
+    """The solution's parts with the entry's edits; `BadEdit` when one changes nothing, or could mean two places."""
+    for step, old, new in ((entry.step, entry.old, entry.new), *entry.more):
+        if step not in parts:
+            raise BadEdit(f"{entry.id}: there is no step {step}; there are {', '.join(parts)}")
+        parts = {**parts, step: _edited(parts[step], entry.id, old, new)}
+    return parts
+
+
+def _edited(part: Part, id: str, old: str, new: str) -> Part:
+    found = sum(cell.source.count(old) for cell in part.answer) if old else len(part.answer)
     if found != 1:
-        raise BadEdit(f"{entry.id}: the old text occurs {found} times in the exercise cells of {entry.step}, not once")
-    answer = tuple(_edited(cell, entry) for cell in part.answer)
+        raise BadEdit(f"{id}: the old text occurs {found} times in the exercise cells of {part.step}, not once")
+    sources = [cell.source.replace(old, new) if old else new for cell in part.answer]
+    answer = tuple(replace(cell, source=source) for cell, source in zip(part.answer, sources, strict=True))
     if answer == part.answer:
-        raise BadEdit(f"{entry.id}: the edit changes nothing")
-    return {**parts, entry.step: replace(part, answer=answer)}
-
-
-def _edited(cell: Cell, entry: Right) -> Cell:
-    return replace(cell, source=cell.source.replace(entry.old, entry.new) if entry.old else entry.new)
+        raise BadEdit(f"{id}: the edit changes nothing")
+    return replace(part, answer=answer)
 
 
 def results(lab: Lab, parts: dict[str, Part], first: str = "") -> dict[str, Result]:
     """Step -> result, in this process, from the step `first` on to the first that does not pass.
 
-    The steps before an edit run cells that it does not touch; those behind the one that catches it may wait for bytes
-    that never come. The cells run once, then each step judges what they have defined.
+    As in a notebook: the cells of a step run, then its check. The checks before an edit judge what it does not touch;
+    those behind the one that catches it may wait for bytes that never come.
     """
     answers = Answers(f"bank_of_{lab.name}")
-    ran = run(lambda: answers.run(cell for part in parts.values() for cell in part.cells), CELLS_LIMIT_S)
     found: dict[str, Result] = {}
-    for name in list(lab.steps)[list(lab.steps).index(first or next(iter(lab.steps))) :]:
-        found[name] = _cells_failed(lab.steps[name], ran) or judge_answers(lab.steps[name], answers)
-        if not found[name].passed:
-            break
+    for name, part in parts.items():
+        failed = _cells_failed(lab.steps[name], run(partial(answers.run, part.cells), CELLS_LIMIT_S))
+        if found or name == (first or next(iter(parts))):
+            found[name] = failed or judge_answers(lab.steps[name], answers)
+            if not found[name].passed:
+                break
     return found
 
 

@@ -31,13 +31,18 @@ class Waiting:
 
     def __init__(self) -> None:
         self.bodies: dict[int, str] = {}
+        self.last = 0
 
     def put(self, *bodies: str) -> None:
         for body in bodies:
-            self.bodies[max(self.bodies, default=0) + 1] = body
+            self.last += 1
+            self.bodies[self.last] = body
 
     def after(self, number: int) -> list[tuple[int, str]]:
         return [(n, body) for n, body in self.bodies.items() if n > number]
+
+    def acknowledge(self, number: int) -> list[str]:
+        return [self.bodies.pop(n) for n in list(self.bodies) if n <= number]
 
 
 async def spoken(sender: Any, line: Line) -> asyncio.Future[None]:

@@ -41,9 +41,12 @@ MISCONCEPTIONS = {
     "server's ack is here, the message is ours to send again.",
     "retry-with-new-number": "The copy of a message carries the number of the first: the number is how the server "
     "knows a copy.",
+    "newest-first": "What has waited longest goes first, on each connection: the numbers stand for an order.",
     # dedupe
     "no-dedupe": "Who sends again until it is acknowledged sends some twice: the receiver drops the copies.",
     "dedupe-by-maximum": "Above the largest number so far is not the next: between the two, one may be missing.",
+    "dedupe-by-set": "A set of all numbers knows a copy, and not what is missing: a late message is then taken "
+    "behind its successor.",
     "dedupe-in-memory": "After a restart the log is there, and the table must be too: the numbers stand beside the "
     "entries.",
     "dedupe-never-collected": "A table of all messages ever grows for ever. Since a sender's numbers come in order, "

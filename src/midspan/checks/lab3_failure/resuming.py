@@ -15,7 +15,7 @@ from midspan.checks.lab3_failure.hints import HINTS
 from midspan.checks.lab3_failure.lab import lab
 from midspan.checks.lab3_failure.searching import holds
 from midspan.checks.lab3_failure.virtual import in_virtual_time
-from midspan.sim import Cast, Disk, Store
+from midspan.sim import Cast, Disk, Entry, Store
 
 KEEP = 2  # entries that the log of the checks keeps at hand
 ENTRIES = ["one", "two", "three", "four", "five"]
@@ -104,7 +104,13 @@ class Growing:
         self.bodies: list[str] = []
         self.tail: list[tuple[int, str]] = []
         self.grew = asyncio.Event()
-        self.epoch = "e1"
+        self.epoch, self.store = "e1", self
+
+    async def read(self, after: int = 0, most: int | None = None) -> list[Entry]:
+        """What its store would read."""
+        found = [Entry(body, {}) for body in self.bodies[after:][:most]]
+        await asyncio.sleep(self.read_s)
+        return found
 
     @property
     def end(self) -> int:

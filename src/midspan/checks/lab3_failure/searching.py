@@ -54,7 +54,7 @@ class Search:
     faults: str
     shape: Shape
     breaks: Mapping[str, str]
-    seeds: int = 150
+    seeds: int = 100
     wipes: bool = True
     only: int | None = None
 
@@ -181,7 +181,6 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
             "clients that restart",
             Shape(kinds=("ClientRestart",)),
             {"no_loss": "outbox-in-memory"},
-            seeds=100,
         ),
     ),
     "retry": (
@@ -209,7 +208,7 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
                 "order": "gap-taken",
                 "no_loss": "ack-before-durable",
             },
-            seeds=250,
+            seeds=150,
             wipes=False,
         ),
     ),
@@ -239,5 +238,5 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
             {"authorised": "resume-unauthorised"},
         ),
     ),
-    "control": (Search("all faults, all predicates", Shape(), dict.fromkeys(PREDICATES, "")),),
+    "control": (Search("all faults, all predicates", Shape(), dict.fromkeys(PREDICATES, ""), seeds=120),),
 }

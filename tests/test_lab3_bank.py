@@ -1,0 +1,54 @@
+"""Lab 3's wrong sessions break the predicate that they name, on both links; its right ones break none."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from midspan.bench.real import play_real, search_real
+from midspan.sim import Schedule, judge, play, search
+from tests.bank.lab3_failure import RIGHT, WRONG, Broken
+from tests.lab3 import session
+
+SEEDS = range(400)
+RIGHT_SEEDS = range(2000, 2100)  # 2,000 of them were played by hand
+REAL_SEEDS = range(4)
+CAUGHT_S = 2.0  # of processor time, shrinking included
+MOST_FAULTS = 6
+
+BREAKING = [entry for entry in WRONG if isinstance(entry, Broken) and entry.breaks]
+SESSIONS = [entry for entry in RIGHT if entry.step != "control"]
+
+
+def test_there_are_enough_of_both() -> None:
+    assert len({entry.misconception for entry in BREAKING}) >= 25
+    assert len({entry.breaks for entry in BREAKING}) >= 10, "nearly all the predicates are needed"
+    assert len(SESSIONS) >= 6
+
+
+@pytest.mark.parametrize("entry", BREAKING, ids=lambda entry: entry.id)
+def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> None:
+    """Found within the limit, shrunk to few faults, found again from its seed, and the same on real wss."""
+    cast, name = session(entry), entry.breaks
+    began_s = time.process_time()
+    found = search(cast, SEEDS, names=(name,)).counterexamples.get(name)
+    took_s = time.process_time() - began_s
+    assert found is not None, f"{name} holds"
+    assert took_s < CAUGHT_S
+    assert len(found.schedule.faults) <= MOST_FAULTS
+    assert name in search(cast, [found.found.seed], names=(name,)).counterexamples
+    smallest = Schedule.from_json(found.schedule.to_json())
+    for history in (play(cast, smallest), play_real(cast, smallest)):
+        verdict = judge(history, (name,))[name]
+        assert verdict.outcome == "violated", str(verdict)
+
+
+@pytest.mark.parametrize("entry", SESSIONS, ids=lambda entry: entry.id)
+def test_another_way_that_is_right_breaks_nothing_on_either_link(entry: Broken) -> None:
+    cast = session(entry)
+    findings = search(cast, RIGHT_SEEDS)
+    assert findings.outcome == "holds", str(findings)
+    assert {name for name, outcome in findings.verdicts if outcome == "holds"} == {n for n, _ in findings.verdicts}
+    real = search_real(cast, REAL_SEEDS)
+    assert real.outcome == "holds", str(real)
