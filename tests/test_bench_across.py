@@ -44,6 +44,14 @@ async def test_all_is_heard_on_a_good_day() -> None:
 
 
 @in_a_loop
+async def test_two_pairs_in_one_room_do_not_count_each_other() -> None:
+    async with raw_server(room(), None) as served:
+        async with across(served.url, served.url) as one, across(served.url, served.url) as other:
+            both = await asyncio.gather(one.speak(10, every_s=0), other.speak(5, every_s=0))
+        assert [(heard.sent, heard.lost, heard.twice) for heard in both] == [(10, (), 0), (5, (), 0)]
+
+
+@in_a_loop
 async def test_socketio_is_spoken_too() -> None:
     def register(sio: Any) -> None:
         async def say(_sid: str, number: int) -> None:
@@ -59,7 +67,7 @@ async def test_socketio_is_spoken_too() -> None:
 
 @in_a_loop
 async def test_what_is_swallowed_is_lost_in_silence() -> None:
-    async with raw_server(room(keeps=lambda words: "7" not in words), None) as served:
+    async with raw_server(room(keeps=lambda words: not words.endswith("7]")), None) as served:
         async with across(served.url, served.url) as pair:
             heard = await pair.speak(20, every_s=0)
         assert len(heard.lost) == heard.silently_lost > 0
@@ -67,7 +75,7 @@ async def test_what_is_swallowed_is_lost_in_silence() -> None:
 
 @in_a_loop
 async def test_who_is_thrown_out_is_told() -> None:
-    async with raw_server(room(closes_at="9"), None) as served, across(served.url, served.url) as pair:
+    async with raw_server(room(closes_at="9]"), None) as served, across(served.url, served.url) as pair:
         heard = await pair.speak(40, every_s=0.001)
         assert heard.refused > 0
         assert heard.silently_lost == len(heard.lost) - heard.refused >= 1, "the one that threw it out"

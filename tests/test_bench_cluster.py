@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,43 @@ from midspan.refusal import Refusal
 from midspan.wires.balancer import by_cookie, by_user, round_robin
 from midspan.wires.certs import Authority
 from midspan.wires.gate import Gate
+from midspan.wires.thread import LoopThread
 from tests.loops import in_a_loop
 
 AUTHORITY = Authority()
 
 
-@pytest.fixture(autouse=True)
-def _no_broker_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REDIS_URL", raising=False)
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Three nodes for the tests that leave them alive, in a thread of their own, as a bench has them."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("REDIS_URL", raising=False)
+        thread = LoopThread("cluster")
+        opening = open_cluster("a", "b", "c", authority=AUTHORITY)
+        yield thread.run(opened(opening))
+        thread.run(closed(opening))
+        thread.close()
+
+
+async def opened(opening: AbstractAsyncContextManager[Cluster]) -> Cluster:
+    return await opening.__aenter__()
+
+
+async def closed(opening: AbstractAsyncContextManager[Cluster]) -> None:
+    await opening.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def own(*names: str) -> AsyncIterator[Cluster]:
+    """Nodes for one test, which may kill them."""
+    async with open_cluster(*names, authority=AUTHORITY) as cluster:
+        yield cluster
+
+
+async def serve(cluster: Cluster, app: Any, on: str = "ab", **options: Any) -> None:
+    """Serve `app` on these nodes; the next request is the first."""
+    await cluster.serve(app, on=on, **options)
+    cluster.balance(round_robin)
 
 
 def names_itself(node: Any, greeting: str = "I am") -> Any:
@@ -83,13 +112,6 @@ def breaks(_node: Any) -> Any:
     raise KeyError("the app's own mistake")
 
 
-@asynccontextmanager
-async def serving(app: Any, *names: str, **options: Any) -> AsyncIterator[Cluster]:
-    async with open_cluster(*(names or ("a", "b")), authority=AUTHORITY) as cluster:
-        await cluster.serve(app, **options)
-        yield cluster
-
-
 def client(cluster: Cluster, path: str = "") -> connect:
     return connect(cluster.wss_url + path, ssl=AUTHORITY.client)
 
@@ -100,30 +122,30 @@ async def said(connection: ClientConnection) -> str:
 
 
 @in_a_loop
-async def test_each_node_answers_in_turn_and_is_named() -> None:
-    async with serving(names_itself, "a", "b", "c", greeting="here is") as cluster:
-        answers = []
-        for _ in range(6):
-            async with client(cluster) as connection:
-                answers.append(await said(connection))
-                assert connection.response is not None
-                assert answers[-1].endswith(connection.response.headers["X-Node"])
-        assert answers == [f"here is {name}" for name in "abcabc"]
-        assert [str(one) for one in cluster.answered][:2] == [f"GET  websocket -> {name}  101" for name in "ab"]
-        assert [await cluster.ask(name, "heard") for name in "abc"] == [2, 2, 2]
-        assert {name: await cluster.stats(name) for name in "a"}["a"]["rss_bytes"] > 2**20
+async def test_each_node_answers_in_turn_and_is_named(cluster: Cluster) -> None:
+    await serve(cluster, names_itself, on="abc", greeting="here is")
+    answers = []
+    for _ in range(6):
+        async with client(cluster) as connection:
+            answers.append(await said(connection))
+            assert connection.response is not None
+            assert answers[-1].endswith(connection.response.headers["X-Node"])
+    assert answers == [f"here is {name}" for name in "abcabc"]
+    assert [str(one) for one in cluster.answered][:2] == [f"GET  websocket -> {name}  101" for name in "ab"]
+    assert [await cluster.ask(name, "heard") for name in "abc"] == [2, 2, 2]
+    assert {name: await cluster.stats(name) for name in "a"}["a"]["rss_bytes"] > 2**20
 
 
 @in_a_loop
-async def test_one_user_goes_to_one_node() -> None:
-    async with serving(names_itself, "a", "b", "c") as cluster:
-        cluster.balance(by_user)
-        went: dict[str, Counter[str]] = {}
-        for user in ("ana", "ben", "cleo", "dora") * 3:
-            async with client(cluster, f"/?user={user}") as connection:
-                went.setdefault(user, Counter())[await said(connection)] += 1
-        assert all(len(nodes) == 1 for nodes in went.values())
-        assert len({*map(str, went.values())}) > 1, "not everybody goes to the same"
+async def test_one_user_goes_to_one_node(cluster: Cluster) -> None:
+    await serve(cluster, names_itself, on="abc")
+    cluster.balance(by_user)
+    went: dict[str, Counter[str]] = {}
+    for user in ("ana", "ben", "cleo", "dora") * 3:
+        async with client(cluster, f"/?user={user}") as connection:
+            went.setdefault(user, Counter())[await said(connection)] += 1
+    assert all(len(nodes) == 1 for nodes in went.values())
+    assert len({*map(str, went.values())}) > 1, "not everybody goes to the same"
 
 
 @asynccontextmanager
@@ -139,7 +161,8 @@ async def polling(cluster: Cluster) -> AsyncIterator[socketio.AsyncClient]:
 
 @in_a_loop
 async def test_polling_needs_one_node_and_a_cookie_gives_it() -> None:
-    async with serving(framework) as cluster:
+    async with own("a", "b") as cluster:
+        await serve(cluster, framework)
         with pytest.raises(socketio.exceptions.ConnectionError):
             async with polling(cluster):
                 pass
@@ -156,7 +179,8 @@ async def test_polling_needs_one_node_and_a_cookie_gives_it() -> None:
 @in_a_loop
 async def test_a_killed_node_cuts_its_clients_and_is_passed_over() -> None:
     """In the block nobody is there; after it a new process has the name, and nothing in its memory."""
-    async with serving(names_itself) as cluster:
+    async with own("a", "b") as cluster:
+        await serve(cluster, names_itself)
         connection = await client(cluster)
         assert await said(connection) == "I am a"
         async with cluster.killed("a"):
@@ -173,8 +197,9 @@ async def test_a_killed_node_cuts_its_clients_and_is_passed_over() -> None:
 
 
 @in_a_loop
-async def test_a_node_that_is_out_keeps_what_it_has() -> None:
-    async with serving(names_itself) as cluster, client(cluster) as kept, cluster.out("a"):
+async def test_a_node_that_is_out_keeps_what_it_has(cluster: Cluster) -> None:
+    await serve(cluster, names_itself)
+    async with client(cluster) as kept, cluster.out("a"):
         for _ in range(2):
             async with client(cluster) as other:
                 assert await said(other) == "I am b"
@@ -182,45 +207,63 @@ async def test_a_node_that_is_out_keeps_what_it_has() -> None:
 
 
 @in_a_loop
-async def test_without_a_node_it_is_503() -> None:
-    async with serving(names_itself, "a") as cluster, cluster.killed("a"):
-        with pytest.raises(InvalidStatus) as refused:
-            await client(cluster)
-        assert refused.value.response.status_code == 503
+async def test_the_balancer_sends_to_those_that_serve_what_was_served_last() -> None:
+    """Two applications on two nodes; a node that comes back serves its own, and keeps its place."""
+    async with own("a", "b") as cluster:
+        await serve(cluster, names_itself, greeting="early")
+        await cluster.serve(names_itself, on="b", greeting="late")
+        async with cluster.killed("a"), cluster.killed("b"):
+            pass
+        for _ in range(2):
+            async with client(cluster) as connection:
+                assert await said(connection) == "late b"
+        async with connect(cluster.direct_url("a")) as connection:
+            assert await said(connection) == "early a"
 
 
 @in_a_loop
-async def test_one_node_is_cut_off_the_broker_and_the_other_is_not() -> None:
-    async with serving(keeps_in_the_broker) as cluster:
-        assert await cluster.ask("a", "write") == "1"
-        async with cluster.broker_link_cut("a"):
-            assert await cluster.ask("a", "write") == "cut off"
-            assert await cluster.ask("b", "write") == "2"
-        assert await cluster.ask("a", "write") == "3"
+async def test_without_a_node_it_is_503() -> None:
+    async with own("a") as cluster:
+        await serve(cluster, names_itself, on="a")
+        async with cluster.killed("a"):
+            with pytest.raises(InvalidStatus) as refused:
+                await client(cluster)
+            assert refused.value.response.status_code == 503
+
+
+@in_a_loop
+async def test_one_node_is_cut_off_the_broker_and_the_other_is_not(cluster: Cluster) -> None:
+    await serve(cluster, keeps_in_the_broker)
+    assert await cluster.ask("a", "write") == "1"
+    async with cluster.broker_link_cut("a"):
+        assert await cluster.ask("a", "write") == "cut off"
+        assert await cluster.ask("b", "write") == "2"
+    assert await cluster.ask("a", "write") == "3"
 
 
 @in_a_loop
 async def test_the_broker_goes_down_and_comes_back() -> None:
-    async with serving(keeps_in_the_broker, "a") as cluster, cluster.broker.client() as own:
-        async with cluster.broker_down():
+    async with own("a") as cluster:
+        await serve(cluster, keeps_in_the_broker, on="a")
+        async with cluster.broker.client() as mine, cluster.broker_down():
             assert await cluster.ask("a", "write") == "cut off"
             with pytest.raises(BrokerGone):
-                await own.get("n")
+                await mine.get("n")
         assert await cluster.ask("a", "write") == "1"
 
 
 @in_a_loop
-async def test_a_cut_at_the_balancer_reaches_every_client() -> None:
-    async with serving(names_itself) as cluster:
-        connections = [await client(cluster) for _ in range(3)]
-        async with cluster.balancer_cut():
-            for connection in connections:
-                with pytest.raises(ConnectionClosed):
-                    await said(connection)
-            with pytest.raises(ConnectionRefusedError):
-                await client(cluster)
-        async with client(cluster) as connection:
-            assert (await said(connection)).startswith("I am")
+async def test_a_cut_at_the_balancer_reaches_every_client(cluster: Cluster) -> None:
+    await serve(cluster, names_itself)
+    connections = [await client(cluster) for _ in range(3)]
+    async with cluster.balancer_cut():
+        for connection in connections:
+            with pytest.raises(ConnectionClosed):
+                await said(connection)
+        with pytest.raises(ConnectionRefusedError):
+            await client(cluster)
+    async with client(cluster) as connection:
+        assert (await said(connection)).startswith("I am")
 
 
 def test_a_gate_keeps_all_of_an_address_but_the_place() -> None:
@@ -234,7 +277,8 @@ async def test_bad_arguments_are_sentences() -> None:
     with pytest.raises(Refusal, match="names of nodes, each once"):
         async with open_cluster("a", "a", authority=AUTHORITY):
             pass
-    async with serving(names_itself, "a") as cluster:
+    async with own("a") as cluster:
+        await serve(cluster, names_itself, on="a")
         with pytest.raises(Refusal, match="a node: a"):
             cluster.killed("b")
         with pytest.raises(Refusal, match="one of heard"):

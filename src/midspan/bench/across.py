@@ -7,6 +7,7 @@ two measurements is the nodes. Messages are numbered; what the listener hears en
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import time
 from collections.abc import AsyncIterator
@@ -21,8 +22,12 @@ from midspan.refusal import Refusal
 
 NUMBER = re.compile(r"(\d+)\]$")
 READY_S, PROBE_S = 10.0, 0.1
+BLOCK = 1_000_000  # each pair has numbers of its own: on a channel that several share, all are heard by all
 LATE_S = 0.3  # after the last message: what has not come by then is lost
 SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
+
+
+_blocks = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Across:
     def __init__(self, speaker: ClientConnection, socketio: bool) -> None:
         self._speaker = speaker
         self._form = '42["say",{}]' if socketio else '["say",{}]'
-        self._next = 0
+        self._first = self._next = BLOCK * next(_blocks)
         self._heard: list[int] = []
         self._news = asyncio.Event()
 
@@ -93,7 +98,7 @@ class Across:
 
     async def _listen(self, listener: ClientConnection) -> None:
         async for words in listener:
-            if found := NUMBER.search(str(words)):
+            if (found := NUMBER.search(str(words))) and int(found[1]) // BLOCK == self._first // BLOCK:
                 self._heard.append(int(found[1]))
                 self._news.set()
 

@@ -81,7 +81,7 @@ class Cluster:
         return f"ws://127.0.0.1:{self._home(name).port}"
 
     async def serve(self, app: Callable[..., Any], *, on: Iterable[str] | None = None, **options: Any) -> None:
-        """Serve `app`, instead of what was served before.
+        """Serve `app`, instead of what was served before; the balancer sends to these nodes, and to no other.
 
         Args:
             app: `def app(node, **options)`, a plain function; its source goes to the nodes.
@@ -94,8 +94,10 @@ class Cluster:
         need(inspect.isfunction(app), "a function that takes a node", app, "Write `def app(node): ...` and pass app")
         homes = [self._home(name) for name in (self._nodes if on is None else on)]
         serving = App(textwrap.dedent(inspect.getsource(app)), app.__name__, options)
-        for home in homes:
-            home.app = serving
+        for home in self._nodes.values():
+            home.is_placed = home in homes
+            home.app = serving if home in homes else home.app
+            self._front.remove(home.name)
         await self._there(self._serve_on(homes))
 
     async def ask(self, name: str, question: str, **arguments: Any) -> Any:
@@ -168,7 +170,7 @@ class Cluster:
     async def _serve_on(self, homes: Iterable[_Home]) -> None:
         await asyncio.gather(*(home.serve(self.broker.prefix) for home in homes))
         for home in homes:
-            if home.app is not None:
+            if home.is_placed:
                 self._front.place(home.name, home.port)
 
     @asynccontextmanager
@@ -195,6 +197,7 @@ class _Home:
         self.stack = AsyncExitStack()
         self.process: Child
         self.app: App | None = None
+        self.is_placed = False  # whether the balancer sends to it
         self.port = 0
 
     async def begin(self) -> None:

@@ -25,7 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 PLEASE_GO = "please go"
-PAUSE_S = 0.06  # between orders, at most
+PAUSE_S = 0.1  # between orders, at most
 RETRY_S = 0.05  # before coming back after a cut, at most: an eager client, as many are
 ANSWER_S = 10.0
 WINDOW_S = 0.1
@@ -91,8 +91,8 @@ class Customers:
         """Order after order, until closing time or until asked to go."""
         asked_to_go = False
         while not (asked_to_go or self._closing.is_set()):
+            await connection.send("order")  # raises where the end is known: then nothing is in doubt
             self._in_doubt += 1
-            await connection.send("order")
             while (words := await asyncio.wait_for(connection.recv(), ANSWER_S)) != "order":
                 asked_to_go |= words == PLEASE_GO
             self._in_doubt -= 1

@@ -108,6 +108,10 @@ class Balancer:
         """A node serves at this loopback port."""
         self._ports[name] = port
 
+    def remove(self, name: str) -> None:
+        """Nothing goes to this node any more."""
+        self._ports.pop(name, None)
+
     @asynccontextmanager
     async def without(self, name: str) -> AsyncIterator[None]:
         """Send nothing new to this node; what is open stays open."""

@@ -15,6 +15,7 @@ mostly does. It ends when its parent does; see `child`.
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -22,10 +23,17 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 import psutil
+from websockets.asyncio.server import ServerConnection
 
 from midspan.refusal import need
 from midspan.wires.child import obey
 from midspan.wires.servers import RawHandler, Register, Served, raw_server, socketio_server
+
+
+async def listens(connection: ServerConnection) -> None:
+    """A handler that takes whatever comes, until the client goes."""
+    async for _ in connection:
+        pass
 
 
 class Node:
@@ -36,16 +44,37 @@ class Node:
         broker: the broker's address, for `redis.asyncio.Redis.from_url` and `socketio.AsyncRedisManager`.
         prefix: what all names of channels and keys begin with in this run.
         asked: what the parent may ask for by name: functions, plain or async, whose result JSON can hold.
+        here: the raw connections that are open on this node.
     """
 
     def __init__(self, name: str, broker: str, prefix: str) -> None:
         self.name, self.broker, self.prefix = name, broker, prefix
         self.asked: dict[str, Callable[..., Any]] = {}
+        self.here: set[ServerConnection] = set()
         self.work: set[asyncio.Task[Any]] = set()
 
-    def raw(self, handler: RawHandler, **options: Any) -> AbstractAsyncContextManager[Served]:
-        """Serve `handler` with `websockets`; return this from the application."""
-        return raw_server(handler, None, **options)
+    def raw(
+        self, handler: RawHandler = listens, *, send_buffer_bytes: int | None = None, **options: Any
+    ) -> AbstractAsyncContextManager[Served]:
+        """Serve `handler` with `websockets`; return this from the application.
+
+        Args:
+            handler: `async def handler(connection)`; by default one that takes whatever comes.
+            send_buffer_bytes: how much the system may hold back for each connection (SO_SNDBUF); None: its own choice.
+            options: passed on to `websockets.serve`.
+        """
+
+        async def kept(connection: ServerConnection) -> None:
+            if send_buffer_bytes is not None:
+                sock = connection.transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+            self.here.add(connection)
+            try:
+                await handler(connection)
+            finally:
+                self.here.discard(connection)
+
+        return raw_server(kept, None, **options)
 
     def socketio(self, register: Register, **options: Any) -> AbstractAsyncContextManager[Served]:
         """Serve with python-socketio what `register(sio)` adds; return this from the application."""
