@@ -16,8 +16,6 @@ ENVELOPE = [
     Wrong("not-json-crashes", "envelope", "    try:\n        said = json.loads(text)\n    except ValueError as error:\n        raise Violation(f\"not JSON: {error}\") from None\n", "    said = json.loads(text)\n"),
     Wrong("unknown-field", "envelope", "    return Envelope(**said)", "    return Envelope(**{name: said[name] for name in Envelope._fields if name in said})", more=(("envelope", " or not said.keys() <= set(Envelope._fields)", ""),)),
     Wrong("kind-not-checked", "envelope", " or said.get(\"kind\") not in KINDS", " or \"kind\" not in said"),
-    Right("fields one by one", "envelope", "    said = {name: value for name, value in envelope._asdict().items() if value != defaults.get(name)}\n", "    said = {\"kind\": envelope.kind}\n    for name in Envelope._fields[1:]:\n        if getattr(envelope, name) != defaults[name]:\n            said[name] = getattr(envelope, name)\n"),
-    Right("another order of fields", "envelope", "envelope._asdict().items() if", "reversed(envelope._asdict().items()) if"),
 ]  # fmt: skip
 EVENTS = [
     Wrong("decorator-returns-nothing", "events", "            self.handlers[name] = handler\n            return handler\n", "            self.handlers[name] = handler\n"),
@@ -26,7 +24,6 @@ EVENTS = [
     Wrong("handler-not-awaited", "events", "return await self.handlers[name](*arguments)", "return self.handlers[name](*arguments)"),
     Wrong("unknown-event-crashes", "events", "        if name not in self.handlers:\n            raise Failed(f\"no handler for {name!r}\")\n", ""),
     Wrong("namespace-forgotten", "events", "[name, *arguments], self.namespace)", "[name, *arguments])"),
-    Right("setdefault and get", "events", "        if name not in self.handlers:\n            raise Failed(f\"no handler for {name!r}\")\n        return await self.handlers[name](*arguments)", "        handler = self.handlers.get(name)\n        if handler is None:\n            raise Failed(\"unknown\")\n        result = await handler(*arguments)\n        return result"),
 ]  # fmt: skip
 PEER = [
     Wrong("waits-for-ever", "peer", "asyncio.timeout(timeout_s)", "asyncio.timeout(None)"),
@@ -51,8 +48,6 @@ PEER = [
     Wrong("false-left-out/2", "peer", "            if envelope.id is not None:\n                await self.send(Envelope(\"answer\"", "            if envelope.id:\n                await self.send(Envelope(\"answer\""),
     Wrong("calls-outlive-the-peer", "peer", "        for answer in self.waiting.values():\n            if not answer.done():\n                answer.set_result(None)\n", ""),
     Wrong("sends-after-the-end", "peer", "        self.send = gone\n", ""),
-    Right("wait_for, and ids by a counter", "peer", "            async with asyncio.timeout(timeout_s):\n                await self.send(Envelope(\"event\", [name, *arguments], self.namespace, id))\n                reply = await answer\n", "            await asyncio.wait_for(self.send(Envelope(\"event\", [name, *arguments], self.namespace, id)), timeout_s)\n            reply = await asyncio.wait_for(answer, timeout_s)\n"),
-    Right("ended by an exception in the future", "peer", "                answer.set_result(None)\n", "                answer.set_exception(Left(\"left\"))\n"),
 ]  # fmt: skip
 SESSION = [
     Wrong("unknown-namespace", "session", "        if name not in self.namespaces:\n            return await self.send(Envelope(\"refused\", {\"message\": \"Invalid namespace\"}, name))\n        self.joined = True\n", "        self.joined = True\n        if name not in self.namespaces:\n            return await self.send(Envelope(\"refused\", {\"message\": \"Invalid namespace\"}, name))\n"),
@@ -65,7 +60,6 @@ SESSION = [
     Wrong("handlers-unbounded", "session", "            while len(self.tasks) >= self.limits.handlers:\n                await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)\n", ""),
     Wrong("leave-forgets-calls", "session", "self.peers.pop(name).end()", "self.peers.pop(name)"),
     Wrong("namespace-forgotten/2", "session", "peer = self.peers[name] = Peer(self.send, name)", "peer = self.peers[name] = Peer(self.send)", words="/chat"),
-    Right("a match on the kind", "session", "        elif kind == \"leave\":\n            self.leave(name)\n        elif kind == \"event\":\n            while len(self.tasks) >= self.limits.handlers:\n                await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)\n            self.start(peer.handle, envelope)\n        else:\n            peer.answered(envelope)\n", "        else:\n            match kind:\n                case \"leave\":\n                    self.leave(name)\n                case \"event\":\n                    while len(self.tasks) >= self.limits.handlers:\n                        await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)\n                    self.start(peer.handle, envelope)\n                case _:\n                    peer.answered(envelope)\n"),
 ]  # fmt: skip
 PERMISSION = [
     Wrong("refused-and-joined", "guarded_session", "                return await self.send(Envelope(\"refused\", {\"message\": why}, name))\n", "                await self.send(Envelope(\"refused\", {\"message\": why}, name))\n"),
@@ -76,7 +70,6 @@ PERMISSION = [
     Wrong("expires-somebody-else", "guarded_session", "if self.peers.get(peer.namespace) is peer:", "if peer.namespace in self.peers:"),
     Wrong("late-is-violation", "guarded_session", "            self.expired.add(peer.namespace)\n", ""),
     Wrong("expired-for-good", "guarded_session", "            self.expired.discard(envelope.namespace)\n", ""),
-    Right("the time is looked up first", "guarded_session", "        if lasts_s is not None:\n            self.start(self.expire, self.peers[name], lasts_s)\n", "        if lasts_s is None or name not in self.peers:\n            return\n        self.start(self.expire, self.peers[name], float(lasts_s))\n"),
 ]  # fmt: skip
 ATTACHMENTS = [
     Wrong("bytes-at-the-top-only", "assembler", "            return {key: walk(item) for key, item in value.items()}\n        return [walk(item) for item in value] if isinstance(value, list | tuple) else value", "            return value\n        return [walk(item) for item in value] if isinstance(value, list | tuple) else value"),
@@ -94,8 +87,6 @@ ATTACHMENTS = [
     Wrong("size-of-the-text", "assembler", "        self.size += len(message)\n", "        self.size = len(message)\n"),
     Wrong("state-kept", "assembler", "self.attachments, self.size = self.decode(message), [], 0", "self.attachments, self.size = self.decode(message), [], self.size"),
     Wrong("state-kept/2", "assembler", "self.decode(message), [], 0", "self.decode(message), self.attachments, 0", words="completes it"),
-    Right("through JSON and back", "assembler", "    if attachments and lookalikes:", "    whole = json.loads(json.dumps(whole))\n    if attachments and lookalikes:"),
-    Right("bytes made anew", "assembler", "    left = dict(enumerate(attachments))\n", "    left = {number: bytes(data) for number, data in enumerate(attachments)}\n"),
 ]  # fmt: skip
 HOSTILE = [
     Wrong("depth-crashes", "guarded", "except (ValueError, RecursionError) as error:", "except ValueError as error:"),
@@ -118,7 +109,6 @@ HOSTILE = [
     Wrong("limits-not-kept/4", "guarded", "\"/[^,]*\"", "\"/.*\"", words="/a,b"),
     Wrong("good-refused", "guarded", "not 0 <= id <= MAX_ID", "not 0 < id <= MAX_ID"),
     Wrong("good-refused/2", "guarded", "return depth > 0 and all(", "return depth > 1 and all("),
-    Right("the finite numbers by comparison", "guarded", "math.isfinite(value)", "-math.inf < value < math.inf"),
 ]  # fmt: skip
 ENGINE = [
     Wrong("request-not-checked", "engine", "    if asked.get(\"EIO\") != [\"4\"]:\n        return 400, {\"code\": 5, \"message\": \"Unsupported protocol version\"}\n", ""),
@@ -140,7 +130,6 @@ ENGINE = [
     Wrong("late-pong-forgiven", "engine", "        if now >= self.pong_by:\n            raise Violation(\"no pong in time\")\n", ""),
     Wrong("pings-too-often", "engine", "        self.ping_at, self.pong_by = math.inf, now + self.options.ping_timeout_s\n        return \"2\"", "        self.pong_by = now + self.options.ping_timeout_s\n        return \"2\""),
     Wrong("pings-too-often/2", "engine", "        if self.pong_by < math.inf:\n            self", "        if True:\n            self", words="changes nothing"),
-    Right("one way out", "engine", "        if now < self.ping_at:\n            return None\n        self.ping_at, self.pong_by = math.inf, now + self.options.ping_timeout_s\n        return \"2\"", "        ping = None\n        if now >= self.ping_at:\n            self.pong_by = now + self.options.ping_timeout_s\n            self.ping_at = float(\"inf\")\n            ping = \"2\"\n        return ping"),
 ]  # fmt: skip
 PACKETS = [
     Wrong("main-namespace-written", "packet", "    fields += [] if namespace == \"/\" else [f\"{namespace},\"]\n", "    fields += [f\"{namespace},\"]\n"),
@@ -157,7 +146,6 @@ PACKETS = [
     Wrong("error-has-no-packet", "packet", "    kind, data, namespace, id, attachments = envelope\n", "    kind, data, namespace, id, attachments = envelope\n    kind = \"answer\" if kind == \"error\" else kind\n"),
     Wrong("id-anywhere/4", "packet", "    fields += [] if namespace == \"/\" else [f\"{namespace},\"]\n    fields += [] if id is None else [str(id)]\n", "    fields += [] if id is None else [str(id)]\n    fields += [] if namespace == \"/\" else [f\"{namespace},\"]\n", words="13"),
     Wrong("false-left-out/3", "packet", "[] if id is None else [str(id)]", "[str(id)] if id else []"),
-    Right("None is asked for by name", "packet", "    return Envelope(kind, data, namespace or \"/\", int(id) if id else None, int(attachments or 0))", "    number_of = 0 if attachments is None else int(attachments)\n    return Envelope(kind, data, \"/\" if namespace is None else namespace, None if id is None else int(id), number_of)"),
 ]  # fmt: skip
 SERVING = [
     Wrong("violation-survived", "serve_socketio", "                message = engine.receive(packet, clock())\n                if message is not None and (envelope := assembler.receive(message)):\n                    await session.receive(envelope)\n", "                with suppress(Violation):\n                    message = engine.receive(packet, clock())\n                    if message is not None and (envelope := assembler.receive(message)):\n                        await session.receive(envelope)\n"),
@@ -174,6 +162,13 @@ SERVING = [
     Right("the opening first", "serve_socketio", "        sids.add(engine.sid)\n        try:\n            await connection.send(engine.opening())\n", "        try:\n            await connection.send(engine.opening())\n            sids.add(engine.sid)\n"),
     Right("the clock in a loop of its own making", "serve_socketio", "                    if ping := engine.due(clock()):\n                        session.start(connection.send, ping)\n                    await asyncio.sleep(min(engine.deadline - clock(), options.ping_interval_s))  # a pong moves it\n", "                    await asyncio.sleep(min(engine.deadline - clock(), options.ping_interval_s))  # a pong moves it\n                    ping = engine.due(clock())\n                    if ping is not None:\n                        session.start(send_packet, ping)\n", more=(("serve_socketio", "        async def keep_time() -> None:\n", "        async def send_packet(packet: str) -> None:\n            async with lock:\n                await connection.send(packet)\n\n        async def keep_time() -> None:\n"),)),
 ]  # fmt: skip
-ALL = [*ENVELOPE, *EVENTS, *PEER, *SESSION, *PERMISSION, *ATTACHMENTS, *HOSTILE, *ENGINE, *PACKETS, *SERVING]
+OTHER_WAYS = [
+    Right("another way in the first steps", "envelope", "    said = {name: value for name, value in envelope._asdict().items() if value != defaults.get(name)}\n", "    said = {\"kind\": envelope.kind}\n    for name in Envelope._fields[1:]:\n        if getattr(envelope, name) != defaults[name]:\n            said[name] = getattr(envelope, name)\n", more=(("events", "        if name not in self.handlers:\n            raise Failed(f\"no handler for {name!r}\")\n        return await self.handlers[name](*arguments)", "        handler = self.handlers.get(name)\n        if handler is None:\n            raise Failed(\"unknown\")\n        result = await handler(*arguments)\n        return result"), ("peer", "            async with asyncio.timeout(timeout_s):\n                await self.send(Envelope(\"event\", [name, *arguments], self.namespace, id))\n                reply = await answer\n", "            await asyncio.wait_for(self.send(Envelope(\"event\", [name, *arguments], self.namespace, id)), timeout_s)\n            reply = await asyncio.wait_for(answer, timeout_s)\n"),)),
+    Right("another order, and an exception in the future", "envelope", "envelope._asdict().items() if", "reversed(envelope._asdict().items()) if", more=(("peer", "                answer.set_result(None)\n", "                answer.set_exception(Left(\"left\"))\n"),)),
+    Right("match, and a time looked up first", "session", "        elif kind == \"leave\":\n            self.leave(name)\n        elif kind == \"event\":\n            while len(self.tasks) >= self.limits.handlers:\n                await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)\n            self.start(peer.handle, envelope)\n        else:\n            peer.answered(envelope)\n", "        else:\n            match kind:\n                case \"leave\":\n                    self.leave(name)\n                case \"event\":\n                    while len(self.tasks) >= self.limits.handlers:\n                        await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)\n                    self.start(peer.handle, envelope)\n                case _:\n                    peer.answered(envelope)\n", more=(("guarded_session", "        if lasts_s is not None:\n            self.start(self.expire, self.peers[name], lasts_s)\n", "        if lasts_s is None or name not in self.peers:\n            return\n        self.start(self.expire, self.peers[name], float(lasts_s))\n"),)),
+    Right("other walks and other comparisons", "assembler", "    if attachments and lookalikes:", "    whole = json.loads(json.dumps(whole))\n    if attachments and lookalikes:", more=(("assembler", "    left = dict(enumerate(attachments))\n", "    left = {number: bytes(data) for number, data in enumerate(attachments)}\n"), ("guarded", "math.isfinite(value)", "-math.inf < value < math.inf"),)),
+    Right("one way out, and None by its name", "engine", "        if now < self.ping_at:\n            return None\n        self.ping_at, self.pong_by = math.inf, now + self.options.ping_timeout_s\n        return \"2\"", "        ping = None\n        if now >= self.ping_at:\n            self.pong_by = now + self.options.ping_timeout_s\n            self.ping_at = float(\"inf\")\n            ping = \"2\"\n        return ping", more=(("packet", "    return Envelope(kind, data, namespace or \"/\", int(id) if id else None, int(attachments or 0))", "    number_of = 0 if attachments is None else int(attachments)\n    return Envelope(kind, data, \"/\" if namespace is None else namespace, None if id is None else int(id), number_of)"),)),
+]  # fmt: skip
+ALL = [*ENVELOPE, *EVENTS, *PEER, *SESSION, *PERMISSION, *ATTACHMENTS, *HOSTILE, *ENGINE, *PACKETS, *SERVING, *OTHER_WAYS]
 WRONG = [entry for entry in ALL if isinstance(entry, Wrong)]
 RIGHT = [entry for entry in ALL if not isinstance(entry, Wrong)]

@@ -28,8 +28,9 @@ async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer
     t.equal("on(...) gives the handler back", chat.on("message")(handler), handler, id="decorator-returns-nothing")
     t.equal("registering calls nothing", heard, [])
     got = await ending(chat.handle(Envelope("event", ["message", 1, b"two", None], "/chat")))
-    t.equal("the handler was called with", heard, [(1, b"two", None)], id=_why(heard))
-    t.equal("handle returns what it returns", got, "3 arguments", id="handler-not-awaited")
+    id = "arguments-in-a-list" if heard else "handler-not-awaited"
+    t.equal("handle returns what the handler returns", got, "3 arguments", id=id)
+    t.equal("it was called with", heard, [(1, b"two", None)], id=id)
     await chat.handle(Envelope("event", ["message"], "/chat"))
     t.equal("without arguments", heard[1:], [()])
     got = await ending(chat.handle(Envelope("event", ["nobody", 1], "/chat")))
@@ -41,7 +42,3 @@ async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer
         id="unknown-event-crashes",
     )
     t.equal("each end has handlers of its own", Events(out).handlers, {})
-
-
-def _why(heard: list[tuple[Any, ...]]) -> str:
-    return "arguments-in-a-list" if heard else "handler-not-awaited"
