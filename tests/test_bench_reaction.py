@@ -41,8 +41,8 @@ async def moody(connection: ServerConnection) -> None:
         ("nothing", "skips it"),
         ("shout", r"says 'AH', then says b'\x01'"),
         ("sleep", "answers no more"),
-        ("raise", "closes with 1011"),
-        ("drop", "closes with 1006"),
+        ("raise", "closes, 1011"),
+        ("drop", "closes, 1006"),
     ],
 )
 @in_a_loop
@@ -103,5 +103,5 @@ async def test_both_sides_are_asked_each_hostile_input() -> None:
             )
             for one in INPUTS
         }
-    assert fates["no array"] == ("skips it", "closes with 1011")
-    assert fates["two attachments announced, one comes"][0] == "answers no more"
+    assert fates["no array"] == ("skips it", "closes, 1011")
+    assert fates["two attachments, one comes"][0] == "answers no more"

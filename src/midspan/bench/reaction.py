@@ -57,7 +57,7 @@ class Reaction:
 
     def __str__(self) -> str:
         said = [f"says {message!r}" for message in self.said]
-        fate = f"closes with {self.close_code}" if self.close_code else "answers no more" if not self.answers else ""
+        fate = f"closes, {self.close_code}" if self.close_code else "answers no more" if not self.answers else ""
         return ", then ".join([*said, *([fate] if fate else [])]) or "skips it"
 
     __repr__ = __str__
