@@ -11,7 +11,7 @@ import pytest
 
 from midspan.bench.contenders import CONTENDERS, Contender, named
 from midspan.bench.contenders.recorded import Recorded
-from midspan.bench.matrix import Matrix, column, measure
+from midspan.bench.matrix import Matrix, measure
 from midspan.bench.real import play_real
 from midspan.bench.trials import TRIALS, Play, moments
 from midspan.refusal import Refusal
@@ -65,8 +65,7 @@ def test_every_guarantee_is_put_to_the_test_by_some_fault(matrix: Matrix) -> Non
 
 @pytest.mark.parametrize("name", ["raw", "recipe"])
 def test_a_second_measurement_is_equal_to_the_last_reason(matrix: Matrix, name: str) -> None:
-    again = {(c.guarantee, c.contender, c.fault): c for c in beside(column, named(name))}
-    assert again == {key: cell for key, cell in matrix.cells.items() if key[1] == name}
+    assert measure(named(name)).cells == {key: cell for key, cell in matrix.cells.items() if key[1] == name}
 
 
 # what the course says of it
@@ -117,7 +116,8 @@ FLAWS: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("flaw", "guarantee"), FLAWS)
 def test_a_flaw_shows_in_its_row(flaw: str, guarantee: str) -> None:
-    assert guarantee in measure(Contender("flawed", flaw, honest(flaw))).broken("flawed")
+    flawed = measure(Contender("flawed", flaw, honest(flaw)), faults=("cut", "revoke"))
+    assert guarantee in flawed.broken("flawed")
 
 
 # shown and asked
@@ -153,6 +153,8 @@ def test_a_violated_cell_shows_its_smallest_schedule_and_finds_it_again(matrix: 
         (lambda m: m.counterexample("no_duplicate", "socket.io (JS)", "cut"), "an implementation that runs here"),
         (lambda _: measure(RAW, RAW), "a name of its own"),
         (lambda _: measure(), "a name of its own"),
+        (lambda _: measure(RAW, faults=("gremlins",)), "faults among cut, half-open"),
+        (lambda _: measure(RAW, faults=()), "a fault or more"),
     ],
 )
 def test_what_it_does_not_have_is_refused(matrix: Matrix, ask: Callable[[Matrix], object], words: str) -> None:

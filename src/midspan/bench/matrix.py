@@ -10,10 +10,11 @@ moment for the fault was found at which the guarantee breaks; *holds* if it was 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from midspan.arguments import checked
 from midspan.bench.trials import TRIALS, Play, Trial
 from midspan.refusal import Refusal, need
 from midspan.sim.beside import beside
@@ -23,7 +24,7 @@ from midspan.sim.history import History
 from midspan.sim.play import play
 from midspan.sim.predicates import PREDICATES, judge
 from midspan.sim.schedule import Schedule
-from midspan.sim.verdict import Outcome
+from midspan.sim.verdict import Outcome, Verdict
 
 SIGNS: dict[Outcome, str] = {"holds": "✓", "violated": "✗", "vacuous": "○"}
 WEIGHT: dict[Outcome, int] = {"vacuous": 0, "holds": 1, "violated": 2}
@@ -138,42 +139,55 @@ class Matrix:
         )
 
 
-def measure(*contenders: OnTrial, play: Play = play) -> Matrix:
+@checked
+def measure(*contenders: OnTrial, faults: tuple[str, ...] | None = None, play: Play = play) -> Matrix:
     """Try every fault at every moment on each implementation, and judge what came of it.
 
     Args:
         contenders: the columns.
+        faults: the names of those to try; all of them if None.
         play: runs a schedule: on the simulated link, or `midspan.bench.real.play_real`.
 
     Raises:
-        Refusal: two implementations have one name, or there is none.
+        Refusal: two implementations have one name, or there is none; a fault is unknown; nothing crosses the link.
     """
+    return assemble(contenders, chosen(faults), lambda one, trial: beside(cells_of, one, trial, play))
+
+
+def chosen(faults: tuple[str, ...] | None) -> tuple[Trial, ...]:
+    """The trials with these names, in our order."""
+    known = _names(TRIALS)
+    for name in faults or ():
+        need(name in known, f"faults among {', '.join(known)}", name, "Correct the name")
+    need(faults != (), "a fault or more", faults, "Name one, or leave it out for all")
+    return tuple(trial for trial in TRIALS if faults is None or trial.name in faults)
+
+
+def assemble(
+    contenders: tuple[OnTrial, ...], trials: tuple[Trial, ...], cells: Callable[[OnTrial, Trial], tuple[Cell, ...]]
+) -> Matrix:
+    """A matrix of these columns; `cells` measures one fault of one of them."""
     names = _names(contenders)
     need(len(set(names)) == len(names) > 0, "implementations, each with a name of its own", names, "Rename one")
-    return assemble({contender: beside(column, contender, play) for contender in contenders})
+    made = (cell for one in contenders for trial in trials for cell in cells(one, trial))
+    return Matrix(contenders, trials, {(cell.guarantee, cell.contender, cell.fault): cell for cell in made})
 
 
-def assemble(columns: dict[OnTrial, tuple[Cell, ...]]) -> Matrix:
-    """A matrix of columns that have been measured."""
-    cells = {(cell.guarantee, cell.contender, cell.fault): cell for cells in columns.values() for cell in cells}
-    return Matrix(tuple(columns), TRIALS, cells)
-
-
-def column(contender: OnTrial, play: Play = play) -> tuple[Cell, ...]:
-    """All cells of one implementation. Raises `Refusal` when nothing crosses the link at all."""
-    return tuple(cell for trial in TRIALS for cell in _cells(contender, trial, play))
-
-
-def _cells(contender: OnTrial, trial: Trial, play: Play) -> Iterator[Cell]:
+def cells_of(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[Cell, ...]:
+    """What one fault does to one implementation: a cell for each guarantee."""
     verdicts = [(schedule, judge(history)) for schedule, history in contender.runs(trial, play)]
     if not verdicts:
         raise Refusal("messages that cross when two clients speak", f"none by {contender.name}", "Let its client send")
-    for name in PREDICATES:
-        schedule, worst = max(
-            ((schedule, each[name]) for schedule, each in verdicts), key=lambda pair: WEIGHT[pair[1].outcome]
-        )  # max gives the first of equals
-        broken = sum(each[name].outcome == "violated" for _, each in verdicts)
-        yield Cell(name, contender.name, trial.name, worst.outcome, worst.reason, schedule, len(verdicts), broken)
+    return tuple(
+        _cell(contender, trial, [(schedule, each[name]) for schedule, each in verdicts]) for name in PREDICATES
+    )
+
+
+def _cell(contender: OnTrial, trial: Trial, verdicts: list[tuple[Schedule, Verdict]]) -> Cell:
+    schedule, worst = max(verdicts, key=lambda pair: WEIGHT[pair[1].outcome])  # the first of equals
+    broken = sum(verdict.outcome == "violated" for _, verdict in verdicts)
+    where = (worst.predicate, contender.name, trial.name)
+    return Cell(*where, worst.outcome, worst.reason, schedule, len(verdicts), broken)
 
 
 def _names(things: tuple[OnTrial, ...] | tuple[Trial, ...]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ CONVERSATION = Schedule(
     seed=1,
     joins=(Join(0.0, "a"), Join(0.0, "b")),
     says=(Say(0.5, "a", "a1"), Say(0.6, "b", "b1"), Say(0.6, "a", "a2")),  # at 0.5 s everybody is connected
+    write_s=0.03,  # longer than a message takes: who acknowledges before it is durable is seen
 )
 MEANWHILE = (Say(0.8, "a", "a3"), Say(0.8, "b", "b2"), Say(0.9, "b", "b3"))  # while nobody is connected
 LATER = (Say(4.0, "a", "a3"), Say(4.0, "b", "b2"))  # whoever was revoked has had time to come back

@@ -33,6 +33,7 @@ def matrix_picture(matrix: Matrix, *, title: str = "") -> Picture:
         title: the finding; by default in how many cells each implementation breaks its guarantee.
     """
     need(isinstance(matrix, Matrix), "a guarantee matrix", matrix, "Pass what guarantee_matrix() returns")
+    need(isinstance(title, str), "a title as text", title, "Leave it out for the finding itself")
     lefts = _lefts(matrix)
     width = lefts[-1]
     top = TITLE_PX + HEAD_PX
@@ -56,6 +57,7 @@ def matrix_table(matrix: Matrix, fault: str | None = None) -> pandas.DataFrame:
     import pandas  # half a second: only for those who ask for a table
 
     need(isinstance(matrix, Matrix), "a guarantee matrix", matrix, "Pass what guarantee_matrix() returns")
+    need(fault is None or isinstance(fault, str), "the name of a fault", fault, "Leave it out for all of them")
     names = [one.name for one in matrix.contenders]
     rows = {
         guarantee: [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from midspan.arguments import checked
 from midspan.bench.contenders import framework, naive, recipe, reconnecting
 from midspan.bench.contenders.borrowed import clock_and_chance
 from midspan.bench.trials import Play, Trial, moments
@@ -73,6 +74,7 @@ CONTENDERS = (
 )
 
 
+@checked
 def named(name: str) -> Contender:
     """One of `CONTENDERS`. Raises `Refusal` for a name that is not among them."""
     known = {contender.name: contender for contender in CONTENDERS}

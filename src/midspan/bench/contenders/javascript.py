@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from midspan.refusal import Refusal
+from midspan.refusal import Refusal, need
 from midspan.sim.cast import Cast, ClientSeat, ServerSeat
 from midspan.sim.history import Bounds
 from midspan.wires.certs import Authority
@@ -102,7 +102,8 @@ def javascript(process: Node, authority: Authority, bounds: Bounds) -> Cast:
         authority: whose certificate the server shows, and the clients trust.
         bounds: what they are held to.
     """
-    return Cast(partial(NodeServer, process, authority), partial(NodeClient, process, authority), bounds)
+    server, client = partial(NodeServer, process, authority), partial(NodeClient, process, authority)
+    return Cast(server, client, bounds, patience=1.1)
 
 
 class NodeServer:
@@ -113,7 +114,7 @@ class NodeServer:
         self.at_work: set[asyncio.Task[None]] = set()
 
     async def handle(self, _connection: Any) -> None:
-        raise Refusal("a real link", "the simulated one", "Play it with play_real: Node has a clock of its own")
+        """Not here: see `serving`."""
 
     @asynccontextmanager
     async def serving(self, _tls: ssl.SSLContext) -> AsyncIterator[int]:
@@ -150,6 +151,7 @@ class NodeClient:
         self.number = 0
 
     async def run(self) -> None:
+        need(self.seat.trust is not None, "a real link", "the simulated one", "Play it with play_real")
         auth = {"who": self.seat.me, "token": self.seat.token}
         url, ca = self.seat.url.replace("wss", "https", 1), self.authority.pem.decode()
         with self.process.party(self.hear) as self.number:
@@ -169,7 +171,5 @@ def _file(pipe: Any) -> int:
 
 
 def _last_words(process: subprocess.Popen[bytes]) -> str:
-    lines = [
-        line for line in (process.stderr.read().decode() if process.stderr else "").splitlines() if "Error" in line
-    ]
-    return lines[0] if lines else "no word from Node"
+    said = process.stderr.read().decode().splitlines() if process.stderr else []
+    return next((line for line in said if line.startswith("Error")), "no word from Node")
