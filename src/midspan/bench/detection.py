@@ -12,6 +12,7 @@ from importlib.metadata import version
 from itertools import dropwhile, islice
 from typing import Any, ClassVar
 
+from midspan.arguments import checked
 from midspan.bench.contenders import framework
 from midspan.bench.contenders.contender import named
 from midspan.refusal import need
@@ -52,6 +53,7 @@ class Noticed:
         return f"{self.made_of}, {settings}: after {first:.0f} to {last:.0f} s, bound {self.bound_s:.1f} s"
 
 
+@checked
 def noticed(name: str, interval_s: float, timeout_s: float, player: Player = play) -> Noticed:
     """Let connections go half-open at each phase of the heartbeat's period.
 
@@ -72,6 +74,7 @@ def noticed(name: str, interval_s: float, timeout_s: float, player: Player = pla
     return Noticed(f"{name} {version(name)}", interval_s, timeout_s, after, interval_s + timeout_s + closing_s)
 
 
+@checked
 def noticed_cut_s(name: str, player: Player = play) -> float:
     """For comparison: how long after a reset the client tries to connect again, in seconds."""
     cut = replace(_half_open(0.0), faults=(Cut(Moment("a", "up", 2, "after")),))

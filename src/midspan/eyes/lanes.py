@@ -8,7 +8,7 @@ lane but its own two. An arrow slopes past all that happens while its message is
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from midspan.eyes.palette import FAULT, INK, LINE, PAPER, QUIET, SHADE, WEBSOCKET
 from midspan.eyes.svg import (
@@ -197,10 +197,11 @@ class _Lanes:
         ]
 
     def legend(self) -> tuple[list[str], float]:
-        """What an arrow and a cross mean."""
-        kinds = Counter(isinstance(step, Rung) for step in self.steps)
-        names = [(WEBSOCKET, "a message, from where it left to where it arrived")] if kinds[True] else []
-        names.append((FAULT, "a fault, or a message that never arrives"))
+        """What an arrow and a cross mean, where there are any."""
+        arrived = {step.arrives_s is not None for step in self.steps if isinstance(step, Rung)}
+        faults = any(isinstance(step, Mark) and step.kind == "fault" for step in self.steps)
+        names = [(WEBSOCKET, "a message, from where it left to where it arrived")] if True in arrived else []
+        names += [(FAULT, "a fault, or a message that never arrives")] if faults or False in arrived else []
         elements, x, y = [], 16.0, self.bottom + 16
         for protocol, name in names:
             box, box_px = chip(x, y, protocol)
