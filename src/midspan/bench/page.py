@@ -14,17 +14,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from midspan.arguments import checked
+from midspan.bench.bench import Bench
 from midspan.bench.endpoint import Endpoint
 from midspan.records.dissect import dissect
 from midspan.wires.relay import SOCKETS, Handler, hang_up, relay
 from midspan.wires.servers import serve_app
-
-if TYPE_CHECKING:
-    from midspan.bench.bench import Bench
 
 CLIENT = "node_modules/socket.io-client/dist/socket.io.min.js"
 SHOWN_LINES = 40  # of what each tap has seen, the newest
@@ -54,12 +52,16 @@ class Page:
 
 
 @asynccontextmanager
+@checked
 async def live_page(bench: Bench, folder: Path | None = None) -> AsyncIterator[Page]:
     """Serve the page beside the bench's servers; what their taps saw before is forgotten.
 
     Args:
         bench: an open one.
         folder: where to look for Node's packages, there and in each folder above it; None for the current one.
+
+    Raises:
+        Refusal: no bench, or one that is not open.
     """
     client = client_file(folder or Path.cwd())
     bench.raw.clear()

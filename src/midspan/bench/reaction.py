@@ -16,6 +16,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from midspan.arguments import checked
 from midspan.bench.endpoint import Endpoint
 from midspan.refusal import need
 
@@ -63,13 +64,14 @@ class Reaction:
     __repr__ = __str__
 
 
+@checked
 async def reaction(
     endpoint: Endpoint, trust: ssl.SSLContext, dialect: Dialect, *messages: str | bytes, limit_s: float = LIMIT_S
 ) -> Reaction:
     """Connect, see that the server answers, send `messages`, and see what it does.
 
     Raises:
-        Refusal: the server does not answer the question even before.
+        Refusal: an argument does not fit; the server does not answer the question even before.
         TimeoutError: not done after `limit_s` seconds.
     """
     url = endpoint.url.replace("https", "wss") + dialect.target
