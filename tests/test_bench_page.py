@@ -16,6 +16,7 @@ from websockets.typing import Origin, Subprotocol
 from midspan.bench.bench import Bench
 from midspan.bench.page import ABSENT, CLIENT, Page, client_file, live_page
 from midspan.eyes.browser import browser
+from midspan.refusal import Refusal
 from tests.loops import in_a_loop
 
 
@@ -53,6 +54,19 @@ async def test_without_nodes_package_the_page_is_there_and_a_sentence_says_what_
             assert (await http.get(page.url)).status == 200
             assert (await http.get(page.url + "client.js")).status == 404
         assert str(page).splitlines()[1] == ABSENT
+
+
+@pytest.mark.parametrize("bench", [None, "bench", Bench])
+def test_what_is_no_bench_is_refused(bench: object) -> None:
+    with pytest.raises(Refusal, match="bench"):
+        live_page(bench)  # type: ignore[arg-type]  # what a learner may pass
+
+
+@in_a_loop
+async def test_a_bench_that_is_not_open_is_refused() -> None:
+    with pytest.raises(Refusal, match="an open bench"):
+        async with live_page(Bench()):
+            pass
 
 
 def test_the_package_is_found_where_node_would_find_it(packages: Path) -> None:

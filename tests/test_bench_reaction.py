@@ -78,6 +78,13 @@ async def test_a_server_that_does_not_even_pong_is_given_up() -> None:
             await reaction(bench.raw, bench.trust, QUESTION, "nothing", limit_s=0.1)
 
 
+@in_a_loop
+async def test_arguments_that_do_not_fit_are_refused() -> None:
+    async with Bench(raw=moody) as bench:
+        with pytest.raises(Refusal, match="dialect"):
+            await reaction(bench.raw, bench.trust, "hello")  # type: ignore[arg-type]  # what a learner may pass
+
+
 async def envelope(connection: ServerConnection) -> None:
     async for message in connection:
         name, data, *id = json.loads(message)
