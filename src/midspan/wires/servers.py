@@ -13,17 +13,19 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import socketio
-from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
 
 from midspan.refusal import Refusal, need
 from midspan.wires.certs import HOST
 
+if TYPE_CHECKING:  # half a second of imports: a node that serves raw connections does without
+    import socketio
+    from aiohttp import web
+
 RawHandler: TypeAlias = Callable[[ServerConnection], Awaitable[None]]
-Register: TypeAlias = Callable[[socketio.AsyncServer], None]
+Register: TypeAlias = Callable[[Any], None]  # of a socketio.AsyncServer
 
 SHUTDOWN_S = 1.0  # how long aiohttp lets a request finish; a long poll would hold the door for 25 s otherwise
 
@@ -107,6 +109,9 @@ async def socketio_server(
         Refusal: `register` is not a function.
         OSError: the port is taken.
     """
+    import socketio
+    from aiohttp import web
+
     _need_function(register, "a function that adds handlers to a socketio.AsyncServer", "def register(sio): ...")
     _need_place(tls, port)
     log = Log()
@@ -127,6 +132,8 @@ async def socketio_server(
 @asynccontextmanager
 async def serve_app(app: web.Application, tls: ssl.SSLContext | None, *, port: int = 0) -> AsyncIterator[int]:
     """Serve an aiohttp application on loopback and give its port; takes no signal handler (unlike uvicorn)."""
+    from aiohttp import web
+
     runner = web.AppRunner(
         app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=app.logger
     )  # a handler's exception goes to the app's logger: aiohttp would print it into whichever cell runs
