@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -112,6 +113,27 @@ def test_tasks_that_are_left_end_with_the_run() -> None:
 
     run(main())
     assert ended == ["stays"]
+
+
+def test_a_task_that_takes_a_cancellation_for_an_error_of_its_own_is_cancelled_again() -> None:
+    """As python-engineio's connections do: a bare `except`, and on."""
+    ended = []
+
+    async def thick_skinned() -> None:
+        with contextlib.suppress(BaseException):
+            await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("at last")
+
+    async def main() -> None:
+        task = asyncio.create_task(thick_skinned())
+        await asyncio.sleep(1)
+        assert not task.done()
+
+    run(main())
+    assert ended == ["at last"]
 
 
 def test_a_task_that_ignores_its_cancellation_is_abandoned() -> None:

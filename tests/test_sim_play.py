@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -186,3 +189,26 @@ def test_nothing_is_left_running() -> None:
     for seed in range(20):
         play(cast(), generate(seed))
     play(NAIVE, simple(2, faults=(Cut(Moment("a", "up", 1)),)))
+
+
+def test_a_run_that_gets_nowhere_ends_after_the_stated_recovery_times_the_patience() -> None:
+    """a's only message is lost with its connection, and a naive session does not send it again."""
+    lost = simple(1, faults=(Cut(Moment("a", "up", 1, "during")),))
+    for patience in (1.0, 2.0, 3.0):
+        impatient = replace(NAIVE, patience=patience)
+        history = play(impatient, lost)
+        (fault,) = history.of("fault")
+        assert history.records[-1].at_s - fault.at_s == pytest.approx(patience * NAIVE.bounds.recovery_s)
+
+
+def test_what_stands_around_each_run_is_entered_with_its_seed() -> None:
+    seeds: list[int] = []
+
+    @contextmanager
+    def noted(seed: int) -> Iterator[None]:
+        seeds.append(seed)
+        yield
+        seeds.append(-seed)
+
+    play(replace(NAIVE, around=noted), replace(simple(1), seed=7))
+    assert seeds == [7, -7]
