@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _judge(options: argparse.Namespace) -> int:
+    if options.seeds is not None:
+        return _judge_seeds(options)
     from midspan.checks.judge import judge
     from midspan.checks.junit import junit
 
@@ -44,6 +46,14 @@ def _judge(options: argparse.Namespace) -> int:
             raise Refusal(
                 "a file that can be written", str(options.junit), f"Choose another. {error.strerror}"
             ) from None
+    return PASSED if report.passed else FAILED
+
+
+def _judge_seeds(options: argparse.Namespace) -> int:
+    from midspan.checks.seeds import judge_seeds
+
+    report = judge_seeds(options.file, range(options.start, options.start + options.seeds), options.link)
+    print(report)
     return PASSED if report.passed else FAILED
 
 
@@ -95,6 +105,13 @@ def _positive(unit: str, text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"a number from 1 on, not {count}")
+    return count
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65535:
@@ -121,6 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     judge.set_defaults(run=_judge)
     judge.add_argument("file", type=Path, metavar="FILE.ipynb")
     judge.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdicts as JUnit XML too")
+    judge.add_argument("--seeds", type=_count, metavar="N", help="instead: play N schedules with the lab's session")
+    judge.add_argument("--start", type=int, default=0, metavar="S", help="the first seed; default: 0")
+    judge.add_argument("--link", choices=("simulated", "real"), default="simulated", help="default: simulated")
 
     serve = commands.add_parser("serve", help="start the server that a finished lab has built, on loopback")
     serve.set_defaults(run=_serve)

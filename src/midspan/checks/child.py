@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from midspan.checks import catalogue, guard
 from midspan.checks.attempt import attempt
@@ -23,11 +24,16 @@ from midspan.checks.verdicts import Result
 
 def main() -> None:
     """Read the order, try the step, write the result, end without waiting for threads."""
+    answer(lambda order: _tried(order).to_dict())
+
+
+def answer(work: Callable[[dict[str, Any]], dict[str, Any]]) -> NoReturn:
+    """Read the order, answer with what `work` makes of it, end."""
     process, out = os.getpid(), _private_stdout()
     order = json.loads(sys.stdin.buffer.read())
-    result = _tried(order)
+    result = work(order)
     if os.getpid() == process:
-        os.write(out, f"{order['token']} {json.dumps(result.to_dict())}\n".encode())
+        os.write(out, f"{order['token']} {json.dumps(result)}\n".encode())
     os._exit(0)
 
 

@@ -98,12 +98,14 @@ class Lab(Fitting):
         title: the lab in a few words.
         misconceptions: id -> the words for the learner; the ids are those of predictions, wrong solutions and lines.
         serves: name of the answer that `python -m midspan serve` starts, "" for none.
+        plays: name of the cast that `python -m midspan judge --seeds` plays schedules with, "" for none.
     """
 
     name: str
     title: str = ""
     misconceptions: Mapping[str, str] = field(default_factory=dict)
     serves: str = ""
+    plays: str = ""
     steps: dict[str, Step] = field(default_factory=dict)
 
     @property

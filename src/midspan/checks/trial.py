@@ -39,37 +39,49 @@ def trial(step: Step, module: str, cells: Iterable[Cell], folder: Path) -> Resul
         cells: all that runs before the check.
         folder: where the notebook lies; the child's current folder, as in a kernel.
     """
+    order: dict[str, Any] = {"module": module, "step": step.name, "cells": [asdict(cell) for cell in cells]}
+    line, code = line_of_child(START, order, folder, step.limit_s + CELLS_LIMIT_S)
+    return Result.from_dict(json.loads(line)) if line else Result(step.lab.name, step.name, "wrong", message=died(code))
+
+
+def line_of_child(start: str, order: dict[str, Any], folder: Path, limit_s: float) -> tuple[str, int | None]:
+    """What a fresh interpreter answers to an order, and how it ended.
+
+    Args:
+        start: Python that reads the order from stdin, as `child.main` does.
+        order: JSON; `token`, which the answer must begin with, and `path` are added.
+        folder: its current folder.
+        limit_s: seconds that it may take, beside its start.
+
+    Returns:
+        The line, without its token; "" when there was none. The exit code; None when it had to be ended.
+    """
     token = secrets.token_hex(8)
-    order: dict[str, Any] = {"module": module, "step": step.name, "token": token, "path": sys.path}
-    order["cells"] = [asdict(cell) for cell in cells]
-    with tempfile.TemporaryDirectory(prefix="midspan-") as home, _started(order, folder, home) as process:
+    order = {**order, "token": token, "path": sys.path}
+    with tempfile.TemporaryDirectory(prefix="midspan-") as home, _started(start, order, folder, home) as process:
         line = _Line(process)
-        ended = _wait(process, (step.limit_s + CELLS_LIMIT_S) * patience() + SPARE_S * patience())
+        ended = _wait(process, (limit_s + SPARE_S) * patience())
         _end(process)
-        return _result(step, line.text(), token, process.returncode if ended else None)
+        sent, _, plain = line.text().partition(" ")
+        return (plain if sent == token else ""), process.returncode if ended else None
 
 
-def _result(step: Step, line: str, token: str, code: int | None) -> Result:
-    """The child's own result, or the words for a child that did not live to give one."""
-    sent, _, plain = line.partition(" ")
-    if sent == token:
-        return Result.from_dict(json.loads(plain))
+def died(code: int | None) -> str:
+    """The words for a child that did not live to answer."""
     if code is None:
-        message = "No answer in time, and nothing could interrupt it: it hangs inside one call."
-    elif code < 0:
-        message = f"Your code crashed Python itself ({signal.Signals(-code).name}). Endless recursion or memory?"
-    else:
-        message = f"Your code ended the whole process (exit code {code}), as os._exit() does."
-    return Result(step.lab.name, step.name, "wrong", message=message)
+        return "No answer in time, and nothing could interrupt it: it hangs inside one call."
+    if code < 0:
+        return f"Your code crashed Python itself ({signal.Signals(-code).name}). Endless recursion or memory?"
+    return f"Your code ended the whole process (exit code {code}), as os._exit() does."
 
 
-def _started(order: dict[str, Any], folder: Path, home: str) -> subprocess.Popen[bytes]:
+def _started(start: str, order: dict[str, Any], folder: Path, home: str) -> subprocess.Popen[bytes]:
     """A fresh interpreter in a session of its own, so that its whole group can be ended; it remembers no progress."""
     with tempfile.TemporaryFile() as stdin:
         stdin.write(json.dumps(order).encode())
         stdin.seek(0)
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", START],
+            [sys.executable, "-P", "-c", start],
             bufsize=0,
             stdin=stdin,
             stdout=subprocess.PIPE,

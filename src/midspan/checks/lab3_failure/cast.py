@@ -10,9 +10,10 @@ from midspan.checks import limits, notebooks, places, sheet
 from midspan.checks.attempt import CELLS_LIMIT_S
 from midspan.checks.cells import Answers
 from midspan.checks.lab3_failure.lab import lab
+from midspan.checks.seeds import finished_cells
 from midspan.checks.sheet import Cell
 from midspan.checks.values import error_in_words
-from midspan.refusal import Refusal
+from midspan.refusal import Refusal, Words
 from midspan.sim import Bounds, Cast
 
 _numbers = count(1)
@@ -28,18 +29,15 @@ def cast_of(source: str = "solutions", bounds: Bounds | None = None) -> Cast:
     Raises:
         Refusal: the notebook is not there, a part is still to do, or a cell raises.
     """
-    cells = _cells_of(source)
-    to_do = list(dict.fromkeys(cell.name for cell in cells if cell.unsolved))
-    if to_do:
-        raise Refusal("a finished lab", f"still to do: {', '.join(to_do)}", "Finish it, or take the solutions")
+    cells = finished_cells(_parts(source))
     cast = _ours(cells)
     return cast if bounds is None else replace(cast, bounds=bounds)
 
 
-def _cells_of(source: str) -> list[Cell]:
+def _parts(source: str) -> dict[str, sheet.Part]:
     path = {"solutions": places.solution(lab.name), "labs": places.lab(lab.name)}.get(source, Path(source))
     solved, _ = sheet.read_reference(places.solution(lab.name, path), lab.name)
-    return [cell for part in sheet.own(notebooks.read(path), solved).values() for cell in part.cells]
+    return sheet.own(notebooks.read(path), solved)
 
 
 def _ours(cells: list[Cell]) -> Cast:
@@ -47,8 +45,8 @@ def _ours(cells: list[Cell]) -> Cast:
     ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
     if ran.error is not None or ran.expired:
         words = error_in_words(ran.error) if ran.error else f"no end after {CELLS_LIMIT_S:g} s"
-        raise Refusal("cells that define a session", words, "Run all cells of the notebook")
-    cast = getattr(answers, "ours", None)
+        raise Refusal("cells that define a session", Words(words), "Run all cells of the notebook")
+    cast = getattr(answers, lab.plays, None)
     if not isinstance(cast, Cast):
         raise Refusal("a session named ours", cast, "Take a fresh copy of the lab")
     return cast

@@ -9,8 +9,8 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab3_failure.hints import HINTS
 from midspan.checks.lab3_failure.lab import lab
-from midspan.checks.lab3_failure.searching import SEARCHES, Sentence, holds, hunt
-from midspan.refusal import need
+from midspan.checks.lab3_failure.searching import SEARCHES, holds, hunt
+from midspan.refusal import Words, need
 from midspan.sim import Cast, judge, negative_control, play, simple
 
 
@@ -27,7 +27,7 @@ def control(t: Transcript, broken: Any, ours: Cast) -> None:
     (search,) = SEARCHES["control"]
     t.say(f"broken(): {search.seeds} schedules: {search.faults}")
     example = hunt(cast, search, "control").example
-    caught = Sentence("no violation")
+    caught = Words("no violation")
     t.true("it does not pass", example is not None, got=caught, expected="a violation", id="control-passes")
     assert example is not None
     t.note(f"{example.predicate} is violated: {example.reason}")
@@ -37,5 +37,5 @@ def control(t: Transcript, broken: Any, ours: Cast) -> None:
 def _ours_fails(t: Transcript) -> None:
     """The package's own negative control: if that passed, the check would be broken."""
     findings = negative_control(range(20))
-    got = Sentence(f"{findings.outcomes['violated']} of {findings.runs} schedules violated")
+    got = Words(f"{findings.outcomes['violated']} of {findings.runs} schedules violated")
     t.true("a session that only hopes is caught", findings.outcome == "violated", got=got, expected="violations")

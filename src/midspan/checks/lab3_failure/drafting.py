@@ -9,8 +9,8 @@ from midspan.checks import Transcript
 from midspan.checks.lab3_failure.doubles import Line, Waiting, spoken
 from midspan.checks.lab3_failure.hints import HINTS
 from midspan.checks.lab3_failure.lab import lab
-from midspan.checks.lab3_failure.searching import Sentence
 from midspan.checks.lab3_failure.virtual import in_virtual_time
+from midspan.refusal import Words
 from midspan.sim import PREDICATES, Cast, judge, play, simple
 
 
@@ -24,7 +24,7 @@ def sender(t: Transcript, Sender: Any, ours: Cast) -> None:  # noqa: N803 - the 
     for name in ("no_crash", "no_loss", "no_duplicate", "order", "liveness"):
         verdict = verdicts[name]
         wrong = verdict.outcome == "violated"
-        t.true(str(PREDICATES[name]), not wrong, got=Sentence(verdict.reason), expected="no violation")
+        t.true(str(PREDICATES[name]), not wrong, got=Words(verdict.reason), expected="no violation")
     t.note(f"The verdict on no_loss is {verdicts['no_loss'].outcome}: {verdicts['no_loss'].reason}")
 
 

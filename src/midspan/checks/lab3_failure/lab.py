@@ -81,4 +81,4 @@ MISCONCEPTIONS = {
     "control-breaks-nothing-else": "A control has one mistake: without faults it works.",
 }
 
-lab = Lab("lab3_failure", title="Nothing lost, nothing twice, in order", misconceptions=MISCONCEPTIONS)
+lab = Lab("lab3_failure", title="Nothing lost, nothing twice, in order", misconceptions=MISCONCEPTIONS, plays="ours")

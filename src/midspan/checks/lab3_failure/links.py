@@ -13,8 +13,9 @@ from websockets.frames import Close
 from midspan.checks import Transcript
 from midspan.checks.lab3_failure.hints import HINTS
 from midspan.checks.lab3_failure.lab import lab
-from midspan.checks.lab3_failure.searching import Sentence, holds
+from midspan.checks.lab3_failure.searching import holds
 from midspan.checks.lab3_failure.virtual import in_virtual_time
+from midspan.refusal import Words
 from midspan.sim import Bounds, Cast, ClientSeat, Fault, HalfOpen, Moment, ServerSeat, play, simple
 
 Heartbeat = Callable[[Any], Coroutine[Any, Any, None]]
@@ -104,7 +105,7 @@ def _dead(t: Transcript, heartbeat: Any, interval_s: float, timeout_s: float) ->
     t.true(
         f"the connection is gone within {bound_s:g} s",
         took_s is not None and took_s <= bound_s + SLACK_S,
-        got=Sentence("never, within 40 s" if took_s is None else f"after {took_s:.2f} s"),
+        got=Words("never, within 40 s" if took_s is None else f"after {took_s:.2f} s"),
         expected=f"{bound_s:g} s at most",
         id=id,
     )
@@ -214,7 +215,7 @@ async def _stays(t: Transcript, stay_connected: Any) -> None:
     t.true(
         "we wait before each",
         all(gap > 0 for gap in gaps),
-        got=Sentence(f"waits of {min(gaps):g} s"),
+        got=Words(f"waits of {min(gaps):g} s"),
         expected="some time",
         id="no-backoff",
     )
@@ -222,7 +223,7 @@ async def _stays(t: Transcript, stay_connected: Any) -> None:
     t.true(
         "it is not tried again",
         not client.asked_again.is_set(),
-        got=Sentence("another attempt"),
+        got=Words("another attempt"),
         expected="the end",
         id="never-gives-up",
     )
@@ -230,4 +231,4 @@ async def _stays(t: Transcript, stay_connected: Any) -> None:
 
 
 def _became(error: BaseException | None) -> object:
-    return Sentence("the end of stay_connected") if error is None else error
+    return Words("the end of stay_connected") if error is None else error

@@ -13,6 +13,7 @@ from itertools import count, islice
 
 from midspan.checks import Transcript
 from midspan.checks.transcript import Wrong
+from midspan.refusal import Words
 from midspan.sim import (
     PREDICATES,
     Cast,
@@ -29,13 +30,6 @@ from midspan.sim import (
 )
 
 FIRST = 0  # the seed with which each search begins
-
-
-class Sentence(str):
-    """Words that a transcript shows as they are, without quotes."""
-
-    __slots__ = ()
-    __repr__ = str.__str__
 
 
 @dataclass(frozen=True)
@@ -127,9 +121,9 @@ def holds(t: Transcript, cast: Cast, step: str) -> None:
             what, example = str(PREDICATES[name]), found.example
             if example is not None and example.predicate in (name, "no_crash"):
                 recognised = id if example.predicate == name else ""
-                got = Sentence(example.reason)
+                got = Words(example.reason)
                 t.fail(what, got=got, expected="no violation", because=told(example), id=recognised)
-            nothing = Sentence(f"vacuous in all {found.runs}: nothing was at risk")
+            nothing = Words(f"vacuous in all {found.runs}: nothing was at risk")
             t.true(what, found.tested[name], got=nothing, expected="a run that tests it", id="vacuous")
 
 

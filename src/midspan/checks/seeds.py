@@ -1,0 +1,100 @@
+"""Judge a session by many schedules: `python -m midspan judge FILE.ipynb --seeds N --start S --link simulated|real`.
+
+The steps' checks play a few hundred schedules that stress one thing each. Here all predicates judge any range of
+seeds, on the finished answers of a notebook, in a process of its own (`playing`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from midspan.checks.judge import opened
+from midspan.checks.sheet import Cell, Part
+from midspan.checks.steps import Lab
+from midspan.checks.trial import died, line_of_child
+from midspan.refusal import Refusal, Words, need
+
+LINKS = {"simulated": 0.5, "real": 5.0}  # link -> seconds that one schedule may take, storms included
+SPARE_S = 60.0  # for what is found to be shrunk
+START = "from midspan.checks.playing import main; main()"
+WIDTHS = (19, 8, 10, 9)
+
+
+@dataclass(frozen=True)
+class SeedReport:
+    """What many schedules said of one notebook's session. `str()` is the table, then the smallest counterexamples.
+
+    Args:
+        lab: whose answers.
+        file: name of the notebook.
+        seeds: of the schedules.
+        link: "simulated" or "real".
+        outcomes: "holds", "violated", "vacuous" -> how many schedules.
+        verdicts: predicate -> the same for this predicate.
+        examples: the smallest counterexample of each violated predicate, in words.
+    """
+
+    lab: Lab
+    file: str
+    seeds: range
+    link: str
+    outcomes: dict[str, int]
+    verdicts: dict[str, dict[str, int]]
+    examples: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no schedule was violated, and at least one tested something."""
+        return not self.outcomes.get("violated") and bool(self.outcomes.get("holds"))
+
+    def __str__(self) -> str:
+        held, violated, vacuous = (self.outcomes.get(name, 0) for name in ("holds", "violated", "vacuous"))
+        head = f"{self.lab.name}, answers from {self.file}, seeds {self.seeds[0]} to {self.seeds[-1]}, {self.link} link"
+        rows = [_row("predicate", "held", "violated", "vacuous")]
+        rows += [_row(name, *_three(counts)) for name, counts in self.verdicts.items()]
+        total = len(self.seeds)
+        count = f"{total} schedules: {held} held, {violated} violated, {vacuous} vacuous (nothing was at risk)."
+        return "\n".join([head, *rows, count, *(f"\n{example}" for example in self.examples)])
+
+
+def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport:
+    """Play the schedules of these seeds against the session of a notebook, and judge by all predicates.
+
+    Raises:
+        Refusal: a file that cannot be judged, a part that is still to do, a cell that raises, code that hangs.
+    """
+    need(len(seeds) > 0, "at least one seed", len(seeds), "Pass --seeds 1 or more")
+    need(link in LINKS, f"a link: {' or '.join(LINKS)}", link, "Choose one of them")
+    paper = opened(file)
+    need(bool(paper.lab.plays), "a lab that builds a session", paper.lab.name, "Choose another lab")
+    cells = finished_cells(paper.own)
+    order: dict[str, Any] = {"cells": [asdict(cell) for cell in cells], "name": paper.lab.plays, "file": file.name}
+    order |= {"first": seeds.start, "count": len(seeds), "link": link}
+    line, code = line_of_child(START, order, file.resolve().parent, SPARE_S + LINKS[link] * len(seeds))
+    if not line:
+        raise Refusal("a session that ends its runs", Words(died(code)), "Run the lab's own checks: they say where")
+    told = json.loads(line)
+    if "refused" in told:
+        raise Refusal("a session that can be played", Words(told["refused"]), "Run the lab's own checks: they say why")
+    return SeedReport(paper.lab, file.name, seeds, link, told["outcomes"], told["verdicts"], tuple(told["examples"]))
+
+
+def finished_cells(own: dict[str, Part]) -> list[Cell]:
+    """All cells of a notebook's answers; refused, with the names, when one is still to do."""
+    to_do = [step for step, part in own.items() if not part.answer or any(cell.unsolved for cell in part.answer)]
+    if to_do:
+        raise Refusal("a finished lab", Words(f"still to do: {', '.join(to_do)}"), "Finish it, or take the solutions")
+    return [cell for part in own.values() for cell in part.cells]
+
+
+def _three(counts: dict[str, int]) -> tuple[str, str, str]:
+    held, violated, vacuous = (str(counts.get(name, 0)) for name in ("holds", "violated", "vacuous"))
+    return held, violated, vacuous
+
+
+def _row(name: str, *cells: str) -> str:
+    first, *others = WIDTHS
+    return f"  {name:<{first}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True))

@@ -1,0 +1,93 @@
+"""Lab 3's reference: it holds under every fault that we know, on both links, in bounded memory; and one can read it."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import replace
+
+import pytest
+
+from midspan.bench.real import search_real
+from midspan.checks.lab3_failure import cast_of
+from midspan.refusal import Refusal
+from midspan.sim import PREDICATES, Bounds, Cut, Moment, judge, play, search, search_all, simple
+from tests.course import Cell, Notebook
+from tests.lab3 import SOLVED, reference
+
+SEEDS = range(1200)  # 10,000 were played by hand
+REAL_SEEDS = range(25)  # 200 were played by hand
+MESSAGES = 10_000  # 100,000 were sent by hand
+MOST_LINES = 300
+
+
+def test_nothing_is_violated_and_everything_is_tested() -> None:
+    findings = search(reference(), SEEDS)
+    assert findings.outcomes["violated"] == 0, str(findings)
+    assert findings.outcomes["holds"] > 0.8 * len(SEEDS)
+    assert all(findings.verdicts[name, "holds"] for name in PREDICATES), "a predicate that nothing tested"
+
+
+def test_every_placement_of_two_cuts() -> None:
+    """The lab itself tries four messages of one client; here are fewer messages, and a second client."""
+    for messages, clients, cuts in ((1, ("a",), 2), (2, ("a",), 2), (3, ("a", "b"), 1)):
+        findings = search_all(reference(), messages, clients, cuts)
+        assert findings.outcome == "holds", str(findings)
+
+
+def test_the_same_on_real_wss() -> None:
+    findings = search_real(reference(), REAL_SEEDS)
+    assert findings.outcome == "holds", str(findings)
+    assert findings.runs == len(REAL_SEEDS)
+
+
+def test_many_messages_leave_nothing_behind() -> None:
+    """Buffers and tables stay within their bounds while the link is cut now and then."""
+    cuts = tuple(Cut(Moment("ab"[i % 2], "up", 500 + 997 * i)) for i in range(MESSAGES // 2500))
+    history = play(reference(), simple(MESSAGES, ("a", "b"), gap_s=0.02, faults=cuts))
+    wrong = [str(verdict) for verdict in judge(history).values() if verdict.outcome == "violated"]
+    assert wrong == []
+    sizes = {(record.who, record.detail): record.value for record in history if record.what == "size"}
+    bounds = Bounds()
+    assert sizes["server", "replay"] == bounds.replay
+    assert sizes["server", "dedupe"] == 2, "one entry a sender"
+    assert max(sizes["a", "outbox"], sizes["b", "outbox"]) <= bounds.outbox
+    assert sum(record.what == "acknowledged" for record in history) == MESSAGES
+
+
+def test_one_reads_it_in_one_sitting() -> None:
+    """All that the session needs, frame included, as it stands in the end; blank lines not counted."""
+    cells = [cell for cell in Notebook(SOLVED).code if cell.is_exercise or "setup" in cell.tags]
+    last = {name: cell.source for cell in cells for name in defined(cell) if name != "broken"}
+    lines = [line for source in dict.fromkeys(last.values()) for line in source.splitlines() if line.strip()]
+    assert 200 < len([line for line in lines if not line.strip().startswith("### ")]) <= MOST_LINES
+
+
+def defined(cell: Cell) -> list[str]:
+    """The names of the functions and classes of a cell; of one that defines none, its first line."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node.name for node in cell.tree.body if isinstance(node, kinds)] or [cell.source.partition("\n")[0]]
+
+
+def test_bodies_are_opaque() -> None:
+    """Whatever text the application says arrives as it was: the events of lab 2, JSON, line ends, other scripts."""
+    bodies = [
+        json.dumps({"event": "typing_start", "data": [1, None]}),
+        '["ack", 9]',
+        "a\nb\r\n\0",
+        "\u4f60\u597d \U0001f600",
+        "",
+    ]
+    schedule = simple(len(bodies), ("a",), gap_s=0.05)
+    says = tuple(replace(say, body=body) for say, body in zip(schedule.says, bodies, strict=True))
+    history = play(reference(), replace(schedule, says=says))
+    assert [record.message for record in history if record.what == "delivered"] == bodies
+
+
+def test_the_cast_of_a_notebook() -> None:
+    assert search(cast_of("solutions"), range(20)).outcome == "holds"
+    assert cast_of("solutions", Bounds(outbox=3)).bounds.outbox == 3
+    with pytest.raises(Refusal, match="still to do: sender, heartbeat, reconnect"):
+        cast_of("labs")
+    with pytest.raises(Refusal, match="a notebook that exists"):
+        cast_of("nowhere.ipynb")
