@@ -14,13 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ssl
 import textwrap
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from midspan.refusal import Refusal, need
+from midspan.arguments import checked
+from midspan.bench.across import Across, across
+from midspan.bench.customers import Customers, customers
+from midspan.refusal import need
 from midspan.wires.balancer import Answered, Balancer, Choice, balancer, round_robin
 from midspan.wires.broker import Broker, broker
 from midspan.wires.certs import Authority
@@ -44,9 +48,9 @@ class App:
 class Cluster:
     """Running nodes. Opened by `cluster()`."""
 
-    def __init__(self, bus: Broker, front: Balancer) -> None:
+    def __init__(self, bus: Broker, front: Balancer, trust: ssl.SSLContext) -> None:
         self.broker = bus
-        self._front = front
+        self._front, self._trust = front, trust
         self._loop = asyncio.get_running_loop()
         self._homes = AsyncExitStack()
         self._nodes: dict[str, _Home] = {}
@@ -112,6 +116,19 @@ class Cluster:
     def log(self, name: str) -> list[str]:
         """What a node wrote on its standard error, newest last."""
         return list(self._home(name).process.log)
+
+    # Who uses it
+
+    def across(
+        self, speaker: str, listener: str, *, socketio: bool = False
+    ) -> AbstractAsyncContextManager[Across]:
+        """A client that speaks on one node and one that listens on another, both past the balancer; see `Across`."""
+        return across(self.direct_url(speaker), self.direct_url(listener), socketio=socketio)
+
+    def customers(self, count: int) -> AbstractAsyncContextManager[Customers]:
+        """Clients that order, and come back when they are cut off, all through the balancer; see `Customers`."""
+        need(isinstance(count, int) and count > 0, "a number of customers", count, "Pass one or more")
+        return customers(self.wss_url, self._trust, count=count)
 
     # Faults
 
@@ -211,6 +228,7 @@ class _Home:
             self.port = await self.process.ask("serve", node=facts, **asdict(self.app))
 
 
+@checked
 @asynccontextmanager
 async def cluster(
     *names: str, authority: Authority, choose: Choice = round_robin, durable: bool = False
@@ -218,18 +236,19 @@ async def cluster(
     """Start a broker, a balancer and a node for each name.
 
     Args:
-        names: "a", "b", ...
+        names: "a", "b", ...; without one, a, b and c.
         authority: whose certificate the balancer shows (`bench.authority`).
         choose: how the balancer chooses; see `wires.balancer`.
         durable: the broker keeps its data when it goes down.
 
     Raises:
-        Refusal: no name, one name twice, no broker.
+        Refusal: a name that is no text, or one name twice; no broker.
     """
-    if not names or len({*names}) < len(names):
-        raise Refusal("names of nodes, each once", names, 'Write cluster("a", "b", authority=bench.authority)')
+    names = names or ("a", "b", "c")
+    right = all(isinstance(name, str) for name in names) and len({*names}) == len(names)
+    need(right, "names of nodes, each once", names, 'Write cluster("a", "b", authority=bench.authority)')
     async with broker(durable=durable) as bus, balancer(authority, choose) as front:
-        opened = Cluster(bus, front)
+        opened = Cluster(bus, front, authority.client)
         try:
             await opened._start(names)
             yield opened

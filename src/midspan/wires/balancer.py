@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import h11
 
+from midspan.arguments import checked
 from midspan.refusal import need
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.gate import READ_BYTES, Ends, carry, close, reset
@@ -43,22 +44,30 @@ class Answered:
         return f"{self.method:4} {self.transport:9} -> {self.node or '-'}  {self.status}"
 
 
+SOME_NAMES = ("names of nodes", (), "Pass one or more")
+
+
 # How a node is chosen: among the names of those that take requests, given how many requests there were before
 
 
+@checked
 def round_robin(_request: h11.Request, names: Sequence[str], number: int) -> str:
     """Each node in turn."""
+    need(len(names) > 0, *SOME_NAMES)
     return names[number % len(names)]
 
 
+@checked
 def by_cookie(request: h11.Request, names: Sequence[str], number: int) -> str:
     """The node that the client's cookie names; a client without one gets the next in turn, and a cookie."""
     wanted = cookie_of(request)
-    return wanted if wanted in names else round_robin(request, names, number)
+    return wanted if wanted in [*names] else round_robin(request, names, number)
 
 
-def by_user(request: h11.Request, names: Sequence[str], _number: int) -> str:
+@checked
+def by_user(request: h11.Request, names: Sequence[str], _number: int = 0) -> str:
     """By a hash of the query's `user`: equal users, equal nodes, and no state. (Mostly it is the client's address.)"""
+    need(len(names) > 0, *SOME_NAMES)
     user = parse_qs(urlsplit(request.target.decode()).query).get("user", [""])[0]
     return names[int.from_bytes(hashlib.sha256(user.encode()).digest()[:8], "big") % len(names)]
 
