@@ -33,10 +33,10 @@ def bounded_detection(index: Index) -> str:
         latest_s = record.at_s + index.bounds.detection_s + SLACK_S
         times = [at_s for at_s in closed.get(record.who, ()) if at_s >= record.at_s]
         if not times or min(times) > latest_s:
-            until = f"after {min(times) - record.at_s:.3f} s" if times else "never"
+            ended = f"let go of after {min(times) - record.at_s:.3f} s" if times else "never let go of"
             return (
                 f"The connection of {record.who} carried nothing from {record.at_s:.3f} s on; "
-                f"it was let go of {until}, the bound is {index.bounds.detection_s:g} s."
+                f"it was {ended}, the bound is {index.bounds.detection_s:g} s."
             )
     return ""
 
