@@ -21,6 +21,7 @@ from midspan.sim.cast import Cast
 from midspan.sim.predicates import PREDICATES, judge
 from tests.sim_session import cast as honest
 
+pytestmark = pytest.mark.timeout(180)  # some seconds of work, on a machine that may be busy
 RAW = named("raw")
 
 

@@ -12,6 +12,7 @@ from midspan.refusal import Refusal
 from midspan.sim.cast import Cast
 from midspan.sim.control import NAIVE
 
+pytestmark = pytest.mark.timeout(180)  # some seconds of work, on a machine that may be busy
 FAULTS = ("cut", "delay")
 COLUMNS = [*(one.name for one in CONTENDERS), "socket.io (JS)", "lab 3"]
 

@@ -122,7 +122,7 @@ def _legend(matrix: Matrix, y: float, width: float) -> tuple[list[str], float]:
     words = [*(f"{number} {trial.name}" for number, trial in enumerate(matrix.trials, 1)), *signs]
     drawn, x = [], MARGIN_PX
     for word in words:
-        if x > MARGIN_PX and x + sans_px(word, SIZE) > width:
+        if x > MARGIN_PX and (x + sans_px(word, SIZE) > width or word == signs[0]):
             x, y = MARGIN_PX, y + 18
         drawn.append(label(x, y, word, size=SIZE, fill=QUIET))
         x += sans_px(word, SIZE) + 18

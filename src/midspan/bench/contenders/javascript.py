@@ -149,6 +149,7 @@ class NodeClient:
     def __init__(self, process: Node, authority: Authority, seat: ClientSeat) -> None:
         self.process, self.authority, self.seat = process, authority, seat
         self.number = 0
+        self.pending: set[str] = set()  # what the client's queue holds: said, and not acknowledged
 
     async def run(self) -> None:
         need(self.seat.trust is not None, "a real link", "the simulated one", "Play it with play_real")
@@ -159,11 +160,19 @@ class NodeClient:
             await asyncio.get_running_loop().create_future()
 
     def send(self, body: str) -> None:
+        self.pending.add(body)
         self.process.tell("say", id=self.number, body=body)
 
     def hear(self, news: dict[str, Any]) -> None:
-        told = {"delivered": self.seat.app.delivered, "acknowledged": self.seat.app.acknowledged}
+        told = {"delivered": self.seat.app.delivered, "acknowledged": self.acknowledged}
         told[news["what"]](news["value"])
+
+    def acknowledged(self, body: str) -> None:
+        self.pending.discard(body)
+        self.seat.app.acknowledged(body)
+
+    def sizes(self) -> dict[str, int]:
+        return {"outbox": len(self.pending)}
 
 
 def _file(pipe: Any) -> int:
