@@ -41,7 +41,7 @@ def test_every_step_has_its_cells_in_order() -> None:
 
 
 def test_the_minutes_of_the_steps_are_those_of_the_notebook() -> None:
-    assert 0 < sum(step.minutes for step in check) <= 1.2 * SOLVED.about["minutes"]
+    assert 0 < sum(step.minutes for step in check) <= SOLVED.about["minutes"]
 
 
 def test_no_hint_is_empty_or_said_twice() -> None:
