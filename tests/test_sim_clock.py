@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -195,3 +195,24 @@ def test_it_runs_beside_a_running_loop() -> None:
 def test_beside_passes_errors_on() -> None:
     with pytest.raises(ZeroDivisionError):
         beside(lambda: 1 / 0)
+
+
+def test_a_generator_that_is_left_in_the_middle_is_closed() -> None:
+    """As on asyncio's own loop: its `finally` runs, in a turn of the loop."""
+    ended = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(1.0)
+            ended.append(asyncio.get_running_loop().time())
+
+    async def main() -> None:
+        async for _ in numbers():
+            break
+        await asyncio.sleep(2.0)
+
+    run(main())
+    assert ended == [1.0]

@@ -19,10 +19,10 @@ from __future__ import annotations
 import contextvars
 from asyncio import Handle, TimerHandle
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from heapq import heappop, heappush
-from typing import NoReturn, TypeVarTuple
+from typing import Any, NoReturn, TypeVarTuple
 
 from midspan.sim.errors import Deadlock, OutOfTime, SimulationError
 from midspan.sim.runloop import RunLoop
@@ -97,6 +97,13 @@ class VirtualLoop(RunLoop, WalledLoop):
         """A timer of the simulation's own, which belongs to no process: cheaper than `call_at`."""
         self._timers_set += 1
         heappush(self._timers, (when, self._timers_set, Tick(when, callback, (), self._context)))
+
+    def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None:
+        """Close a generator that nobody holds any more, as asyncio does, but in a turn of ours."""
+        self.call_soon(self._close_generator, agen)
+
+    def _close_generator(self, agen: AsyncGenerator[Any, Any]) -> None:
+        self.create_task(agen.aclose())
 
     def _run_once(self) -> None:
         try:
