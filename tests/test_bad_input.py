@@ -165,6 +165,9 @@ CASES: dict[str, Good] = {
     "bench.detection.noticed_cut_s": good(name="websockets", player=lambda: sim.play),
     "bench.offline.emit_while_away": good(authority=Authority),
     "bench.real.play.play_real": good("watch", cast=cast, schedule=schedule, watch=None, speed=math.inf),
+    "bench.real.search.search_real": good(
+        "keep_going", cast=cast, seeds=(1,), shape=None, names=None, keep_going=False, speed=math.inf
+    ),
     "bench.source.code_lines": good(source="a = 1"),
     "bench.source.library_lines": good(),  # any number of names; tests/test_bench_source.py has the bad ones
     # eyes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache, partial
 
+from midspan.arguments import checked
 from midspan.bench.real.clock import HastyLoop
 from midspan.bench.real.network import RealNetwork
 from midspan.sim.cast import Cast
@@ -15,6 +16,7 @@ from midspan.sim.world import Watch, World
 from midspan.wires.certs import Authority
 
 
+@checked
 def play_real(cast: Cast, schedule: Schedule, watch: Watch | None = None, *, speed: float = math.inf) -> History:
     """Run one schedule to its end over TLS on loopback, on this thread.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from midspan.arguments import checked
 from midspan.bench.real.play import play_real
 from midspan.sim.beside import beside
 from midspan.sim.cast import Cast
@@ -16,6 +17,7 @@ from midspan.sim.search import Findings, explore, names_or_all
 from midspan.sim.world import Watch
 
 
+@checked
 def search_real(
     cast: Cast,
     seeds: Iterable[int] = range(30),
@@ -42,6 +44,7 @@ def search_real(
     return beside(explore, cast, schedules, names_or_all(names), keep_going, replay, player)
 
 
+@checked
 def draw_real(cast: Cast, schedule: Schedule) -> tuple[History, Ladder]:
     """Play a schedule once more on a real link, and write down every message. In a thread, as `search_real`."""
     return beside(draw, cast, schedule, play_real)
