@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from midspan.arguments import checked
 from midspan.checks.demonstrations import show
 from midspan.checks.lab3_failure.searching import SEARCHES, Found, Search, hunt
 from midspan.refusal import need
@@ -15,6 +16,7 @@ PARTS = (
 )  # of the session in the notebook
 
 
+@checked
 def look(cast: Cast, step: str) -> Counterexample | None:
     """What the searches of a step find: the smallest counterexample; None, and a sentence, when they find nothing.
 
@@ -37,6 +39,7 @@ def look(cast: Cast, step: str) -> Counterexample | None:
     return None
 
 
+@checked
 def again(cast: Cast, step: str, seed: int) -> Counterexample | None:
     """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
 
