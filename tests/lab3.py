@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 from itertools import count
 
@@ -10,7 +11,7 @@ from midspan.checks.cells import Answers
 from midspan.checks.sheet import Part, read_reference
 from midspan.sim import Cast
 from tests.bank import Right, edited
-from tests.course import ROOT
+from tests.course import ROOT, Cell, Notebook
 
 NAME = "lab3_failure"
 SOLVED = ROOT / "solutions" / f"{NAME}.ipynb"
@@ -38,3 +39,17 @@ def session(entry: Right | None = None) -> Cast:
 def reference() -> Cast:
     """The reference, made once."""
     return session()
+
+
+def session_lines() -> list[str]:
+    """All that the session needs, frame included, as it stands in the end; without blank lines and marks."""
+    cells = [cell for cell in Notebook(SOLVED).code if cell.is_exercise or "setup" in cell.tags]
+    last = {name: cell.source for cell in cells for name in _defined(cell) if name != "broken"}
+    lines = [line for source in dict.fromkeys(last.values()) for line in source.splitlines() if line.strip()]
+    return [line for line in lines if not line.strip().startswith("### ")]
+
+
+def _defined(cell: Cell) -> list[str]:
+    """The names of the functions and classes of a cell; of one that defines none, its first line."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node.name for node in cell.tree.body if isinstance(node, kinds)] or [cell.source.partition("\n")[0]]

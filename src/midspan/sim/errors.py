@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
+
+CELLS = ("<cell ", "<ipython-input")  # how the files of a notebook's cells begin; a kernel's lie in ipykernel_123/
+
 
 class SimulationError(RuntimeError):
     """The code under test did what cannot be simulated."""
@@ -26,3 +30,11 @@ class WallClock(SimulationError):
 def outside(what: str, do: str) -> WallClock:
     """The sentence for something that virtual time cannot contain."""
     return WallClock(f"Your code uses {what}, which virtual time does not reach, so a run could not be replayed: {do}.")
+
+
+def in_words(error: BaseException) -> str:
+    """An error of the code under test in one line: with the line of the notebook's cell, if it came from one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename.startswith(CELLS) or "ipykernel_" in frame.filename]
+    where = f" in {own[-1].name}(), line {own[-1].lineno}: {own[-1].line}" if own else ""
+    return f"{type(error).__name__}: {error}{where}"

@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.sim.cast import Server
 from midspan.sim.connection import SimConnection
+from midspan.sim.errors import in_words
 from midspan.sim.faults import Fault, Way
 from midspan.sim.history import Recorder
 from midspan.sim.limits import Limits
@@ -88,7 +89,7 @@ class Network:
         except ConnectionClosed:
             pass
         except Exception as error:
-            self.recorder.note("server", "crashed", detail=f"{type(error).__name__}: {error}")
+            self.recorder.note("server", "crashed", detail=in_words(error))
             await connection.close(1011)
         else:
             await connection.close()

@@ -7,6 +7,7 @@ import random
 from websockets.exceptions import ConnectionClosed
 
 from midspan.sim.cast import Cast, Client, ClientSeat, Server, ServerSeat, sizes_of
+from midspan.sim.errors import in_words
 from midspan.sim.history import App, Recorder
 from midspan.sim.network import Network
 from midspan.sim.process import Process
@@ -143,7 +144,7 @@ class Stage:
     # what they show
 
     def _crashed(self, who: str, error: Exception) -> None:
-        self.recorder.note(who, "crashed", detail=f"{type(error).__name__}: {error}")
+        self.recorder.note(who, "crashed", detail=in_words(error))
 
     def _sample_server(self) -> None:
         self.loop.call_soon(self._sample, "server", self.server)  # when the server has gone on with what is durable
@@ -159,7 +160,7 @@ class Stage:
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
                 error = task.exception()
                 if error is not None and not isinstance(error, ConnectionClosed):
-                    self.recorder.note("a task", "crashed", detail=f"{type(error).__name__}: {error}")
+                    self.recorder.note("a task", "crashed", detail=in_words(error))
         for (who, name), size in self.peaks.items():
             self.recorder.note(who, "size", detail=name, value=size)
         self.recorder.note("run", "ended")
