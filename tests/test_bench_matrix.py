@@ -55,7 +55,8 @@ def test_every_cell_is_measured(matrix: Matrix) -> None:
     """No cell is missing, none stands on fewer moments than there are messages, and each says why."""
     expected = {(g, c.name, t.name) for g in PREDICATES for c in matrix.contenders for t in TRIALS}
     assert matrix.cells.keys() == expected
-    assert all(cell.runs >= 12 and cell.reason for cell in matrix)
+    assert all(cell.runs >= cell.tested >= cell.violated and cell.runs >= 12 and cell.reason for cell in matrix)
+    assert all((cell.tested == 0) == (cell.outcome == "vacuous") for cell in matrix)
     assert {cell.outcome for cell in matrix} == {"holds", "violated", "vacuous"}
 
 
@@ -161,6 +162,13 @@ def test_a_violated_cell_shows_its_smallest_schedule_and_finds_it_again(matrix: 
 def test_what_it_does_not_have_is_refused(matrix: Matrix, ask: Callable[[Matrix], object], words: str) -> None:
     with pytest.raises(Refusal, match=words):
         ask(matrix)
+
+
+def test_a_cell_says_at_how_many_moments(matrix: Matrix) -> None:
+    assert "raw, cut: violated at " in str(matrix.cell("no_loss", "raw", "cut"))
+    cell = matrix.cell("order", "raw", "cut")
+    assert f"holds at all {cell.tested} moments that put it to the test. " in str(cell)
+    assert "raw, cut: vacuous. " in str(matrix.cell("authorised", "raw", "cut"))
 
 
 # the real link

@@ -10,6 +10,7 @@ moment for the fault was found at which the guarantee breaks; *holds* if it was 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,7 +54,8 @@ class Cell:
         reason: of the first run that had this outcome, one sentence.
         schedule: of that run.
         runs: how many moments were tried.
-        violated: at how many of them the guarantee broke.
+        tested: how many of them put the guarantee to the test.
+        violated: at how many of them it broke.
     """
 
     guarantee: str
@@ -63,12 +65,16 @@ class Cell:
     reason: str
     schedule: Schedule
     runs: int
+    tested: int
     violated: int
 
     def __str__(self) -> str:
-        how_often = f" at {self.violated} of {self.runs} moments" if self.violated else f" at all {self.runs} moments"
-        where = how_often if self.outcome != "vacuous" else ""
-        return f"{self.guarantee}, {self.contender}, {self.fault}: {self.outcome}{where}. {self.reason}"
+        where = {
+            "holds": f" at all {self.tested} moments that put it to the test",
+            "violated": f" at {self.violated} of {self.runs} moments",
+            "vacuous": "",
+        }
+        return f"{self.guarantee}, {self.contender}, {self.fault}: {self.outcome}{where[self.outcome]}. {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -185,9 +191,10 @@ def cells_of(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[Cell,
 
 def _cell(contender: OnTrial, trial: Trial, verdicts: list[tuple[Schedule, Verdict]]) -> Cell:
     schedule, worst = max(verdicts, key=lambda pair: WEIGHT[pair[1].outcome])  # the first of equals
-    broken = sum(verdict.outcome == "violated" for _, verdict in verdicts)
+    found = Counter(verdict.outcome for _, verdict in verdicts)
     where = (worst.predicate, contender.name, trial.name)
-    return Cell(*where, worst.outcome, worst.reason, schedule, len(verdicts), broken)
+    counts = (found.total(), found["holds"] + found["violated"], found["violated"])
+    return Cell(*where, worst.outcome, worst.reason, schedule, *counts)
 
 
 def _names(things: tuple[OnTrial, ...] | tuple[Trial, ...]) -> tuple[str, ...]:

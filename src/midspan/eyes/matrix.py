@@ -115,7 +115,7 @@ def _legend(matrix: Matrix, y: float, width: float) -> tuple[list[str], float]:
     runs = sorted({cell.runs for cell in matrix})
     moments = f"{runs[0]} to {runs[-1]} moments" if runs[0] != runs[-1] else count(runs[0], "moment")
     signs = [
-        f"{SIGNS['holds']} holds at each of {moments}",
+        f"{SIGNS['holds']} holds, tried at {moments}",
         f"{SIGNS['violated']} violated at one or more",
         f"{SIGNS['vacuous']} not put to the test",
     ]
