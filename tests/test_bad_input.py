@@ -29,6 +29,7 @@ import pytest
 import midspan
 from midspan import checks, sim
 from midspan.bench.contenders import named
+from midspan.bench.customers import Report
 from midspan.bench.matrix import measure
 from midspan.bench.page import Page
 from midspan.checks import Transcript, places
@@ -183,6 +184,7 @@ CASES: dict[str, Good] = {
     "eyes.matrix.matrix_picture": good(matrix=lambda: measure(named("raw"), faults=("cut",)), title=""),
     "eyes.matrix.matrix_table": good(matrix=lambda: measure(named("raw"), faults=("cut",)), fault=None),
     "eyes.parties.parties": good(bench=midspan.Bench),
+    "eyes.returns.returns_picture": good(reports=lambda: {"kill": Report(9, 1, (0.5,))}, title=""),
     "eyes.stack.stack": good(seen=hello, title=""),
     "eyes.tables.frame_table": good("times", exchange=exchange, times=False),
     "eyes.tables.table": good("times", exchange=exchange, times=False),

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from midspan.refusal import Refusal
 
 NUMBER = re.compile(r"(\d+)\]$")
-READY_S, PROBE_S = 10.0, 0.1
+READY_S, PROBE_S = 30.0, 0.1
 BLOCK = 1_000_000  # each pair has numbers of its own: on a channel that several share, all are heard by all
 LATE_S = 0.3  # after the last message: what has not come by then is lost
 SOCKETIO = "/socket.io/?EIO=4&transport=websocket"

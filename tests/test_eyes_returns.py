@@ -1,0 +1,42 @@
+"""The picture of a restart: a bar for each moment at which customers came back, on one scale for all restarts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from midspan.bench.customers import Report
+from midspan.eyes.palette import WEBSOCKET
+from midspan.eyes.returns import BARS_PX, returns_picture
+from midspan.refusal import Refusal
+
+KILL, DRAIN = Report(50, 3, (0.51, 0.52, 0.53, 2.01)), Report(60, 0, (0.5, 0.7, 0.9, 1.1))
+
+
+def heights(svg: str) -> list[float]:
+    found = re.findall(rf'height="([\d.]+)" style="fill:{WEBSOCKET.colour}', svg)
+    return [float(height) for height in found]
+
+
+def test_each_moment_has_its_bar_on_one_scale() -> None:
+    picture = returns_picture({"kill": KILL, "drain": DRAIN}, title="At once, or one by one")
+    third = round(BARS_PX / 3, 1)
+    assert heights(picture.svg) == [BARS_PX, third, third, third, third, third]
+    assert "At once, or one by one" in picture.svg
+    assert "at most 3 within 0.1 s, 3 orders in doubt" in picture.svg
+
+
+def test_its_text_twin_says_the_same() -> None:
+    picture = returns_picture({"kill": KILL, "drain": DRAIN})
+    assert str(picture).splitlines() == [f"kill: {KILL}", f"drain: {DRAIN}"]
+
+
+def test_nobody_came_back() -> None:
+    assert heights(returns_picture({"calm": Report(9, 0, ())}).svg) == []
+
+
+@pytest.mark.parametrize("reports", [{}, {"kill": "a report"}, [KILL]])
+def test_what_is_no_report_is_refused(reports: object) -> None:
+    with pytest.raises(Refusal):
+        returns_picture(reports)  # type: ignore[arg-type]  # what a learner may write
