@@ -313,6 +313,23 @@ async def test_a_fault_that_cannot_be_is_refused(verb: str, arguments: tuple[Any
         assert here.link.faults == ()
 
 
+@in_jumping_time
+async def test_a_connection_whose_bytes_were_kept_is_reset() -> None:
+    """A fault of somebody else's that drops a byte in the middle does not get away with it."""
+
+    class Dropping(Fault):
+        async def carry(self, piece: Piece, _carriage: Any, /) -> AsyncIterator[bytes]:
+            yield piece.data[:5]
+            yield piece.data[6:]
+
+    async with scene() as here, here.client() as client:
+        await here.round_trip_s(client)
+        with here.link.fault(Dropping()):
+            await client.send("a byte of this is lost")
+            await here.served[0].wait_closed()
+            await client.wait_closed()
+
+
 def test_no_fault_can_lose_a_byte() -> None:
     """What a fault is given it yields whole and in order: each is fed every size of piece."""
     faults: list[Fault] = [Latency(0.1), Throttle(3000), Slice(5), Blackhole(), Refuse()]

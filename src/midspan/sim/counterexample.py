@@ -12,7 +12,7 @@ from midspan.sim.ladder import Ladder, draw
 from midspan.sim.play import Player, play
 from midspan.sim.predicates import judge
 from midspan.sim.schedule import Schedule
-from midspan.sim.shrink import shrink
+from midspan.sim.shrink import MOST_RUNS, shrink
 
 MOST_RECORDS = 20_000  # that shrinking one schedule may cost: some hundred runs, or few of a session that storms
 
@@ -48,13 +48,19 @@ class Counterexample:
 
 @checked
 def counterexample(
-    cast: Cast, found: Schedule, predicate: str, replay: str = "", player: Player = play
+    cast: Cast,
+    found: Schedule,
+    predicate: str,
+    replay: str = "",
+    player: Player = play,
+    most_runs: int = MOST_RUNS,
 ) -> Counterexample:
     """Shrink a schedule that breaks this predicate, and look at the result.
 
     Args:
         replay: the line that finds it again; by default the one that plays the smallest schedule.
         player: on which link.
+        most_runs: that shrinking it may take.
     """
 
     spent = 0
@@ -67,7 +73,7 @@ def counterexample(
         spent += len(history)
         return judge(history, (predicate,))[predicate].outcome == "violated"
 
-    smallest = shrink(found, breaks)
+    smallest = shrink(found, breaks, most_runs)
     history, ladder = draw(cast, smallest, player)
     reason = judge(history, (predicate,))[predicate].reason
     replay = replay or f"draw(cast, Schedule.from_json({smallest.to_json()!r}))"

@@ -16,6 +16,7 @@ from midspan.sim.history import History
 from midspan.sim.play import Player, play
 from midspan.sim.predicates import PREDICATES, judge
 from midspan.sim.schedule import Schedule
+from midspan.sim.shrink import MOST_RUNS
 from midspan.sim.verdict import Outcome, Verdict
 from midspan.sim.wallclock import WallClockGuard
 from midspan.sim.world import Watch
@@ -129,12 +130,14 @@ def explore(
     keep_going: bool,
     replay: Callable[[int], str],
     player: Player,
+    most_runs: int = MOST_RUNS,
 ) -> Findings:
     """As `search`, on this thread and on any link.
 
     Args:
         replay: makes the line that finds a schedule again from its seed.
         player: plays one schedule.
+        most_runs: that shrinking one counterexample may take.
     """
     outcomes: Counter[Outcome] = Counter()
     counts: Counter[tuple[str, Outcome]] = Counter()
@@ -149,7 +152,7 @@ def explore(
         if (found and not keep_going) or not wanted():
             break
     examples = {
-        name: counterexample(cast, found[name], name, replay(found[name].seed), player)
+        name: counterexample(cast, found[name], name, replay(found[name].seed), player, most_runs)
         for name in names
         if name in found
     }

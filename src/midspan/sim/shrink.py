@@ -32,11 +32,13 @@ _KINDS = (Cut, HalfOpen, Delay, Silence, ClientRestart, ServerRestart, Refuse, R
 _SECONDS = (0.05, 0.3, 1.0, 3.0, 6.0, 15.0)
 _LATER_S = (0.0, 0.002, 0.006, 0.02)
 
+MOST_RUNS = 500  # half a second of virtual time's work
+
 Key = tuple[float, ...]
 
 
 @checked
-def shrink(schedule: Schedule, breaks: Callable[[Schedule], bool], most_runs: int = 500) -> Schedule:
+def shrink(schedule: Schedule, breaks: Callable[[Schedule], bool], most_runs: int = MOST_RUNS) -> Schedule:
     """The smallest schedule that can be reached from this one.
 
     Args:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 
 from midspan.refusal import need
 from midspan.wires.carriage import Carriage
@@ -141,16 +141,22 @@ class Link:
 
     def _in_loop(self, change: Callable[[], None]) -> None:
         """Do it on the loop of the link, and wait for it, from whichever thread asks."""
-        if self._loop.is_closed():
-            return  # the bench was closed inside the block
-        if asyncio._get_running_loop() is self._loop:
-            change()
-            return
 
         async def do() -> None:
             change()
 
-        asyncio.run_coroutine_threadsafe(do(), self._loop).result()
+        if self._loop.is_closed():
+            return  # the bench was closed inside the block
+        if _running_loop() is self._loop:
+            change()
+        else:
+            asyncio.run_coroutine_threadsafe(do(), self._loop).result()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
 
 
 @asynccontextmanager

@@ -200,5 +200,5 @@ class Face(asyncio.Protocol):
 def _code(frame: Frame) -> str:
     try:
         return str(int(Close.parse(frame.payload).code))
-    except ProtocolError:
+    except (ProtocolError, UnicodeDecodeError):
         return "1002"

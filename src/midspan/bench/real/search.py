@@ -16,6 +16,8 @@ from midspan.sim.schedule import Schedule
 from midspan.sim.search import Findings, explore, names_or_all
 from midspan.sim.world import Watch
 
+MOST_RUNS = 60  # that shrinking a counterexample may take: some seconds
+
 
 @checked
 def search_real(
@@ -29,8 +31,9 @@ def search_real(
 ) -> Findings:
     """Play the schedule of each seed over TLS. Runs in a thread beside the caller's loop.
 
-    What it finds is shrunk on the real link too. Nothing looks for wall clocks in the code under test: the simulated
-    link does. Arguments as of `midspan.sim.search` and `play_real`.
+    What it finds is shrunk on the real link too, in few runs: the simulated link gets further. Nothing looks for wall
+    clocks in the code under test: there, too, the simulated link does. Arguments as of `midspan.sim.search` and
+    `play_real`.
     """
     schedules = (generate(seed, shape) for seed in seeds)
     how = "" if shape is None else f", {shape}"
@@ -41,7 +44,7 @@ def search_real(
     def replay(seed: int) -> str:
         return f"search_real(cast, [{seed}]{how})"
 
-    return beside(explore, cast, schedules, names_or_all(names), keep_going, replay, player)
+    return beside(explore, cast, schedules, names_or_all(names), keep_going, replay, player, MOST_RUNS)
 
 
 @checked
