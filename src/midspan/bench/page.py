@@ -20,6 +20,7 @@ from aiohttp import web
 from midspan.arguments import checked
 from midspan.bench.bench import Bench
 from midspan.bench.endpoint import Endpoint
+from midspan.records.capture import Capture
 from midspan.records.dissect import dissect
 from midspan.wires.relay import SOCKETS, Handler, hang_up, relay
 from midspan.wires.servers import serve_app
@@ -106,15 +107,16 @@ class _Seen:
 
     def __init__(self, *endpoints: Endpoint) -> None:
         self._endpoints = endpoints
-        self._sizes: dict[str, int] = {}
+        self._known: dict[str, Capture] = {}
         self._lines: dict[str, list[str]] = {}
 
     async def answer(self, _request: web.Request) -> web.Response:
         """JSON: the newest lines by endpoint."""
         for endpoint in self._endpoints:
-            if self._sizes.get(endpoint.name) != len(endpoint.capture):
-                self._sizes[endpoint.name] = len(endpoint.capture)
-                self._lines[endpoint.name] = list(dissect(endpoint.capture).lines()[-SHOWN_LINES:])
+            seen = endpoint.capture
+            if self._known.get(endpoint.name) != seen:
+                self._known[endpoint.name] = seen
+                self._lines[endpoint.name] = list(dissect(seen).lines()[-SHOWN_LINES:])
         return web.json_response(self._lines)
 
 
