@@ -33,6 +33,13 @@ class Waiting:
         self.bodies: dict[int, str] = {}
         self.last = 0
 
+    @property
+    def base(self) -> int:
+        return min(self.bodies, default=self.last + 1)
+
+    def __len__(self) -> int:
+        return len(self.bodies)
+
     def put(self, *bodies: str) -> None:
         for body in bodies:
             self.last += 1

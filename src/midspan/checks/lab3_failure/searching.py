@@ -221,7 +221,7 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
     "feed": (
         Search(
             "cut links and slow stores, so that entries are added while we read",
-            Shape(kinds=("Cut", "Cut", "ServerRestart", "HalfOpen", "Delay")),
+            Shape(faults=1, kinds=("Cut", "Cut", "ServerRestart", "HalfOpen", "Delay")),
             {"no_loss": "woken-too-late", "liveness": "woken-too-late"},
         ),
     ),

@@ -115,7 +115,7 @@ async def _retries(t: Transcript, make: Any) -> None:
     missing = [message for message in both if message not in line.said]
     numbers = [message[1] for message in line.said]
     id = "retry-with-new-number" if numbers and numbers[0] > 2 else "sent-is-acknowledged"
-    t.equal("messages that are not sent again", missing, [], id=id)
+    t.equal("both are sent again: what is missing", missing, [], id=id)
     t.equal("in order", [m for m in line.said if m in both][:2], both, id="newest-first")
     running.cancel()
     t.say("once more; as soon as the connection is there the application says a third")
