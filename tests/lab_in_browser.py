@@ -45,6 +45,7 @@ RUN_ONE = """async number => {
     await window.jupyterapp.commands.execute('notebook:run-cell');
 }"""
 SHOW = """async number => {
+    window.jupyterapp.shell.activateById(window.panel.id);  // the start page's notebook may have opened after ours
     const cell = window.panel.content.widgets[number];
     await window.panel.content.scrollToItem(number, 'start');
     await cell.ready;

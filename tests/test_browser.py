@@ -95,15 +95,16 @@ def test_the_live_page_comes_through_the_proxy(page: Lab) -> None:
     assert "Still open: nothing" in told(page.run(6))
 
 
-def test_run_all_ends_without_error_and_the_layers_are_seen(page: Lab) -> None:
-    """Chapter 1 from a fresh kernel: each cell ran, none failed, and the layered picture has its colours."""
-    page.open("notebooks/01_framing.ipynb")
+@pytest.mark.parametrize("chapter", ["01_framing", "02_event_wrapping"])
+def test_run_all_ends_without_error_and_the_layers_are_seen(page: Lab, chapter: str) -> None:
+    """A chapter from a fresh kernel: each cell ran, none failed, and the layered picture has its colours."""
+    page.open(f"notebooks/{chapter}.ipynb")
     cells = page.run_all()
     assert errors(cells) == []
     assert all(cell.raw["execution_count"] for cell in cells if cell.is_code)
     layered = [number for number, cell in enumerate(cells) if _is_layered(cell)]
     assert layered, "no output shows a TLS record and a frame header in a picture"
-    assert colours(page.picture(layered[0], PICTURES / "layers.png")) > 8
+    assert colours(page.picture(layered[0], PICTURES / f"layers_{chapter[:2]}.png")) > 8
 
 
 def _is_layered(cell: Cell) -> bool:
