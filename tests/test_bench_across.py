@@ -142,4 +142,4 @@ async def met(cuts: bool) -> Report:
 def test_the_busiest_moment() -> None:
     assert busiest([], 0.1) == 0
     assert busiest([0.0, 0.05, 0.09, 0.11, 0.3], 0.1) == 3
-    assert str(Report(5, 1, (0.0, 0.05))) == "5 orders answered, 1 in doubt; 2 came back, at most 2 within 0.1 s"
+    assert str(Report(5, 1, (0.0, 0.05))) == "5 orders answered, 1 in doubt; 2 came back, at most 2 within 0.25 s"

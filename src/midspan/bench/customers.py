@@ -28,7 +28,7 @@ PLEASE_GO = "please go"
 PAUSE_S = 0.1  # between orders, at most
 RETRY_S = 0.05  # before coming back after a cut, at most: an eager client, as many are
 ANSWER_S = 10.0
-WINDOW_S = 0.1
+WINDOW_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Report:
 
     @property
     def peak(self) -> int:
-        """The most that came back within a tenth of a second."""
+        """The most that came back within a quarter of a second."""
         return busiest(self.came_back_s, WINDOW_S)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""When customers come back in a restart: a row of bars for each way to restart, one bar for each tenth of a second."""
+"""When customers come back in a restart: a row of bars for each way to restart, one bar for each quarter of a second."""
 
 from __future__ import annotations
 
@@ -66,5 +66,5 @@ class _Rows:
 
 
 def windows(report: Report) -> Counter[int]:
-    """How many came back in each tenth of a second, by its number."""
+    """How many came back in each quarter of a second, by its number."""
     return Counter(int(at_s / WINDOW_S) for at_s in report.came_back_s)
