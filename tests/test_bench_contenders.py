@@ -12,12 +12,13 @@ from importlib import import_module
 from itertools import pairwise
 
 import pytest
+from engineio.base_client import connected_clients
 
 from midspan.bench.contenders import CONTENDERS, Contender, named
 from midspan.bench.contenders.borrowed import clock_and_chance
 from midspan.bench.trials import CONVERSATION
 from midspan.refusal import Refusal
-from midspan.sim import Cut, HalfOpen, History, Join, Moment, Refuse, Revoke, Say, Schedule, play, run
+from midspan.sim import ClientRestart, Cut, HalfOpen, History, Join, Moment, Refuse, Revoke, Say, Schedule, play, run
 from midspan.sim.predicates import judge
 
 CUT = replace(CONVERSATION, faults=(Cut(Moment("a", "up", 2, "after")), Refuse("a", 2)))
@@ -151,3 +152,11 @@ def test_a_cast_without_a_loan_is_not_repeatable() -> None:
     cast = replace(named("websockets").cast, around=nullcontext)
     attempts = {tuple(what(play(cast, CUT), "a", "attempt")) for _ in range(3)}
     assert len(attempts) == 3
+
+
+@ALL
+def test_no_client_of_a_run_stays_on_the_librarys_list(contender: Contender) -> None:
+    """Engine.IO keeps one of all that are connected, for Ctrl-C."""
+    before = list(connected_clients)
+    play(contender.cast, replace(CUT, faults=(ClientRestart(Moment("a", "up", 2)),)))
+    assert connected_clients == before

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import socketio
 from socketio.exceptions import BadNamespaceError, ConnectionRefusedError
 
-from midspan.bench.contenders.wireless import QUIET, http_session, serve_connection
+from midspan.bench.contenders.wireless import QUIET, forgotten, http_session, serve_connection
 from midspan.sim.cast import ClientSeat, ServerSeat
 from midspan.wires.servers import socketio_server
 
@@ -68,11 +68,11 @@ class EventClient:
         self.emitting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        async with self.http:
-            await self.sio.connect(
-                self.seat.url or "https://link", auth=self.auth, transports=["websocket"], retry=True
-            )
-            await self.sio.wait()
+        url = self.seat.url or "https://link"
+        with forgotten(self.sio):
+            async with self.http:
+                await self.sio.connect(url, auth=self.auth, transports=["websocket"], retry=True)
+                await self.sio.wait()
 
     def auth(self) -> dict[str, Any]:
         return {"who": self.seat.me, "token": self.seat.token}

@@ -10,11 +10,14 @@ Left out: polling, and what aiohttp adds around a WebSocket. On the real link ai
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import aiohttp
 import socketio
 from aiohttp import WSMessage, WSMsgType
+from engineio.base_client import connected_clients
 from websockets.exceptions import ConnectionClosed
 
 from midspan.sim.cast import ClientSeat
@@ -57,6 +60,16 @@ def http_session(seat: ClientSeat) -> aiohttp.ClientSession | WirelessSession:
     if seat.trust is None:
         return WirelessSession(seat)
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=seat.trust))
+
+
+@contextmanager
+def forgotten(client: socketio.AsyncClient) -> Iterator[None]:
+    """At the end of the block Engine.IO forgets this client. (It lists who is connected, for Ctrl-C; we kill some.)"""
+    try:
+        yield
+    finally:
+        if client.eio in connected_clients:
+            connected_clients.remove(client.eio)
 
 
 class WirelessSession:
