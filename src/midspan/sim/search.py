@@ -16,7 +16,6 @@ from midspan.sim.history import History
 from midspan.sim.play import Player, play
 from midspan.sim.predicates import PREDICATES, judge
 from midspan.sim.schedule import Schedule
-from midspan.sim.shrink import MOST_RUNS
 from midspan.sim.verdict import Outcome, Verdict
 from midspan.sim.wallclock import WallClockGuard
 from midspan.sim.world import Watch
@@ -130,14 +129,14 @@ def explore(
     keep_going: bool,
     replay: Callable[[int], str],
     player: Player,
-    most_runs: int = MOST_RUNS,
+    examine: Callable[[Cast, Schedule, str, str, Player], Counterexample] = counterexample,
 ) -> Findings:
     """As `search`, on this thread and on any link.
 
     Args:
         replay: makes the line that finds a schedule again from its seed.
         player: plays one schedule.
-        most_runs: that shrinking one counterexample may take.
+        examine: makes a counterexample of a schedule that breaks a predicate.
     """
     outcomes: Counter[Outcome] = Counter()
     counts: Counter[tuple[str, Outcome]] = Counter()
@@ -152,7 +151,7 @@ def explore(
         if (found and not keep_going) or not wanted():
             break
     examples = {
-        name: counterexample(cast, found[name], name, replay(found[name].seed), player, most_runs)
+        name: examine(cast, found[name], name, replay(found[name].seed), player)
         for name in names
         if name in found
     }

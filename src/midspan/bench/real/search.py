@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
 
 from midspan.arguments import checked
 from midspan.bench.real.play import play_real
 from midspan.sim.beside import beside
 from midspan.sim.cast import Cast
+from midspan.sim.counterexample import Counterexample, counterexample
+from midspan.sim.errors import SimulationError
 from midspan.sim.generate import Shape, generate
 from midspan.sim.history import History
 from midspan.sim.ladder import Ladder, draw
+from midspan.sim.play import Player
+from midspan.sim.predicates import judge
 from midspan.sim.schedule import Schedule
 from midspan.sim.search import Findings, explore, names_or_all
 from midspan.sim.world import Watch
 
-MOST_RUNS = 60  # that shrinking a counterexample may take: some seconds
+MOST_RUNS = 60  # that shrinking a counterexample over TLS may take: some seconds
 
 
 @checked
@@ -31,9 +37,8 @@ def search_real(
 ) -> Findings:
     """Play the schedule of each seed over TLS. Runs in a thread beside the caller's loop.
 
-    What it finds is shrunk on the real link too, in few runs: the simulated link gets further. Nothing looks for wall
-    clocks in the code under test: there, too, the simulated link does. Arguments as of `midspan.sim.search` and
-    `play_real`.
+    Nothing looks for wall clocks in the code under test: the simulated link does. Arguments as of `midspan.sim.search`
+    and `play_real`.
     """
     schedules = (generate(seed, shape) for seed in seeds)
     how = "" if shape is None else f", {shape}"
@@ -44,7 +49,17 @@ def search_real(
     def replay(seed: int) -> str:
         return f"search_real(cast, [{seed}]{how})"
 
-    return beside(explore, cast, schedules, names_or_all(names), keep_going, replay, player, MOST_RUNS)
+    return beside(explore, cast, schedules, names_or_all(names), keep_going, replay, player, _smallest)
+
+
+def _smallest(cast: Cast, found: Schedule, predicate: str, replay: str, player: Player) -> Counterexample:
+    """Shrink in virtual time, a hundred times faster, if what comes out breaks the predicate over TLS as well."""
+    with suppress(SimulationError):
+        simulated = counterexample(cast, found, predicate).schedule
+        verdict = judge(player(cast, simulated, None), (predicate,))[predicate]
+        if simulated != found and verdict.outcome == "violated":
+            return replace(counterexample(cast, simulated, predicate, replay, player, most_runs=0), found=found)
+    return counterexample(cast, found, predicate, replay, player, MOST_RUNS)
 
 
 @checked
