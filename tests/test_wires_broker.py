@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -210,4 +211,29 @@ from midspan.wires.broker import broker
 bench = await Bench()
 bus = await bench.enter(broker())
 client = bus.client()
+"""
+
+LEARNERS = 10
+
+
+@pytest.mark.timeout(300)
+def test_ten_learners_each_have_a_broker_of_their_own(own_folders: Path) -> None:
+    """Ten kernels at once, one channel's name: each hears what it has said itself, and nothing is left."""
+
+    def learn(number: int) -> str:
+        with closing(ensure_event_loop()), kernel(own_folders) as live:  # jupyter_client keeps a loop a thread
+            return live.run(ALONE.format(number=number)).text
+
+    with ThreadPoolExecutor(LEARNERS) as room:
+        assert list(room.map(learn, range(LEARNERS))) == [f"{number}\n" for number in range(LEARNERS)]
+    assert folders_of_brokers(own_folders) == []
+
+
+ALONE = """
+from midspan.wires.broker import broker
+async with broker() as bus, bus.client() as client, bus.client() as other, other.pubsub() as heard:
+    await heard.subscribe("room")
+    await heard.get_message(timeout=30)
+    await client.publish("room", {number})
+    print(int((await heard.get_message(timeout=30))["data"]))
 """
