@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from inspect import isgeneratorfunction
 from random import Random
 from types import FunctionType
 from typing import Any
@@ -23,12 +24,12 @@ import socketio.async_client
 import websockets.client
 
 from midspan.arguments import checked
-from midspan.refusal import need
+from midspan.refusal import Refusal, Words, need
 
 WINDOW_S = 0.25
 OUTAGE_S = 60.0
 JAVASCRIPT = "socket.io-client 4.8.4"
-JITTER_BASE_S, JITTER_CAP_S = 1.0, 60.0
+MOST_ATTEMPTS = 10_000  # of one client: ten times what a wait of 60 ms would need
 
 Waits = Callable[[Random], Iterator[float]]
 
@@ -77,17 +78,25 @@ class Herd:
 
 
 @checked
-def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1) -> Herd:
+def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1, **more: Waits) -> Herd:
     """Let `clients` clients lose their server at 0 s, and find it again from `outage_s` on.
 
+    Args:
+        clients: of each library.
+        outage_s: how long the server is gone.
+        seed: of their chance.
+        more: waits of your own by name, `herd(full_jitter=waits)`: `waits(rng)` yields the seconds before each attempt.
+
     Raises:
-        Refusal: no clients, or no outage.
+        Refusal: no clients, or no outage; waits that are no generator function, that end, or that come to nothing.
     """
     need(clients >= 1 and outage_s > 0, "a client or more and an outage", (clients, outage_s), "herd(5000, 60)")
+    for name, own in more.items():
+        need(isgeneratorfunction(own), f"a generator function as {name}", own, "Yield the seconds before each attempt")
     waits: dict[str, Waits] = {
         JAVASCRIPT: javascript,
         f"websockets {version('websockets')}": lambda rng: with_names(websockets.client.backoff, random=rng)(),
-        "full jitter": full_jitter,
+        **{name.replace("_", " "): own for name, own in more.items()},
     }
     simulated = [simulate(name, each, clients, outage_s, Random(f"{seed} {name}")) for name, each in waits.items()]
     return Herd((python_socketio(clients, outage_s, Random(f"{seed} python-socketio")), *simulated))
@@ -97,7 +106,10 @@ def simulate(name: str, waits: Waits, clients: int, outage_s: float, rng: Random
     """Each client tries after each of its waits; the first attempt that is not before the server's return succeeds."""
 
     def back_s() -> float:
-        return next(at_s for at_s in itertools.accumulate(waits(rng)) if at_s >= outage_s) - outage_s
+        for at_s in itertools.accumulate(itertools.islice(waits(rng), MOST_ATTEMPTS)):
+            if at_s >= outage_s:
+                return at_s - outage_s
+        raise Refusal(f"waits that outlast {outage_s:g} s", Words(f"{name}, too short or too few"), "Yield longer ones")
 
     return Return(name, tuple(sorted(back_s() for _ in range(clients))))
 
@@ -118,12 +130,6 @@ def javascript(rng: Random) -> Iterator[float]:
         deviation = int(chance * 0.5 * wait_ms)
         wait_ms += deviation if int(chance * 10) & 1 else -deviation
         yield int(min(wait_ms, 5000)) / 1000
-
-
-def full_jitter(rng: Random) -> Iterator[float]:
-    """Anything between nothing and a bound that doubles (Brooker, "Exponential Backoff And Jitter", 2015)."""
-    for attempt in itertools.count():
-        yield rng.uniform(0, min(JITTER_CAP_S, JITTER_BASE_S * 2 ** min(attempt, 30)))
 
 
 def python_socketio(clients: int, outage_s: float, rng: Random) -> Return:
