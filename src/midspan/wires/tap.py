@@ -12,18 +12,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from midspan.records.capture import OTHER, Capture, Chunk, Kind, Side
 from midspan.refusal import need
 from midspan.wires.certs import HOST, Authority
+from midspan.wires.reset import RESET_ON_CLOSE
 from midspan.wires.tls import TlsEnd
 
 KEPT_BYTES = 64 * 2**20  # of plaintext and records; past this the tap passes on without keeping, and says so
 SETTLE_S = 1.0  # how long `settled` waits for connections that are about to end
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: close() sends RST
 
 
 class Tap:
