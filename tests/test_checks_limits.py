@@ -203,3 +203,35 @@ def test_the_wait_of_an_unknown_thread_is_nothing() -> None:
     assert kept_waiting_s(None) == 0.0
     assert kept_waiting_s(1, "no such process") == 0.0
     assert kept_waiting_s(threading.get_native_id()) >= 0.0
+
+
+# --- within: what one step of an answer may take
+
+
+@in_a_loop
+async def test_within_gives_the_value_or_the_error() -> None:
+    assert await limits.within(asyncio.sleep(0, 3), SHORT_S) == 3
+    with pytest.raises(ZeroDivisionError):
+        await limits.within(_divide(), SHORT_S)
+
+
+async def _divide() -> float:
+    return 1 / 0
+
+
+@in_a_loop
+async def test_within_ends_what_takes_too_long() -> None:
+    waiting = asyncio.ensure_future(asyncio.Event().wait())
+    with pytest.raises(TimeoutError):
+        await limits.within(waiting, 0.01)
+    assert waiting.cancelled()
+
+
+@in_a_loop
+async def test_within_does_not_count_the_time_that_the_machine_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine tenths of the time this thread is kept waiting: the limit comes ten times as late."""
+    began = time.monotonic()
+    monkeypatch.setattr(limits, "kept_waiting_s", lambda _: 0.9 * (time.monotonic() - began))
+    with pytest.raises(TimeoutError):
+        await limits.within(asyncio.Event().wait(), 0.03)
+    assert time.monotonic() - began >= 0.29

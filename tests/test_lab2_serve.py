@@ -42,12 +42,12 @@ def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 @in_a_loop
 async def test_the_options_are_advertised_and_kept() -> None:
-    options = ["--pingInterval", "300", "--pingTimeout", "200", "--maxPayload", "5000", "--connectTimeout", "60000"]
+    options = ["--pingInterval", "1000", "--pingTimeout", "500", "--maxPayload", "5000", "--connectTimeout", "60000"]
     with serving("--no-tls", *options) as (_, line):
         url = line.split(" serves ")[1].strip() + QUERY
         async with connect(url) as client:
             said = json.loads(str(await client.recv())[1:])
-            assert [said[name] for name in ("pingInterval", "pingTimeout", "maxPayload")] == [300, 200, 5000]
+            assert [said[name] for name in ("pingInterval", "pingTimeout", "maxPayload")] == [1000, 500, 5000]
             await client.send('40{"token":"x"}')
             assert await heard(client, 2) == ['40{"sid":SID}', '42["auth",{"token":"x"}]']
             assert set(await until_closed(client)) <= {"2"}  # no pong of ours, so it ends

@@ -27,10 +27,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from midspan.checks.printing import captured
 from midspan.wires.thread import cancel_others
+
+T = TypeVar("T")
 
 TRIES = 4  # an answer with a bare `except:` in its loop survives the first exception, seldom the fourth
 TURNS = 3  # of the loop, for tasks that are about to end when an answer has returned
@@ -145,6 +147,26 @@ class _Runner:
     async def _main(self, awaitable: Awaitable[Any]) -> Any:
         self.main = asyncio.current_task()
         return await awaitable
+
+
+async def within(awaitable: Awaitable[T], limit_s: float) -> T:
+    """What `awaitable` gives within `limit_s` seconds in which the machine let this thread run, or `TimeoutError`.
+
+    For what both ends of which live in this thread: while it is kept waiting, neither can answer.
+    """
+    task, thread = asyncio.ensure_future(awaitable), threading.get_native_id()
+    began, kept = time.monotonic(), kept_waiting_s(thread)
+    left = limit_s = limit_s * patience()
+    try:
+        while left > 0:
+            if (await asyncio.wait({task}, timeout=left))[0]:
+                return task.result()
+            left = limit_s - (time.monotonic() - began - (kept_waiting_s(thread) - kept))
+        raise TimeoutError
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=BETWEEN_S)  # one that will not end is the runner's business
 
 
 def kept_waiting_s(thread_id: int | None, process: str = "self") -> float:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from midspan.arguments import checked
+from midspan.checks.limits import within
 from midspan.checks.values import difference, error_in_words, in_words
 from midspan.checks.verdicts import Line
 from midspan.refusal import need
@@ -130,8 +131,7 @@ class Transcript:
     ) -> T:
         """Await something that the answer owes us; a line that does not hold when it takes longer than `within_s`."""
         try:
-            async with asyncio.timeout(within_s):
-                value = await awaitable
+            value = await within(awaitable, within_s)
         except TimeoutError:
             self._broken(what, f"an answer within {within_s:g} s", "nothing", because, id)
         self.lines.append(Line("held", what))

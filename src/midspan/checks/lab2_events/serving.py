@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
 from midspan.checks.lab2_events.wire import Namespace, Options
+from midspan.checks.limits import within
 from midspan.wires.certs import HOST
 
 QUERY = "/socket.io/?EIO=4&transport=websocket"
@@ -89,22 +91,24 @@ def _bare(address: str, **more: Any) -> connect:
 
 
 async def told(t: Transcript, client: ClientConnection, count: int, id: str = "") -> list[Any]:
-    """The next packets, without pings; a line of the transcript only when they do not come."""
+    """The next packets; pings are answered in passing. A line of the transcript only when they do not come."""
     packets: list[Any] = []
     while len(packets) < count:
         packet = await _packet(client)
         if isinstance(packet, Exception):
             what = f"{count} packet{'s' * (count != 1)} that we wait for"
             t.fail(what, got=[*packets, packet], expected="all of them within 1 s", id=id)
-        packets += [packet] if packet != "2" else []
+        if packet == "2":
+            await client.send("3")
+        else:
+            packets.append(packet)
     return packets
 
 
 async def _packet(client: ClientConnection) -> Any:
     """The next packet, or why there is none."""
     try:
-        async with asyncio.timeout(1):
-            return await client.recv()
+        return await within(client.recv(), 1.0)
     except (TimeoutError, ConnectionClosed) as error:
         return error
 
@@ -124,8 +128,9 @@ async def _joined(t: Transcript, client: ClientConnection) -> None:
     t.equal("then the application speaks", auth, '42["auth",{}]')
 
 
-@lab.step("Serve", minutes=40, lines=44, points=4, hints=HINTS["serve_socketio"])
-async def serve_socketio(t: Transcript, serve_socketio: Serve) -> None:
+@lab.step("Serve", minutes=40, lines=44, points=4, hints=HINTS["serve_socketio"], limit_s=6.0)
+async def serve_socketio(t: Transcript, serve_socketio: Serve, converse: Serve) -> None:
+    t.true("converse awaits", inspect.iscoroutinefunction(converse), got=converse, expected="an async function")
     await _speaks(t, serve_socketio)
     await _closes(t, serve_socketio)
     await _keeps_time(t, serve_socketio)
@@ -173,40 +178,43 @@ async def _closes(t: Transcript, serve: Serve) -> None:
 
 
 async def _keeps_time(t: Transcript, serve: Serve) -> None:
-    limited = Options(connect_timeout_s=0.25)
-    async with opened(serve, limited) as (idle, _), opened(serve, limited) as (guest, _):
-        t.say("a client that joins nothing within 250 ms; another that joins, and leaves again")
+    """Three clients that take their time, while the heartbeat of two others is looked at."""
+    limited = Options(connect_timeout_s=0.5)
+    async with opened(serve, limited) as (guest, _), opened(serve, limited) as (idle, _):
+        t.say("a client that joins, and leaves again; another that joins nothing within 500 ms")
         await _joined(t, guest)
         await guest.send("41")
-        await _heartbeat(t, serve)
-        await t.soon("the connection of the first has ended", _end(idle), within_s=SOON_S, id="never-joins")
+        async with _deaf(t, serve) as application:
+            await _heartbeat(t, serve)
+            await t.soon("the connection of the second has ended", _end(idle), id="never-joins")
+            ended = application.ended.wait()
+            await t.soon("that of the third has ended, for want of a pong", ended, id="clock-waits-for-send")
         alive = guest.close_code is None
-        t.true("the other may stay", alive, got="its connection ended too", expected="no end", id="never-joins")
-    await _silence(t, serve)
+        t.true("the first may stay", alive, got="its connection ended too", expected="no end", id="never-joins")
 
 
-async def _heartbeat(t: Transcript, serve: Serve) -> None:
-    t.say("meanwhile a third: an interval of 30 ms, two seconds for a pong that comes at once")
-    async with opened(serve, Options(0.03, 2.0)) as (client, _):
-        await _joined(t, client)
-        for id in ("no-heartbeat", "pings-too-late", "pings-too-late"):
-            t.equal("a ping", await _packet(client), "2", id=id)
-            await client.send("3")
-    t.say("a fourth, which gives no pong within 100 ms")
-    async with opened(serve, Options(0.05, 0.1)) as (client, _):
-        await _joined(t, client)
-        await t.soon("its connection ends", _end(client), within_s=SOON_S, id="silence-survived")
-
-
-async def _silence(t: Transcript, serve: Serve) -> None:
-    t.say("a client that reads nothing, while the application sends without end; 100 ms for the pong")
-    async with opened(serve, Options(0.1, 0.1), max_queue=1) as (client, application):
+@asynccontextmanager
+async def _deaf(t: Transcript, serve: Serve) -> AsyncIterator[Application]:
+    """A client that reads nothing: all buffers are full long before the first ping, so that no ping gets through."""
+    t.say("a third that reads nothing, while the application sends without end; it is pinged after 600 ms")
+    async with opened(serve, Options(0.6, 0.1), max_queue=1) as (client, application):
         await _joined(t, client)
         await client.send('42["flood"]')
         try:
-            await t.soon("the connection ends for want of a pong", application.ended.wait(), id="clock-waits-for-send")
+            yield application
         finally:
             client.transport.abort()
+
+
+async def _heartbeat(t: Transcript, serve: Serve) -> None:
+    t.say("meanwhile another one: an interval of 30 ms, two seconds for a pong that comes at once")
+    async with opened(serve, Options(0.03, 2.0)) as (client, _):
+        for id in ("no-heartbeat", "pings-too-late", "pings-too-late"):
+            t.equal("a ping", await _packet(client), "2", id=id)
+            await client.send("3")
+    t.say("and one that gives no pong within 100 ms")
+    async with opened(serve, Options(0.05, 0.1)) as (client, _):
+        await t.soon("its connection ends", _end(client), within_s=SOON_S, id="silence-survived")
 
 
 async def _keeps_together(t: Transcript, serve: Serve) -> None:
