@@ -11,6 +11,8 @@ from midspan.sim import Schedule, judge, play, search
 from tests.bank.lab3_failure import RIGHT, WRONG, Broken
 from tests.lab3 import session
 
+pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
+
 SEEDS = range(400)
 RIGHT_SEEDS = range(2000, 2100)  # 2,000 of them were played by hand
 REAL_SEEDS = range(4)

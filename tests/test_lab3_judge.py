@@ -14,6 +14,8 @@ from midspan.sim import search
 from tests.course import ROOT
 from tests.lab3 import NAME, SOLVED, reference
 
+pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
+
 NO_DEDUPE = ('return "new" if number == expected else "again" if number < expected else "gap"', 'return "new"')
 HASTY = (
     "                await self.log.append(body, who, number)\n",

@@ -13,6 +13,8 @@ from midspan.refusal import Refusal
 from midspan.sim import PREDICATES, Bounds, Cut, Moment, judge, play, search, search_all, simple
 from tests.lab3 import reference
 
+pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
+
 SEEDS = range(1200)  # 10,000 were played by hand
 REAL_SEEDS = range(25)  # 200 were played by hand
 MESSAGES = 10_000  # 100,000 were sent by hand
