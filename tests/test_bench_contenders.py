@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import random
 import threading
@@ -16,9 +17,11 @@ from engineio.base_client import connected_clients
 
 from midspan.bench.contenders import CONTENDERS, Contender, named
 from midspan.bench.contenders.borrowed import clock_and_chance
+from midspan.bench.real import play_real
 from midspan.bench.trials import CONVERSATION
 from midspan.refusal import Refusal
 from midspan.sim import ClientRestart, Cut, HalfOpen, History, Join, Moment, Refuse, Revoke, Say, Schedule, play, run
+from midspan.sim.beside import beside
 from midspan.sim.predicates import judge
 
 CUT = replace(CONVERSATION, faults=(Cut(Moment("a", "up", 2, "after")), Refuse("a", 2)))
@@ -160,3 +163,11 @@ def test_no_client_of_a_run_stays_on_the_librarys_list(contender: Contender) -> 
     before = list(connected_clients)
     play(contender.cast, replace(CUT, faults=(ClientRestart(Moment("a", "up", 2)),)))
     assert connected_clients == before
+
+
+@SOCKETIO
+def test_on_a_real_link_no_connection_stays_open(name: str) -> None:
+    """Engine.IO forgets a silent connection without closing it; aiohttp would warn of it when it is collected."""
+    for fault in (HalfOpen(Moment("a", "up", 2, "during")), ClientRestart(Moment("a", "up", 2, "during"))):
+        beside(play_real, named(name).cast, replace(CUT, faults=(fault,)))
+        gc.collect()

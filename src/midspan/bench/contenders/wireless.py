@@ -9,7 +9,9 @@ Left out: polling, and what aiohttp adds around a WebSocket. On the real link ai
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -55,11 +57,51 @@ async def serve_connection(app: socketio.ASGIApp, connection: Any) -> None:
     await app(SCOPE, receive, send)
 
 
-def http_session(seat: ClientSeat) -> aiohttp.ClientSession | WirelessSession:
-    """What to pass as `http_session`: on a real link aiohttp's own, which trusts the server; else ours."""
-    if seat.trust is None:
-        return WirelessSession(seat)
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=seat.trust))
+def http_session(seat: ClientSeat) -> WiredSession | WirelessSession:
+    """What to pass as `http_session`: on a real link one of aiohttp's, which trusts the server; else ours."""
+    return WirelessSession(seat) if seat.trust is None else WiredSession(seat.trust)
+
+
+def _outside_a_loop() -> bool:
+    """Is nobody at work? A client that is collected then would make itself a loop, to close its session in."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
+
+
+class WiredSession:
+    """aiohttp's session, and a hand for what Engine.IO does not close: a connection that has gone silent."""
+
+    def __init__(self, trust: ssl.SSLContext) -> None:
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust))
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+
+    @property
+    def closed(self) -> bool:
+        return _outside_a_loop() or self._session.closed
+
+    async def ws_connect(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
+        """Open a connection, and let go of the one before."""
+        socket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(url, **options)
+        await self._let_go()
+        self._socket = socket
+        return socket
+
+    async def _let_go(self) -> None:
+        if self._socket is not None and not self._socket.closed:
+            transport = self._socket.get_extra_info("transport")
+            if transport is not None:
+                transport.abort()
+            await self._socket.close()  # at once: there is nobody to say goodbye to
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._let_go()
+        await self._session.close()
 
 
 @contextmanager
@@ -75,11 +117,13 @@ def forgotten(client: socketio.AsyncClient) -> Iterator[None]:
 class WirelessSession:
     """What `socketio.AsyncClient` needs of an `aiohttp.ClientSession`."""
 
-    closed = False
-
     def __init__(self, seat: ClientSeat) -> None:
         self._connect = seat.connect
         self._connection: Any = None
+
+    @property
+    def closed(self) -> bool:
+        return _outside_a_loop()
 
     async def __aenter__(self) -> Self:
         return self
