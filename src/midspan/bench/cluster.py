@@ -1,8 +1,8 @@
 """A cluster: nodes in processes of their own, a balancer in front, a broker behind, and what can go wrong between them.
 
-    cluster = await bench.enter(cluster("a", "b", authority=bench.authority))
-    await cluster.serve(app)                    # on each node; see wires.node for what an app is
-    async with cluster.killed("a"): ...         # faults are verbs in a `with` block
+    nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
+    await nodes.serve(app)                      # on each node; see wires.node for what an app is
+    async with nodes.killed("a"): ...           # faults are verbs in a `with` block
 
     clients == TLS ==> balancer --> node a --> gate --> broker
                                 --> node b --> gate -->
@@ -193,8 +193,7 @@ class Cluster:
     @asynccontextmanager
     async def _killed(self, name: str) -> AsyncIterator[None]:
         home = self._home(name)
-        home.process.kill()
-        await home.stack.aclose()
+        await home.end()
         try:
             yield
         finally:
@@ -202,7 +201,8 @@ class Cluster:
             await self._serve_on([home])
 
     async def _close(self) -> None:
-        await asyncio.gather(*(home.stack.aclose() for home in self._nodes.values()))
+        """End the nodes at once: they have nothing to keep, and a polite end waits for clients that may be gone."""
+        await asyncio.gather(*(home.end() for home in self._nodes.values()))
         await self._homes.aclose()
 
 
@@ -211,15 +211,20 @@ class _Home:
 
     def __init__(self, name: str, way: Gate) -> None:
         self.name, self.gate = name, way
-        self.stack = AsyncExitStack()
         self.process: Child
+        self._stack = AsyncExitStack()
         self.app: App | None = None
         self.is_placed = False  # whether the balancer sends to it
         self.port = 0
 
     async def begin(self) -> None:
         """Start a process."""
-        self.process = await self.stack.enter_async_context(child(PROGRAM))
+        self.process = await self._stack.enter_async_context(child(PROGRAM))
+        self._stack.callback(self.process.kill)  # what is entered last ends first
+
+    async def end(self) -> None:
+        """Kill the process (SIGKILL), if there is one, and wait until it is gone."""
+        await self._stack.aclose()
 
     async def serve(self, prefix: str) -> None:
         """Serve its application, if it has one."""
