@@ -61,13 +61,16 @@ class Recorded:
             yield trial.at(Moment(*run["at"]), OPENING_S), History(records, WITHIN_A_MINUTE)
 
 
-def play_in_node(trial: Trial, chosen: tuple[Moment, ...] | None = None, speed: float = SPEED) -> dict[str, Any]:
+def play_in_node(
+    trial: Trial, chosen: tuple[Moment, ...] | None = None, speed: float = SPEED, opening_s: float = OPENING_S
+) -> dict[str, Any]:
     """Play one fault in Node now: versions, and for each moment its records.
 
     Args:
         trial: the fault.
         chosen: its moments; all of them if None.
         speed: of Node's timers, against the wall's clock.
+        opening_s: before anybody speaks.
 
     Raises:
         Refusal: Node or its packages are not here.
@@ -80,7 +83,7 @@ def play_in_node(trial: Trial, chosen: tuple[Moment, ...] | None = None, speed: 
                 cast, play, OPENING_S
             )  # on a busy machine a greeting may come late: we know it by its number
             chosen = tuple(at for at in found if (at.way, at.when) in WHEN and at.n > GREETING[at.way])
-        histories = ((at, play(cast, trial.at(at, OPENING_S))) for at in chosen)
+        histories = ((at, play(cast, trial.at(at, opening_s))) for at in chosen)
         runs = [
             {"at": _flat(at), "records": _flat_records(history)}
             for at, history in histories
