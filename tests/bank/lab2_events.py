@@ -142,6 +142,7 @@ PACKETS = [
     Wrong("digits-of-all-scripts/2", "packet", "\"(0|[1-9][0-9]*)\"", "\"([0-9]+)\"", words="2007"),
     Wrong("anything-is-read", "packet", "    data = json.loads(rest) if rest else None\n", "    try:\n        data = json.loads(rest) if rest else None\n    except ValueError:\n        data = [rest]\n"),
     Wrong("rest-ignored", "packet", "json.loads(rest) if rest else None", "json.JSONDecoder().raw_decode(rest)[0] if rest else None"),
+    Wrong("order-of-fields", "packet", "(?:(/[^,]*),?)?{number}?(.*)", "{number}?(?:(/[^,]*),?)?(.*)", more=(("packet", "plain, binary, attachments, namespace, id, rest", "plain, binary, attachments, id, namespace, rest"),)),
     Wrong("null-is-nothing", "packet", "    if rest and data is None:\n        raise ValueError(\"null is no data\")\n", ""),
     Wrong("error-has-no-packet", "packet", "    kind, data, namespace, id, attachments = envelope\n", "    kind, data, namespace, id, attachments = envelope\n    kind = \"answer\" if kind == \"error\" else kind\n"),
     Wrong("id-anywhere/4", "packet", "    fields += [] if namespace == \"/\" else [f\"{namespace},\"]\n    fields += [] if id is None else [str(id)]\n", "    fields += [] if id is None else [str(id)]\n    fields += [] if namespace == \"/\" else [f\"{namespace},\"]\n", words="13"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from midspan.checks import Transcript
@@ -10,10 +11,21 @@ from midspan.checks.lab2_events.lab import lab
 from midspan.checks.lab2_events.wire import Envelope, Outbox, ending
 
 
+async def _awaited(t: Transcript, what: str, got: Any) -> Any:
+    """What awaiting gives; a plain function has nothing to await."""
+    if not inspect.isawaitable(got):
+        t.fail(
+            f"{what} is async", got=got, expected="something to await, as `async def` gives", id="handler-not-awaited"
+        )
+    return await got
+
+
 @lab.step("Events", minutes=15, lines=9, points=2, hints=HINTS["events"])
 async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer is a class
     out = Outbox()
-    await Events(out).emit("typing_start", "ann", {"at": [1, 2]})
+    await _awaited(t, "emit", Events(out).emit("typing_start", "ann", {"at": [1, 2]}))
+    sent = len(out.sent)
+    t.equal("emit sends an envelope", sent, 1, id="handler-not-awaited")
     expected = [Envelope("event", ["typing_start", "ann", {"at": [1, 2]}])]
     t.equal('emit("typing_start", "ann", {...}) sends', out.take(), expected, id="arguments-in-a-list")
     chat = Events(out, "/chat")
@@ -27,7 +39,7 @@ async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer
 
     t.equal("on(...) gives the handler back", chat.on("message")(handler), handler, id="decorator-returns-nothing")
     t.equal("registering calls nothing", heard, [])
-    got = await ending(chat.handle(Envelope("event", ["message", 1, b"two", None], "/chat")))
+    got = await ending(_awaited(t, "handle", chat.handle(Envelope("event", ["message", 1, b"two", None], "/chat"))))
     id = "arguments-in-a-list" if heard else "handler-not-awaited"
     t.equal("handle returns what the handler returns", got, "3 arguments", id=id)
     t.equal("it was called with", heard, [(1, b"two", None)], id=id)

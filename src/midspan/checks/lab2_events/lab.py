@@ -88,6 +88,7 @@ MISCONCEPTIONS = {
     "binary-type": "With attachments an event has type 5, an answer type 6; their number stands before the dash.",
     "dash-anywhere": "A dash in the data says nothing: attachments are counted in front of the namespace only.",
     "digits-of-all-scripts": "isdigit() and \\d know the digits of many scripts; the wire has ten.",
+    "order-of-fields": "Type, attachments, namespace, id, JSON: in this order, and each but the first may be missing.",
     "anything-is-read": "Whatever the text is, it is an envelope or a ValueError: nothing in between.",
     "rest-ignored": "What stands behind the JSON belongs to no field: the packet is not readable.",
     "null-is-nothing": "null is data of the wrong type, not the absence of data.",

@@ -70,7 +70,8 @@ UNREADABLE = (
 def packet(t: Transcript, encode_packet: Callable[[Any], str], decode_packet: Callable[[str], Any]) -> None:
     for envelope, text, id in PAIRS:
         t.equal(f"{text} is written", outcome(encode_packet, envelope), text, id=id)
-        t.equal("and read", outcome(decode_packet, text), envelope, id=id)
+        read = id if id == "dash-anywhere" else "order-of-fields"
+        t.equal("and read", outcome(decode_packet, text), envelope, id=read)
     t.equal(
         "an error",
         outcome(encode_packet, Envelope("error", {"message": "x"}, "/", 1)),
