@@ -17,7 +17,7 @@ from tests.lab3 import parts, session
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
-REPEATS = range(1, 4)  # a hundred were made by hand
+REPEATS = range(1, 4)  # twenty were made by hand
 FAR = 1_000_000  # seeds between two repeats
 REPEATED = [entry for entry in WRONG if entry.id in ("sent-is-acknowledged/2", "no-lock", "resume-unauthorised")]
 
