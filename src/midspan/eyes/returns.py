@@ -1,4 +1,4 @@
-"""When customers come back in a restart: a row of bars for each way to restart, one bar for each quarter of a second."""
+"""When customers come back in a restart: a row of bars for each way to restart, a bar for each quarter of a second."""
 
 from __future__ import annotations
 
