@@ -109,15 +109,23 @@ def test_an_unsolved_lab_is_to_do_and_nothing_else(notebook: Notebook) -> None:
             assert one.error == "", f"{cell.source}: {one.error}"
 
 
-def test_ten_learners_on_one_machine() -> None:
-    """Ten kernels at the same time, each with a notebook; all of the course's are among them."""
+LESSON = [it for it in SOLVED if it.path.stem in {"01_framing", "lab1_framing"}]
+CLASSES: dict[str, Callable[[int], list[Notebook]]] = {
+    "one lesson": lambda number: LESSON if number % 2 else LESSON[::-1],  # half of them begin with the lab
+    "the whole course": lambda number: [SOLVED[number % len(SOLVED)]],
+}
+
+
+@pytest.mark.parametrize("together", CLASSES)
+def test_ten_learners_on_one_machine(together: str) -> None:
+    """Ten kernels at the same time: all in chapter 1 and its lab, or spread over all that there is."""
+    assert len(LESSON) == 2
     assert len(SOLVED) <= LEARNERS
 
     def learn(number: int) -> list[str]:
         with closing(ensure_event_loop()), kernel(ROOT / "notebooks") as live:  # jupyter_client keeps a loop a thread
             before = live.facts()
-            mine = SOLVED[number % len(SOLVED)]
-            failed = unexpected(mine, live.run_all(mine))
+            failed = [line for it in CLASSES[together](number) for line in unexpected(it, live.run_all(it))]
             return failed + left(before, live.facts())
 
     with ThreadPoolExecutor(LEARNERS) as room:

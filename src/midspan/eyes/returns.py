@@ -44,7 +44,7 @@ class _Rows:
     """The scales that all rows share."""
 
     def __init__(self, reports: Mapping[str, Report]) -> None:
-        bars = {name: windows(report) for name, report in reports.items()}
+        bars = {name: _windows(report) for name, report in reports.items()}
         self.bars = bars
         self.most = max((count for each in bars.values() for count in each.values()), default=1)
         self.until_s = 1 + int(max((max(report.came_back_s, default=0) for report in reports.values()), default=0))
@@ -65,6 +65,6 @@ class _Rows:
         return elements + [label(self.x(s), base + 14, f"{s} s", size=11, fill=QUIET, anchor="middle") for s in ticks]
 
 
-def windows(report: Report) -> Counter[int]:
+def _windows(report: Report) -> Counter[int]:
     """How many came back in each quarter of a second, by its number."""
     return Counter(int(at_s / WINDOW_S) for at_s in report.came_back_s)
