@@ -65,7 +65,7 @@ class Transcript:
             return
         remark = difference(got, expected)
         shown = _came(got) + (f"  ({remark})" if remark else "")
-        self._broken(what, in_words(expected), shown, because, id)
+        self._broken(what, in_words(expected), shown, because, id, got if isinstance(got, BaseException) else None)
 
     def true(
         self, what: str, condition: object, *, got: object, expected: str, because: str = "", id: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import Envelope, Limits, outcome
+from midspan.checks.lab2_events.wire import VALUE_ERROR, VIOLATION, Envelope, Limits, outcome
 
 
 def hole(number: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _splits(t: Transcript, split: Split) -> None:
         t.equal("the data itself is as before", repr(data), before)
         t.true("the rest is JSON", json.dumps(got) is not None, got=got, expected="JSON")
     for data in (["x", b"a", LOOKALIKE], ["x", {"deep": [LOOKALIKE]}, b"a"]):
-        t.equal(f"split({data}) cannot be told apart", outcome(split, data), "ValueError", id="placeholder-forged")
+        t.equal(f"split({data}) cannot be told apart", outcome(split, data), VALUE_ERROR, id="placeholder-forged")
 
 
 def _restores(t: Transcript, restore: Callable[..., Any]) -> None:
@@ -78,7 +78,7 @@ def _restores(t: Transcript, restore: Callable[..., Any]) -> None:
         "without bytes all stays", outcome(restore, ["x", {"_placeholder": False}], []), ["x", {"_placeholder": False}]
     )
     for what, data, attachments, id in BAD:
-        t.equal(f"a placeholder with {what}", outcome(restore, data, list(attachments)), "Violation", id=id)
+        t.equal(f"a placeholder with {what}", outcome(restore, data, list(attachments)), VIOLATION, id=id)
 
 
 def _as_lists(value: Any) -> Any:
@@ -127,12 +127,12 @@ def _loses_no_thread(t: Transcript, make: Any) -> None:
     ):
         there = _made(make)
         got = [outcome(there.receive, message) for message in messages]
-        t.equal(what, got[-1], "Violation", id=id)
+        t.equal(what, got[-1], VIOLATION, id=id)
     there = _made(make, Limits(size_bytes=1000))
     t.say("limits.size_bytes is 1000: two attachments of 600")
     outcome(there.receive, "two")
     t.equal("the first", outcome(there.receive, bytes(600)), None)
-    t.equal("the second", outcome(there.receive, bytes(600)), "Violation", id="size-of-the-text")
+    t.equal("the second", outcome(there.receive, bytes(600)), VIOLATION, id="size-of-the-text")
     there = _made(make, Limits(size_bytes=1000))
     outcome(there.receive, "one")
     t.equal("one of 900 is taken", getattr(outcome(there.receive, bytes(900)), "kind", None), "event")

@@ -8,7 +8,18 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import Envelope, Outbox, ending, outcome, turns
+from midspan.checks.lab2_events.wire import (
+    LEFT,
+    TIMEOUT,
+    VIOLATION,
+    Envelope,
+    Outbox,
+    Raises,
+    ending,
+    of_values,
+    outcome,
+    turns,
+)
 
 SHORT_S = 0.02
 SECRET = "the password is sesame"
@@ -39,8 +50,10 @@ async def _asks(t: Transcript, make: Any) -> None:
     t.true("of its own", ids[0] != ids[1], got=ids, expected="two different ones", id="id-used-twice")
     peer.answered(Envelope("answer", ["ann", "bob"], "/chat", ids[1]))
     peer.answered(Envelope("answer", [5], "/chat", ids[0]))
-    t.equal("the first gets one value", await t.soon("it ends", first), 5, id=_mixed(first.result()))
-    t.equal("the second gets two", await t.soon("it ends", second), ("ann", "bob"), id="values-not-unpacked")
+    got = await t.soon("the first call ends", first)
+    t.equal("the first gets one value", got, 5, id=of_values(got, _mixed(got)))
+    got = await t.soon("the second call ends", second)
+    t.equal("the second gets two", got, ("ann", "bob"), id=of_values(got, "values-not-unpacked"))
     t.equal("nothing waits any more", dict(peer.waiting), {}, id="call-leaks")
 
     async def at_once(envelope: Any) -> None:
@@ -63,11 +76,11 @@ async def _ends(t: Transcript, make: Any) -> None:
     await turns()
     id = out.take()[0].id
     peer.answered(Envelope("error", {"message": "no root"}, "/", id))
-    t.equal("call raises", await t.soon("it ends", call), "Failed: no root", id="error-is-a-value")
+    t.equal("call raises", await t.soon("it ends", call), Raises("Failed", "no root"), id="error-is-a-value")
     t.say("no answer at all")
     call = peer.call("silence", timeout_s=SHORT_S)
     got = await t.soon("call ends", ending(call), id="waits-for-ever")
-    t.equal("with", got, "TimeoutError", id="waits-for-ever")
+    t.equal("with", got, TIMEOUT, id="waits-for-ever")
     t.equal("nothing waits any more", dict(peer.waiting), {}, id="call-leaks")
     late = Envelope("answer", [1], "/", out.take()[0].id)
     t.equal("its answer comes too late: that is no error", outcome(peer.answered, late), None, id="late-answer-crashes")
@@ -90,7 +103,7 @@ async def _ends(t: Transcript, make: Any) -> None:
         t.equal(
             f"an answer to call {id}, which was never made",
             outcome(peer.answered, Envelope("answer", [], "/", id)),
-            "Violation",
+            VIOLATION,
             id="answer-never-asked",
         )
 
@@ -139,8 +152,8 @@ async def _is_left(t: Transcript, make: Any) -> None:
     await turns()
     peer.end()
     got = await t.soon("the call ends at once", call, within_s=0.3, id="calls-outlive-the-peer")
-    t.equal("with", got, "Left", id="calls-outlive-the-peer")
+    t.equal("with", got, LEFT, id="calls-outlive-the-peer")
     out.take()
-    t.equal("emit raises", await ending(peer.emit("more")), "Left", id="sends-after-the-end")
-    t.equal("call too", await ending(peer.call("more", timeout_s=SHORT_S)), "Left", id="sends-after-the-end")
+    t.equal("emit raises", await ending(peer.emit("more")), LEFT, id="sends-after-the-end")
+    t.equal("call too", await ending(peer.call("more", timeout_s=SHORT_S)), LEFT, id="sends-after-the-end")
     t.equal("nothing was sent", out.take(), [], id="sends-after-the-end")

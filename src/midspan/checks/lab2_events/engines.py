@@ -9,7 +9,7 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import Options, outcome
+from midspan.checks.lab2_events.wire import LEFT, VIOLATION, Options, outcome
 
 GOOD = "/socket.io/?EIO=4&transport=websocket"
 UNKNOWN, SESSION = (400, 0, "Transport unknown"), (400, 1, "Session ID unknown")
@@ -75,10 +75,10 @@ def _packets(t: Transcript, make: Any) -> None:
     engine = make(Options(), 0.0)
     for packet, message in (("4", ""), ('42["x"]', '2["x"]'), ("44", "4"), (b"\x00\x04", b"\x00\x04"), (b"", b"")):
         t.equal(f"the message in {packet!r}", outcome(engine.receive, packet, 1.0), message)
-    t.equal("1 closes", outcome(engine.receive, "1", 1.0), "Left", id="close-is-no-error")
+    t.equal("1 closes", outcome(engine.receive, "1", 1.0), LEFT, id="close-is-no-error")
     for packet in NO_PACKETS:
         id = "ping-answered" if packet.startswith("2") else "packet-not-checked"
-        t.equal(f"{packet!r} closes too", outcome(make(Options(), 0.0).receive, packet, 1.0), "Violation", id=id)
+        t.equal(f"{packet!r} closes too", outcome(make(Options(), 0.0).receive, packet, 1.0), VIOLATION, id=id)
 
 
 def _heartbeat(t: Transcript, make: Any) -> None:
@@ -98,4 +98,4 @@ def _heartbeat(t: Transcript, make: Any) -> None:
     t.equal("nor is a binary one", outcome(engine.receive, b"x", 125.0), b"x")
     t.equal("the pong is still due at", engine.deadline, 127.0, id="anything-is-a-pong")
     t.equal("at 126.9 s we wait", outcome(engine.due, 126.9), None)
-    t.equal("at 127 s it is over", outcome(engine.due, 127.0), "Violation", id="late-pong-forgiven")
+    t.equal("at 127 s it is over", outcome(engine.due, 127.0), VIOLATION, id="late-pong-forgiven")

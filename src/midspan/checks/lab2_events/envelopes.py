@@ -9,7 +9,7 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import Envelope, outcome
+from midspan.checks.lab2_events.wire import VIOLATION, Envelope, outcome
 
 PAIRS = (
     (Envelope("event", ["typing_start", "ann"]), '{"kind":"event","data":["typing_start","ann"]}'),
@@ -45,7 +45,7 @@ def envelope(t: Transcript, encode_envelope: Callable[[Any], str], decode_envelo
             t.equal("and with the others", json.loads(got), json.loads(text), id="false-left-out")
         t.equal("decoded it is the same again", decode_envelope(got), envelope, id="false-left-out")
     for text, id in NO_ENVELOPES:
-        t.equal(f"{text!r} is none", outcome(decode_envelope, text), "Violation", id=id)
+        t.equal(f"{text!r} is none", outcome(decode_envelope, text), VIOLATION, id=id)
 
 
 def _is_json(text: str) -> bool:

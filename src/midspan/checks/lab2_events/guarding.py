@@ -9,7 +9,7 @@ from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
 from midspan.checks.lab2_events.sessions import JOIN, LEAVE, Desk, at_work, event, joined
-from midspan.checks.lab2_events.wire import Envelope, Namespace, ending, turns
+from midspan.checks.lab2_events.wire import LEFT, Envelope, Namespace, ending, turns
 
 LASTS_S = 0.25  # a busy machine may need some of it to look at the join
 VIP = "/vip"
@@ -69,7 +69,7 @@ async def _expires(t: Transcript, make: Any, refused: Any) -> None:
         out.take()
         await t.soon("the client is told", out.left.wait(), within_s=0.5, id="never-expires")
         t.equal("by", out.take(), [Envelope("leave", None, VIP)], id="never-expires")
-        t.equal("calls that wait have ended", await t.soon("it ends", call, within_s=0.3), "Left", id="never-expires")
+        t.equal("calls that wait have ended", await t.soon("it ends", call, within_s=0.3), LEFT, id="never-expires")
         t.say("what was on its way: an event, an answer, a leave")
         for envelope in (
             event("echo", 1, namespace=VIP, id=1),

@@ -9,7 +9,7 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import Envelope, Limits, outcome
+from midspan.checks.lab2_events.wire import VIOLATION, Envelope, Limits, outcome
 
 LIMITS = Limits(name_chars=10, depth=4, attachments=3)
 MOST = 2**53 - 1
@@ -107,7 +107,7 @@ def guarded(t: Transcript, guarded: Callable[..., Callable[[str], Any]], decode_
     for id, envelopes in BAD.items():
         for envelope in envelopes:
             got = outcome(guarded(lambda _, it=envelope: it, LIMITS), "text")
-            t.equal(f"refused: {_shown(envelope)}", got, "Violation", id=id)
+            t.equal(f"refused: {_shown(envelope)}", got, VIOLATION, id=id)
     t.say("decode_envelope, guarded, with the limits of the lab")
     strict = guarded(decode_envelope)
     t.equal("an event", outcome(strict, '{"kind":"event","data":["x"]}'), Envelope("event", ["x"]), id="good-refused")
@@ -119,12 +119,12 @@ def guarded(t: Transcript, guarded: Callable[..., Callable[[str], Any]], decode_
         ("1e999", '{"kind":"event","data":["x",1e999]}', "not-finite"),
         ("NaN", '{"kind":"event","data":["x",NaN]}', "not-finite"),
     ):
-        t.equal(what, outcome(strict, text), "Violation", id=id)
+        t.equal(what, outcome(strict, text), VIOLATION, id=id)
 
     def unreadable(text: str) -> Any:
         raise ValueError(text)
 
-    t.equal("a decode that raises ValueError", outcome(guarded(unreadable), "x"), "Violation", id="not-json-crashes")
+    t.equal("a decode that raises ValueError", outcome(guarded(unreadable), "x"), VIOLATION, id="not-json-crashes")
 
 
 def _shown(envelope: Envelope) -> str:

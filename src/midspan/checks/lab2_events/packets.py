@@ -10,7 +10,7 @@ from socketio import packet as library
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import Envelope, outcome
+from midspan.checks.lab2_events.wire import VALUE_ERROR, Envelope, outcome
 
 HOLE = {"_placeholder": True, "num": 0}
 PAIRS: tuple[tuple[Envelope, str, str], ...] = (
@@ -75,14 +75,14 @@ def packet(t: Transcript, encode_packet: Callable[[Any], str], decode_packet: Ca
     t.equal(
         "an error",
         outcome(encode_packet, Envelope("error", {"message": "x"}, "/", 1)),
-        "ValueError",
+        VALUE_ERROR,
         id="error-has-no-packet",
     )
     for text, envelope, id in ALSO:
         t.equal(f"{text} is read", outcome(decode_packet, text), envelope, id=id)
     for text, id in UNREADABLE:
         shown = text if len(text) < 30 else f"{text[:10]}... of {len(text)} characters"
-        t.equal(f"{shown!r} is not", outcome(decode_packet, text), "ValueError", id=id)
+        t.equal(f"{shown!r} is not", outcome(decode_packet, text), VALUE_ERROR, id=id)
     t.say("python-socketio's own packets")
     for kind, number in (("event", library.EVENT), ("answer", library.ACK)):
         theirs = library.Packet(number, data=["x", "é", {"a": [1.5, None]}], namespace="/chat", id=3)

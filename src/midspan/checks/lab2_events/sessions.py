@@ -10,7 +10,7 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import Envelope, Limits, Namespace, Outbox, ending, turns
+from midspan.checks.lab2_events.wire import LEFT, VIOLATION, Envelope, Limits, Namespace, Outbox, ending, turns
 
 JOIN, LEAVE = Envelope("join"), Envelope("leave")
 
@@ -107,17 +107,17 @@ async def _violations(t: Transcript, make: Any) -> None:
         async with at_work(make, Desk()) as (session, _):
             got = await ending(session.receive(envelope))
             what = f"a {envelope.kind} for {envelope.namespace}, which was not joined"
-            t.equal(what, got, "Violation", id="speaks-before-joining")
+            t.equal(what, got, VIOLATION, id="speaks-before-joining")
     for envelope in (JOIN, Envelope("refused", {"message": "no"})):
         async with at_work(make, Desk()) as (session, _):
             await session.receive(JOIN)
             await turns()
             got = await ending(session.receive(envelope))
-            t.equal(f"a {envelope.kind} for a namespace that was joined", got, "Violation", id="joins-twice")
+            t.equal(f"a {envelope.kind} for a namespace that was joined", got, VIOLATION, id="joins-twice")
     async with at_work(make, Desk()) as (session, _):
         await session.receive(JOIN)
         got = await ending(session.receive(Envelope("answer", [], "/", 1)))
-        t.equal("an answer to a call that was never made", got, "Violation", id="answer-never-asked")
+        t.equal("an answer to a call that was never made", got, VIOLATION, id="answer-never-asked")
 
 
 async def _works(t: Transcript, make: Any) -> None:
@@ -170,7 +170,7 @@ async def _leaves(t: Transcript, make: Any) -> None:
         t.say("the client leaves /chat while we wait for an answer there")
         await session.receive(LEAVE._replace(namespace="/chat"))
         got = await t.soon("the call ends", call, within_s=0.3, id="leave-forgets-calls")
-        t.equal("with", got, "Left", id="leave-forgets-calls")
+        t.equal("with", got, LEFT, id="leave-forgets-calls")
         t.equal("no reply", out.take(), [])
         t.equal("the session knows", sorted(session.peers), ["/"], id="leave-forgets-calls")
         await session.receive(event("echo", 1))

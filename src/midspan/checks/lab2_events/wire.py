@@ -1,6 +1,7 @@
 """What the checks of lab 2 hand to an answer: records with the notebook's fields, a `send` that keeps; and outcomes.
 
-Records are compared as the tuples that they are, exceptions by their name: those of the notebook are not ours.
+Records are compared as the tuples that they are, exceptions by their name (`Raises`): those of the notebook are not
+ours. An exception that came is kept as it is, so that a transcript shows its type, its text and the learner's line.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-OURS = ("Violation", "Refused", "Failed", "Left")
+from midspan.checks.transcript import Wrong
+
 TURNS = 20  # of the loop: enough for a task that starts a task that sends
 
 
@@ -79,27 +81,50 @@ async def turns(count: int = TURNS) -> None:
 
 
 def outcome(call: Callable[..., Any], *arguments: object) -> Any:
-    """What `call(*arguments)` returns; the name of the exception for the notebook's own and ValueError."""
+    """What `call(*arguments)` returns, or the exception that it raised, which shows its text and the learner's line."""
     try:
         return call(*arguments)
+    except (NotImplementedError, Wrong):
+        raise
     except Exception as error:
-        return _name(error)
+        return error
 
 
 async def ending(awaitable: Awaitable[Any]) -> Any:
-    """What awaiting gives, or the name of the exception: TimeoutError, or one of the notebook's own with its text."""
+    """What awaiting gives, or the exception that it raised; CancelledError too, unless we are the one cancelled."""
     try:
         return await awaitable
+    except (NotImplementedError, Wrong):
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return error
     except Exception as error:
-        name = _name(error)
-        return f"Failed: {error}" if name == "Failed" else name
+        return error
 
 
-def _name(error: Exception) -> str:
-    name = type(error).__name__
-    if name in OURS:
-        return name
-    for known in (ValueError, TimeoutError, RecursionError, LookupError, asyncio.InvalidStateError):
-        if isinstance(error, known):
-            return known.__name__
-    raise error
+class Raises:
+    """An exception as it is expected: equal to each with this name, or that of a class it is derived from."""
+
+    def __init__(self, name: str, text: str = "") -> None:
+        self.name, self.text = name, text
+
+    def __eq__(self, other: object) -> bool:
+        names = [kind.__name__ for kind in type(other).__mro__] if isinstance(other, BaseException) else []
+        return self.name in names and self.text in ("", str(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.text}" if self.text else f"{self.name} is raised"
+
+
+VIOLATION, FAILED, LEFT = Raises("Violation"), Raises("Failed"), Raises("Left")
+VALUE_ERROR, TIMEOUT = Raises("ValueError"), Raises("TimeoutError")
+
+
+def of_values(got: object, id: str) -> str:
+    """A misconception about a value; none where an exception came in its place, whose own text says more."""
+    return "" if isinstance(got, BaseException) else id

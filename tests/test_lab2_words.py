@@ -1,0 +1,45 @@
+"""What a learner of lab 2 reads when an answer goes wrong: their own exception and line, and only words that fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from midspan.checks import Result, places
+from midspan.checks.lab2_events import lab
+from midspan.checks.sheet import read_reference
+from tests import bank
+from tests.bank import Right
+
+LEAVES = "            del self.waiting[id]\n"
+
+
+def judged(step: str, old: str, new: str) -> Result:
+    """The result of a step whose solution has one edit."""
+    _, parts = read_reference(places.solution(lab.name), lab.name)
+    return bank.results(lab, bank.edited(parts, Right("an edit", step, old, new)), step)[step]
+
+
+@pytest.mark.parametrize(
+    ("step", "old", "new", "words"),
+    [
+        ("envelope", "except ValueError as error:", "except KeyError as error:", "got:      JSONDecodeError: Expecting"),
+        ("events", "if name not in self.handlers:", "if False:", "got:      KeyError: 'nobody'"),
+        ("peer", LEAVES, LEAVES.replace("[id]", "[self.last]"), "got:      KeyError: 2\n"),
+        ("packet", "int(attachments or 0))", "int(attachments))", "got:      TypeError: int() argument must be"),
+    ],
+)
+def test_an_exception_is_shown_by_its_own_name_with_the_line_that_raised_it(
+    step: str, old: str, new: str, words: str
+) -> None:
+    result = judged(step, old, new)
+    assert result.verdict == "wrong"
+    assert words in str(result)
+    assert "difference" not in str(result)
+    assert result.where
+    assert all(line.startswith("your code, ") for line in result.where)
+
+
+def test_an_exception_in_place_of_a_value_brings_no_words_about_values() -> None:
+    result = judged("peer", LEAVES, LEAVES.replace("[id]", "[self.last]"))
+    assert (result.misconception, result.message) == ("", "")
+    assert result.where[-1].endswith("del self.waiting[self.last]")
