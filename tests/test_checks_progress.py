@@ -24,7 +24,7 @@ def fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_written_until_there_is_something_to_remember() -> None:
-    assert progress.read() == {"passed": {}, "hints": {}, "predictions": {}}
+    assert progress.read() == {"passed": {}, "lapsed": {}, "hints": {}, "predictions": {}}
     assert not progress.path().parent.exists()
 
 
@@ -38,6 +38,7 @@ def test_what_is_done_is_remembered_in_one_plain_file() -> None:
     assert (progress.hints_seen("lab1", "a"), progress.hints_seen("lab1", "b")) == (2, 0)
     assert json.loads(progress.path().read_text("utf-8")) == {
         "passed": {"lab1": ["a", "b"]},
+        "lapsed": {},
         "hints": {"lab1": {"a": 2}},
         "predictions": {},
     }
@@ -57,13 +58,30 @@ def test_a_spoilt_file_is_put_aside_with_a_sentence(text: str, capsys: pytest.Ca
 def test_strange_values_inside_are_borne() -> None:
     progress.path().parent.mkdir()
     odd = {"passed": {"lab1": 3, "lab2": [1, "a"]}, "hints": {"lab1": [], "lab2": {"a": "x"}}, "predictions": {"p": 1}}
+    odd["lapsed"] = {"lab1": 3, "lab2": {"b": 1}}
     progress.path().write_text(json.dumps(odd), "utf-8")
     assert (progress.steps_passed("lab1"), progress.steps_passed("lab2")) == ((), ("a",))
+    assert (progress.standing("lab1"), progress.standing("lab2")) == ({}, {"a": "passed"})
     assert (progress.hints_seen("lab1", "a"), progress.hints_seen("lab2", "a")) == (0, 0)
     assert progress.prediction("p") == {}
     progress.hint_seen("lab2", "a", 1)
     progress.predicted("p", mine="a")
     assert (progress.hints_seen("lab2", "a"), progress.prediction("p")) == (1, {"mine": "a"})
+
+
+def test_what_passed_before_is_told_from_what_never_did() -> None:
+    """A step that fails before it has ever passed leaves no file; an old file, with no such part, is read."""
+    progress.failed("lab1", "a", "wrong")
+    assert not progress.path().parent.exists()
+    progress.path().parent.mkdir()
+    progress.path().write_text('{"passed": {"lab1": ["a", "b"]}}', "utf-8")
+    progress.failed("lab1", "a", "wrong")
+    progress.failed("lab1", "c", "wrong")
+    assert progress.standing("lab1") == {"a": "wrong", "b": "passed"}
+    assert progress.steps_passed("lab1") == ("b",)
+    progress.passed("lab1", "a")
+    assert progress.standing("lab1") == {"a": "passed", "b": "passed"}
+    assert progress.read()["lapsed"] == {}
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_changes_nothing_else(

@@ -243,3 +243,18 @@ def test_a_lab_shows_its_steps_and_which_are_done() -> None:
     check.total(answer(RIGHT))
     assert [line[:16] for line in repr(check).splitlines()[1:]] == ["  ✓ check.total(", "  ○ check.later("]
     assert [step.name for step in check] == ["total", "later"] == sorted(dir(check), reverse=True)
+
+
+def test_what_passed_once_and_no_longer_does_is_not_done() -> None:
+    """It has a sign and words of its own, until it passes again."""
+    check.total(answer(RIGHT))
+    for source, verdict in (("return 0", "wrong"), ("raise NotImplementedError", "to do")):
+        with pytest.raises(CheckFailed):
+            check.total(answer(f"def total(numbers): {source}"))
+        head, first, _ = repr(check).splitlines()
+        assert head.endswith(" 0 of 2 steps done")
+        assert first.startswith("  ↻ check.total(total): Total (")
+        assert first.endswith(f": passed once, {verdict} at the last check")
+    check.total(answer(RIGHT))
+    assert repr(check).splitlines()[1] == "  ✓ check.total(total): Total (3 min, 1 line in the reference)"
+    assert " 1 of 2 steps done" in repr(check)

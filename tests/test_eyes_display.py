@@ -108,14 +108,20 @@ def test_a_result_says_everything_its_text_says() -> None:
 
 
 def test_progress_is_drawn_with_signs() -> None:
-    """✓ for a step that has passed, ○ for one still to do, in text and in the picture."""
+    """✓ for a step that passes, ○ for one still to do, ↻ for one that passed once, in text and in the picture."""
     lab = Lab("lab9_test", "A test")
     for name in ("first", "second"):
         lab.step(name, minutes=1, lines=1, points=1, hints=("a", "b", "c"))(_body(name))
     remembered.passed("lab9_test", "first")
-    done = cards.Progress(((lab, remembered.steps_passed("lab9_test")),))
+    done = cards.Progress(((lab, remembered.standing("lab9_test")),))
     assert str(done) == "1 of 2 steps done\nlab9_test: A test\n  ✓ first\n  ○ second"
     assert "1 of 2 steps done" in done._repr_html_()
+    remembered.failed("lab9_test", "first", "wrong")
+    lapsed = cards.Progress(((lab, remembered.standing("lab9_test")),))
+    words = "↻ first: passed once, wrong at the last check"
+    assert str(lapsed) == f"0 of 2 steps done\nlab9_test: A test\n  {words}\n  ○ second"
+    assert words in lapsed._repr_html_()
+    assert "0 of 2 steps done" in lapsed._repr_html_()
     assert str(cards.Progress(())) == "0 of 0 steps done"
     assert str(cards.progress()).splitlines()[0].endswith("steps done")
     with pytest.raises(Refusal, match="Expected one of the labs"):

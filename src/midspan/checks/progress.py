@@ -18,7 +18,7 @@ from typing import Any
 from midspan.checks import places
 
 Data = dict[str, Any]
-PARTS = ("passed", "hints", "predictions")
+PARTS = ("passed", "lapsed", "hints", "predictions")
 _told: set[str] = set()  # each complaint once a kernel
 
 
@@ -28,7 +28,11 @@ def path() -> Path:
 
 
 def read() -> Data:
-    """`{"passed": {lab: [step, ...]}, "hints": {lab: {step: level}}, "predictions": {id: {...}}}`; empty when new."""
+    """What is remembered, each part empty when new.
+
+    `{"passed": {lab: [step, ...]}, "lapsed": {lab: {step: verdict}}, "hints": {lab: {step: level}},
+    "predictions": {id: {...}}}`
+    """
     try:
         data = json.loads(path().read_text("utf-8"))
         if not isinstance(data, dict) or not all(isinstance(data.get(part, {}), dict) for part in PARTS):
@@ -46,13 +50,33 @@ def passed(lab: str, step: str) -> None:
 
     def note(data: Data) -> None:
         data["passed"][lab] = sorted({*_sequence(data["passed"].get(lab)), step})
+        _put(data, lab, {name: verdict for name, verdict in _lapsed(data, lab).items() if name != step})
 
     _change(note)
 
 
+def failed(lab: str, step: str, verdict: str) -> None:
+    """Remember that a step which once passed did not at its last check; of any other nothing is remembered."""
+
+    def note(data: Data) -> None:
+        passing, lapsed = _sequence(data["passed"].get(lab)), _lapsed(data, lab)
+        if step in passing or step in lapsed:
+            data["passed"][lab] = [name for name in passing if name != step]
+            _put(data, lab, {**lapsed, step: verdict})
+
+    if step in standing(lab):
+        _change(note)
+
+
 def steps_passed(lab: str) -> tuple[str, ...]:
-    """Steps of a lab that have passed at least once."""
+    """Steps of a lab that passed at their last check."""
     return tuple(_sequence(read()["passed"].get(lab)))
+
+
+def standing(lab: str) -> dict[str, str]:
+    """Step -> the verdict of its last check, for the steps of a lab that have passed at least once."""
+    data = read()
+    return {**_lapsed(data, lab), **dict.fromkeys(_sequence(data["passed"].get(lab)), "passed")}
 
 
 def hints_seen(lab: str, step: str) -> int:
@@ -122,6 +146,17 @@ def _locked(file: Path) -> Iterator[None]:
         else:
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _lapsed(data: Data, lab: str) -> dict[str, str]:
+    return {step: word for step, word in _mapping(data["lapsed"].get(lab)).items() if isinstance(word, str)}
+
+
+def _put(data: Data, lab: str, lapsed: dict[str, str]) -> None:
+    """Note the lapsed steps of a lab; a lab without any is not there."""
+    data["lapsed"].pop(lab, None)
+    if lapsed:
+        data["lapsed"][lab] = lapsed
 
 
 def _spoilt() -> Path:

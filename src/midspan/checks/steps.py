@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from midspan.arguments import Fitting
 from midspan.checks import progress
 from midspan.checks.judging import judged
-from midspan.checks.verdicts import SIGNS, CheckFailed, Result
+from midspan.checks.verdicts import CheckFailed, Result, since
 from midspan.refusal import Refusal, Words, need
 
 Body = Callable[..., Awaitable[None] | None]
@@ -63,9 +63,10 @@ class Step:
         return tuple(inspect.signature(self.body).parameters)[1:]
 
     def __call__(self, *answers: object) -> Result:
-        """Judge, remember a pass in the learner's progress, raise `CheckFailed` for anything else."""
+        """Judge, remember it in the learner's progress, raise `CheckFailed` for anything but a pass."""
         result = self.judge(*answers)
         if not result.passed:
+            progress.failed(self.lab.name, self.name, result.verdict)
             raise CheckFailed(result)
         progress.passed(self.lab.name, self.name)
         return result
@@ -169,8 +170,10 @@ class Checks:
         return list(self._lab.steps)
 
     def __repr__(self) -> str:
-        passed = progress.steps_passed(self._lab.name)
-        done = [step.name in passed for step in self]
-        head = f"{self._lab.name}: {self._lab.title}. {sum(done)} of {len(done)} steps done"
-        signs = [SIGNS["passed" if is_done else "to do"] for is_done in done]
-        return "\n".join([head, *(f"  {sign} {step!r}" for sign, step in zip(signs, self, strict=True))])
+        standing = progress.standing(self._lab.name)
+        done = sum(standing.get(step.name) == "passed" for step in self)
+        rows = []
+        for step in self:
+            sign, words = since(standing.get(step.name))
+            rows.append(f"  {sign} {step!r}{words and ': ' + words}")
+        return "\n".join([f"{self._lab.name}: {self._lab.title}. {done} of {len(rows)} steps done", *rows])

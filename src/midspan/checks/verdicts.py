@@ -14,8 +14,15 @@ from typing import Any, Literal
 Verdict = Literal["passed", "to do", "wrong"]
 Kind = Literal["said", "held", "broken", "note"]
 
-SIGNS: dict[str, str] = {"passed": "✓", "to do": "○", "wrong": "✗"}
+SIGNS: dict[str, str] = {"passed": "✓", "to do": "○", "wrong": "✗", "lapsed": "↻"}
 MARKS: dict[Kind, str] = {"said": " ", "held": "✓", "broken": "✗", "note": "!"}
+
+
+def since(last: str | None) -> tuple[str, str]:
+    """Sign and words for a step by its last check, None for one that has never passed."""
+    if last is None or last == "passed":
+        return SIGNS[last or "to do"], ""
+    return SIGNS["lapsed"], f"passed once, {last} at the last check"
 
 
 @dataclass(frozen=True, slots=True)

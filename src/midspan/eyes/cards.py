@@ -5,6 +5,7 @@ All text is escaped: an answer can print markup, and a hostile payload can be pa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -12,7 +13,7 @@ from midspan.checks import catalogue
 from midspan.checks import progress as remembered
 from midspan.checks.predictions import NOBODY, Guess, Score
 from midspan.checks.steps import Hint, Lab
-from midspan.checks.verdicts import MARKS, SIGNS, Line, Result
+from midspan.checks.verdicts import MARKS, SIGNS, Line, Result, since
 from midspan.eyes.palette import FAULT, INK, LINE, MONO, QUIET, SHADE, SOCKETIO, WEBSOCKET
 from midspan.refusal import need
 
@@ -61,9 +62,9 @@ def score_card(score: Score) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Progress:
-    """Which steps of which labs have passed, as the progress file has it."""
+    """Which steps of which labs have passed, as the progress file has it: step -> the verdict of its last check."""
 
-    labs: tuple[tuple[Lab, tuple[str, ...]], ...]
+    labs: tuple[tuple[Lab, Mapping[str, str]], ...]
 
     @property
     def steps(self) -> int:
@@ -72,23 +73,23 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """How many of them have passed."""
-        return sum(step in passed for lab, passed in self.labs for step in lab.steps)
+        """How many of them passed at their last check."""
+        return sum(_done(lab, standing) for lab, standing in self.labs)
 
     def __str__(self) -> str:
         lines = [f"{self.done} of {self.steps} steps done"]
-        for lab, passed in self.labs:
+        for lab, standing in self.labs:
             lines.append(f"{lab.name}: {lab.title}")
-            lines += [f"  {_sign(step in passed)} {step}" for step in lab.steps]
+            lines += [f"  {_step(step, standing)}" for step in lab.steps]
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         labs = []
-        for lab, passed in self.labs:
-            chips = "".join(_step_chip(step, step in passed, lab.steps[step].title) for step in lab.steps)
-            done = sum(step in passed for step in lab.steps)
+        for lab, standing in self.labs:
+            chips = "".join(_step_chip(step, standing, lab.steps[step].title) for step in lab.steps)
+            done = _done(lab, standing)
             head = (
                 f"<b>{escape(lab.title or lab.name)}</b> <span style='color:{QUIET}'>{done} of {len(lab.steps)}</span>"
             )
@@ -107,7 +108,7 @@ def progress(lab: str = "") -> Progress:
     """
     need(isinstance(lab, str), "the name of a lab", lab, "Leave it out to see all of them")
     labs = [catalogue.find(lab)] if lab else [catalogue.load(module) for module in catalogue.modules().values()]
-    return Progress(tuple((one, remembered.steps_passed(one.name)) for one in labs))
+    return Progress(tuple((one, remembered.standing(one.name)) for one in labs))
 
 
 def _line(entry: Line) -> str:
@@ -135,14 +136,20 @@ def _mono(text: str, bare: bool = False) -> str:
     return f'<div style="{style}{"" if bare else ";margin-left:26px"}">{escape(text)}</div>'
 
 
-def _sign(done: bool) -> str:
-    return SIGNS["passed" if done else "to do"]
+def _done(lab: Lab, standing: Mapping[str, str]) -> int:
+    return sum(standing.get(step) == "passed" for step in lab.steps)
 
 
-def _step_chip(step: str, done: bool, title: str) -> str:
-    colour = COLOURS["passed"] if done else LINE
+def _step(step: str, standing: Mapping[str, str]) -> str:
+    sign, words = since(standing.get(step))
+    return f"{sign} {step}{words and ': ' + words}"
+
+
+def _step_chip(step: str, standing: Mapping[str, str], title: str) -> str:
+    last = standing.get(step)
+    colour = LINE if last is None else COLOURS["passed" if last == "passed" else "wrong"]
     style = f"border:1.5px solid {colour};background:{SHADE};border-radius:9px;padding:1px 9px;margin-right:6px"
-    words = f"{_sign(done)} {escape(step)}"
+    words = escape(_step(step, standing))
     return f'<span title="{escape(title)}" style="{style};white-space:nowrap;display:inline-block">{words}</span>'
 
 
