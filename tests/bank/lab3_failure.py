@@ -25,6 +25,23 @@ ABORT = "connection.transport.abort()  # not close(): that waits for an answer"
 JUDGE = 'return "new" if number == expected else "again" if number < expected else "gap"'
 PUT = 'self.waiting[self.last] = self.store[f"out {self.last}"] = body'
 LOOP = "        await asyncio.sleep(backoff(client.attempt, client.rng))\n"
+ENDS = '''        try:
+            await client.session(await client.connect())
+        except ConnectionClosed as closed:
+            if closed.rcvd is not None and closed.rcvd.code == NOT_AUTHORISED:
+                return
+        except OSError:  # refused; a TimeoutError is one too
+            pass
+'''
+CLOSE_CODE = '''        connection = None
+        try:
+            connection = await client.connect()
+            await client.session(connection)
+        except (ConnectionClosed, OSError):
+            pass
+        if connection is not None and connection.close_code == NOT_AUTHORISED:
+            return
+'''
 RESUME = "return offset if epoch == self.epoch and offset <= self.end else 0"
 TAKES = "            if offset == log.end:\n                await grew.wait()\n"
 GREW = "            grew = log.grew  # before reading: what is added meanwhile sets this one\n"
@@ -79,6 +96,7 @@ LINKS = [
     Broken("no-reconnect/2", "reconnect", "        except OSError:  # refused; a TimeoutError is one too\n            pass\n", "        except OSError:\n            return\n", breaks="liveness"),
     Broken("never-gives-up", "reconnect", "                return\n", "                pass\n"),
     Right("equal jitter", "reconnect", JITTER, "most = min(cap_s, ceiling_s)\n    return most / 2 + rng.uniform(0, most / 2)"),
+    Right("asks the connection for its close code", "reconnect", ENDS, CLOSE_CODE),
     Right("says goodbye in the background", "heartbeat", ABORT, "closing = asyncio.ensure_future(connection.close())\n                connection.transport.abort()"),
     Right("wait_for instead of timeout", "heartbeat", "                async with asyncio.timeout(timeout_s):\n                    await (await connection.ping())\n", "                await asyncio.wait_for(await connection.ping(), timeout_s)\n"),
 ]  # fmt: skip

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.frames import Close
 
 from midspan.checks import Transcript
@@ -171,6 +171,18 @@ def _waits(t: Transcript, backoff: Any) -> None:
     t.true("we wait for 5 s at most", fits, got=wait_s, expected="0 to 5 s", id="backoff-overflows")
 
 
+class _Ended:
+    """What is left of a connection when its session has ended: why it ended, as `websockets` tells it."""
+
+    def __init__(self) -> None:
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+
+    def end(self, error: BaseException | None) -> None:
+        closed = error.rcvd if isinstance(error, ConnectionClosed) else Close(1000, "")
+        self.close_code, self.close_reason = (closed.code, closed.reason) if closed else (1006, "")
+
+
 class _Pretend:
     """A client to whom all of the story happens, one attempt after the other; then it may not be here any more."""
 
@@ -179,7 +191,7 @@ class _Pretend:
         self.at_s: list[float] = []
         self.asked_again = asyncio.Event()
 
-    async def connect(self) -> object:
+    async def connect(self) -> _Ended:
         self.at_s.append(asyncio.get_running_loop().time())
         if len(self.at_s) > len(STORY) + 3:
             self.asked_again.set()
@@ -187,11 +199,12 @@ class _Pretend:
         error = self._happens()
         if isinstance(error, OSError):
             raise error
-        return object()
+        return _Ended()
 
-    async def session(self, _: object) -> None:
+    async def session(self, connection: _Ended) -> None:
         await asyncio.sleep(0.05)
         error = self._happens()
+        connection.end(error)
         if error is not None:
             raise error
 
