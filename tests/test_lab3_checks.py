@@ -126,6 +126,23 @@ def test_an_error_of_the_learners_is_told_with_its_line() -> None:
     assert "AttributeError: 'Inbox' object has no attribute 'numbers' in adopt(), line 3: " in told
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("(await connection.ping()).result(1)", "Your code raised TypeError: "),
+        ("await (await connection.ping())", "give that wait a limit, timeout_s."),
+        ("pass", "No ping was sent."),
+    ],
+)
+def test_a_heartbeat_that_fails_is_told_why_it_fails(body: str, words: str) -> None:
+    wrong = "async def heartbeat(connection, interval_s=2, timeout_s=2):\n    with contextlib.suppress(ConnectionClosed):\n"
+    wrong += f"        while True:\n            await asyncio.sleep(interval_s)\n            {body}\n"
+    told = str(failed("heartbeat", as_notebook_stands("heartbeat", wrong)))
+    assert words in told
+    assert "Sending a ping proves nothing" not in told
+    assert ("heartbeat(), line 5: " in told) == ("raised" in words)
+
+
 def test_a_real_clock_is_a_sentence() -> None:
     wrong = "import time\nclass Sender(Sender):\n    def __init__(self, outbox):\n        super().__init__(outbox)\n"
     wrong += "        self.at_s = time.monotonic()\n"

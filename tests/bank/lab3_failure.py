@@ -88,6 +88,8 @@ LINKS = [
     Broken("heartbeat-late", "heartbeat", "asyncio.timeout(timeout_s)", "asyncio.timeout(2 * interval_s + timeout_s)", breaks="bounded_detection"),
     Broken("heartbeat-raises", "heartbeat", "contextlib.suppress(ConnectionClosed)", "contextlib.suppress(OSError)"),
     Broken("heartbeat-kills-living", "heartbeat", "            except TimeoutError:\n", "            finally:\n"),
+    Broken("heartbeat-stops", "heartbeat", "while True:", "if True:"),
+    Broken("heartbeat-outlives", "heartbeat", "except TimeoutError:", "except (TimeoutError, ConnectionClosed):"),
     Broken("no-jitter", "reconnect", JITTER, "return min(cap_s, ceiling_s)", breaks="no_herd"),
     Broken("no-cap", "reconnect", JITTER, "return rng.uniform(0, ceiling_s)", breaks="bounded_recovery"),
     Broken("no-backoff", "reconnect", JITTER, "return 0.0", breaks="no_herd"),

@@ -19,6 +19,8 @@ MISCONCEPTIONS = {
     "one for its pong.",
     "heartbeat-kills-living": "A peer that answers is alive, however long the session lasts.",
     "heartbeat-raises": "When the connection ends, so does its heartbeat: without an error of its own.",
+    "heartbeat-stops": "A heartbeat lasts as long as its connection: one pong says nothing of the minute after it.",
+    "heartbeat-outlives": "A connection that is gone has nothing left to ask: its heartbeat ends with it.",
     # reconnect
     "no-jitter": "Clients that lost their server together and wait equally long come back together, each time.",
     "no-cap": "A wait that doubles without a cap is soon longer than the outage was.",

@@ -159,7 +159,7 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
         Search(
             "links that carry nothing and do not say so",
             Shape(kinds=("HalfOpen", "Silence")),
-            {"bounded_detection": "ping-not-awaited"},
+            {"bounded_detection": ""},
         ),
     ),
     "reconnect": (
