@@ -91,6 +91,7 @@ def test_the_command_exits_with_0_1_or_2(tmp_path: Path, capsys: pytest.CaptureF
     code, out, err = judged(ROOT / "labs" / f"{NAME}.ipynb", "--seeds", 3)
     assert (code, out) == (2, "")
     assert "still to do: sender, heartbeat, reconnect, outbox" in err
+    assert "All steps are needed: finish it, or take solutions/lab3_failure.ipynb" in err
     assert "Traceback" not in err
     assert judged(ROOT / "solutions" / "lab1_framing.ipynb", "--seeds", 3)[0] == 2
 

@@ -70,7 +70,7 @@ def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport
     need(link in LINKS, f"a link: {' or '.join(LINKS)}", link, "Choose one of them")
     paper = opened(file)
     need(bool(paper.lab.plays), "a lab that builds a session", paper.lab.name, "Choose another lab")
-    cells = finished_cells(paper.own)
+    cells = finished_cells(paper.own, f"solutions/{paper.lab.name}.ipynb")
     order: dict[str, Any] = {"cells": [asdict(cell) for cell in cells], "name": paper.lab.plays, "file": file.name}
     order |= {"first": seeds.start, "count": len(seeds), "link": link}
     line, code = line_of_child(START, order, file.resolve().parent, SPARE_S + LINKS[link] * len(seeds))
@@ -82,11 +82,12 @@ def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport
     return SeedReport(paper.lab, file.name, seeds, link, told["outcomes"], told["verdicts"], tuple(told["examples"]))
 
 
-def finished_cells(own: dict[str, Part]) -> list[Cell]:
-    """All cells of a notebook's answers; refused, with the names, when one is still to do."""
+def finished_cells(own: dict[str, Part], instead: str = "the solutions") -> list[Cell]:
+    """All cells of a notebook's answers; refused, with the names and what to take `instead`, when one is to do."""
     to_do = [step for step, part in own.items() if not part.answer or any(cell.unsolved for cell in part.answer)]
     if to_do:
-        raise Refusal("a finished lab", Words(f"still to do: {', '.join(to_do)}"), "Finish it, or take the solutions")
+        words = Words(f"still to do: {', '.join(to_do)}")
+        raise Refusal("a finished lab", words, f"All steps are needed: finish it, or take {instead}")
     return [cell for part in own.values() for cell in part.cells]
 
 
