@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import dedent
 
 import pytest
 from websockets.asyncio.client import connect
@@ -20,6 +22,8 @@ from midspan.refusal import Refusal
 from tests.course import ROOT
 from tests.lab2 import QUERY, heard, until_closed
 from tests.loops import in_a_loop
+
+PAPERS = (ROOT / "README.md", ROOT / "labs" / "lab2_events.ipynb")
 
 
 @contextmanager
@@ -75,3 +79,33 @@ def test_an_option_that_is_no_number_is_a_sentence(words: str, capsys: pytest.Ca
 async def test_a_lab_whose_server_takes_no_options_says_so() -> None:
     with pytest.raises(Refusal, match="the server of lab1_framing takes none, but got ping_interval_s"):
         await serve("lab1", "solutions", "127.0.0.1", 0, with_tls=False, options={"ping_interval_s": 1.0})
+
+
+def test_the_clients_that_readme_names_speak_to_it() -> None:
+    """The command that connects, with `40` typed into it, and the lines for python-socketio."""
+    readme = (ROOT / "README.md").read_text("utf-8").partition("Lab 2's is a Socket.IO server.")[2]
+    url = re.findall(r'-m websockets "(ws://127.0.0.1:8765/[^"]+)"', readme)[0]
+    lines = dedent(re.findall(r"    import socketio\n(?:    .*\n)+", readme)[0])
+    with serving("--no-tls", "--port", "0") as (_, line):
+        port = line.rstrip().rpartition(":")[2]
+        command = [sys.executable, "-m", "websockets", url.replace("8765", port)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            client.stdin.write("40\n")
+            client.stdin.flush()
+            said = ""
+            while '42["auth",{}]' not in said and (more := client.stdout.readline()):
+                said += more
+            assert '42["auth",{}]' in said
+            client.kill()
+        ran = subprocess.run([sys.executable, "-c", lines.replace("8765", port)], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("hello\n", "")
+
+
+@in_a_loop
+async def test_an_unfinished_lab_is_refused_with_the_command_as_readme_writes_it() -> None:
+    with pytest.raises(Refusal) as refused:
+        await serve("lab2", "labs", "127.0.0.1", 0, with_tls=False)
+    (command,) = re.findall("`python (-m midspan judge .*)` says what is missing", str(refused.value))
+    assert f".venv/bin/python {command}" in "\n".join(path.read_text("utf-8") for path in PAPERS)

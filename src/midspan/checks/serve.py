@@ -23,7 +23,6 @@ from midspan.checks.values import error_in_words
 from midspan.refusal import Refusal, Words, need
 from midspan.wires.certs import Authority
 
-FINISH = "Finish it first (`midspan judge` says what is missing), or serve --from solutions"
 GOODBYE_S = 1.0  # for connections to end when the server does
 NO_OPTIONS: Mapping[str, float] = {}
 
@@ -46,7 +45,7 @@ async def serve(
     answers = Answers()
     with _stopping() as stop, _tls(with_tls) as (context, trust):
         _define(answers, lab, cells_of(lab, source), source)
-        server = await _started(answers, lab, host, port, context, options)
+        server = await _started(answers, lab, source, host, port, context, options)
         try:
             bound = server.sockets[0].getsockname()[1]
             print(f"{lab.name} from {source} serves {'wss' if context else 'ws'}://{host}:{bound}{trust}", flush=True)
@@ -67,7 +66,7 @@ def cells_of(lab: Lab, source: str) -> list[sheet.Cell]:
     to_do = [step for step in steps if not own[step].answer or any(cell.unsolved for cell in own[step].answer)]
     more = f" and {len(to_do) - 3} more" if len(to_do) > 3 else ""
     still = Words(f"steps still to do: {', '.join(to_do[:3])}{more}")
-    need(not to_do, "a lab that is written up to its server", still, FINISH)
+    need(not to_do, "a lab that is written up to its server", still, _finish(lab, source))
     return [cell for step in steps for cell in own[step].cells]
 
 
@@ -84,13 +83,19 @@ def _define(answers: Answers, lab: Lab, cells: list[sheet.Cell], source: str) ->
     print(ran.printed, end="\n" if ran.printed else "", flush=True)
     if ran.expired or ran.error is not None:
         _, words, error = verdict_of(ran, CELLS_LIMIT_S)
-        raise Refusal(f"cells of {lab.name} from {source} that run", Words(words), _mend(error))
+        raise Refusal(f"cells of {lab.name} from {source} that run", Words(words), _mend(lab, source, error))
     if not callable(getattr(answers, lab.serves, None)):
-        raise Refusal(f"an answer {lab.serves}(host, port, tls)", Words("no such function"), FINISH)
+        raise Refusal(f"an answer {lab.serves}(host, port, tls)", Words("no such function"), _finish(lab, source))
 
 
 async def _started(
-    answers: Answers, lab: Lab, host: str, port: int, tls: ssl.SSLContext | None, options: Mapping[str, float]
+    answers: Answers,
+    lab: Lab,
+    source: str,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    options: Mapping[str, float],
 ) -> Any:
     wanted = f"an answer {lab.serves}(host, port, tls) that starts a server"
     start = getattr(answers, lab.serves)
@@ -102,14 +107,19 @@ async def _started(
     except OSError as error:
         raise Refusal("a free port", f"{host}:{port} ({error.strerror})", "Choose another port, or 0 for any") from None
     except Exception as error:
-        raise Refusal(wanted, Words(error_in_words(error)), _mend(error)) from None
-    need(bool(getattr(server, "sockets", None)), wanted, server, FINISH)
+        raise Refusal(wanted, Words(error_in_words(error)), _mend(lab, source, error)) from None
+    need(bool(getattr(server, "sockets", None)), wanted, server, _finish(lab, source))
     return server
 
 
-def _mend(error: BaseException | None) -> str:
+def _finish(lab: Lab, source: str) -> str:
+    path = source if source not in ("labs", "solutions") else f"{source}/{lab.name}.ipynb"
+    return f"Finish it first (`python -m midspan judge {path}` says what is missing), or serve --from solutions"
+
+
+def _mend(lab: Lab, source: str, error: BaseException | None) -> str:
     lines = blame.where(error) if error else ()
-    return f"{FINISH}. See {'; '.join(lines)}" if lines else FINISH
+    return f"{_finish(lab, source)}. See {'; '.join(lines)}" if lines else _finish(lab, source)
 
 
 async def _close(server: Any) -> None:
