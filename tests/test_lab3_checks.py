@@ -135,7 +135,8 @@ def test_an_error_of_the_learners_is_told_with_its_line() -> None:
     ],
 )
 def test_a_heartbeat_that_fails_is_told_why_it_fails(body: str, words: str) -> None:
-    wrong = "async def heartbeat(connection, interval_s=2, timeout_s=2):\n    with contextlib.suppress(ConnectionClosed):\n"
+    wrong = "async def heartbeat(connection, interval_s=2, timeout_s=2):\n"
+    wrong += "    with contextlib.suppress(ConnectionClosed):\n"
     wrong += f"        while True:\n            await asyncio.sleep(interval_s)\n            {body}\n"
     told = str(failed("heartbeat", as_notebook_stands("heartbeat", wrong)))
     assert words in told

@@ -28,6 +28,10 @@ MISCONCEPTIONS = {
     "backoff-overflows": "A link can be down for a thousand attempts, and 2**1000 is no float.",
     "no-reconnect": "A refused attempt, a timeout, a lost connection: after each of them we wait and connect again.",
     "never-gives-up": "Who may not be here is told so by the close code, and asking again does not change it.",
+    "gives-up": "An outage lasts for as many attempts as it lasts: what counts them is a reason to wait, not to end.",
+    "not-counted": "Who does not count waits after each attempt as after the first: client.attempt += 1.",
+    "reset-by-connection": "A server can let us in and hang up before it says a word: an open connection is no "
+    "welcome. The welcome sets client.attempt back, nothing else.",
     # outbox
     "outbox-unbounded": "A link can be down for a day. An outbox without a bound then takes all the memory; with "
     "one the application learns of it.",

@@ -146,21 +146,25 @@ REFUSED, TIMED_OUT = ConnectionRefusedError(111, "Connect call failed"), Timeout
 CUT = ConnectionClosedError(None, None)
 AWAY = ConnectionClosedError(Close(1001, "going away"), None)
 NOT_YOU = ConnectionClosedError(Close(4401, "not authorised"), None)
-STORY: tuple[tuple[str, BaseException | None], ...] = (
+Story = tuple[tuple[str, BaseException | None], ...]
+STORY: Story = (
     ("an attempt is refused", REFUSED),
     ("an attempt times out", TIMED_OUT),
     ("a session ends by itself", None),
     ("a session is cut", CUT),
     ("a session is closed with 1001", AWAY),
 )
+OUTAGE: Story = (*(("an attempt is refused", REFUSED),) * 20, *STORY[3:4] * 20)
 ATTEMPTS = range(12)
 DRAWS = 200
+STEPS_TO_CAP = 6  # 0.1 s, doubled so often, is more than 5 s
 
 
 @lab.step("A lost connection comes back", minutes=25, lines=12, points=3, hints=HINTS["reconnect"], limit_s=8.0)
 def reconnect(t: Transcript, backoff: Any, stay_connected: Any, ours: Cast) -> None:
     _waits(t, backoff)
     in_virtual_time(_stays(t, stay_connected), limit_s=3600.0)
+    in_virtual_time(_lasts(t, stay_connected), limit_s=3600.0)
     holds(t, ours, "reconnect")
 
 
@@ -205,16 +209,19 @@ class _Ended:
 
 
 class _Pretend:
-    """A client to whom all of the story happens, one attempt after the other; then it may not be here any more."""
+    """A client to whom all of a story happens, one attempt after the other; then it may not be here any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, story: Story = STORY) -> None:
+        self.story = story
         self.attempt, self.rng = 0, random.Random(2)
         self.at_s: list[float] = []
+        self.counted: list[int] = []  # `attempt`, when each of them began
         self.asked_again = asyncio.Event()
 
     async def connect(self) -> _Ended:
         self.at_s.append(asyncio.get_running_loop().time())
-        if len(self.at_s) > len(STORY) + 3:
+        self.counted.append(self.attempt)
+        if len(self.at_s) > len(self.story) + 3:
             self.asked_again.set()
             await asyncio.sleep(LONG_S)
         error = self._happens()
@@ -231,11 +238,11 @@ class _Pretend:
 
     def _happens(self) -> BaseException | None:
         n = len(self.at_s) - 1
-        return STORY[n][1] if n < len(STORY) else NOT_YOU
+        return self.story[n][1] if n < len(self.story) else NOT_YOU
 
 
-async def _stays(t: Transcript, stay_connected: Any) -> None:
-    client = _Pretend()
+async def _happened(client: _Pretend, stay_connected: Any) -> BaseException | None:
+    """Let all of the client's story happen; what `stay_connected` raised, if it did."""
     staying = asyncio.ensure_future(stay_connected(client))
     again = asyncio.ensure_future(client.asked_again.wait())
     await asyncio.wait([staying, again], return_when=asyncio.FIRST_COMPLETED, timeout=LONG_S)
@@ -244,6 +251,12 @@ async def _stays(t: Transcript, stay_connected: Any) -> None:
     staying.cancel()
     if isinstance(error, NotImplementedError):
         raise error
+    return error
+
+
+async def _stays(t: Transcript, stay_connected: Any) -> None:
+    client = _Pretend()
+    error = await _happened(client, stay_connected)
     for n, (what, _) in enumerate(STORY, start=1):
         t.true(
             f"{what}: it is tried again",
@@ -269,6 +282,24 @@ async def _stays(t: Transcript, stay_connected: Any) -> None:
         id="never-gives-up",
     )
     t.equal("and stay_connected returns", error, None, id="never-gives-up")
+
+
+async def _lasts(t: Transcript, stay_connected: Any) -> None:
+    t.say("a long outage: 20 attempts are refused; then 20 connections are cut, each before its welcome")
+    client = _Pretend(OUTAGE)
+    error = await _happened(client, stay_connected)
+    tried = len(client.at_s) > len(OUTAGE)
+    t.true("it is tried again each time", tried, got=_became(error), expected="another attempt", id="gives-up")
+    counted = client.counted[: len(OUTAGE)]
+    grown = counted == sorted(counted) and counted[-1] >= STEPS_TO_CAP
+    id = "reset-by-connection" if any(counted) else "not-counted"
+    what = "client.attempt counts all of them, since no welcome came"
+    t.true(what, grown, got=_counts(counted), expected="0, 1, 2, ...", id=id)
+
+
+def _counts(counted: list[int]) -> Words:
+    """The attempts as they were counted, those from the first connection on that was cut."""
+    return Words(f"{', '.join(map(str, counted[:4]))}, ..., {', '.join(map(str, counted[18:24]))}, ...")
 
 
 def _became(error: BaseException | None) -> object:
