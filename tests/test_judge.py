@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from midspan.__main__ import main
 from midspan.checks.judge import Report, judge, settle
 from midspan.checks.junit import junit
 from midspan.checks.verdicts import Line, Result
@@ -313,3 +314,21 @@ def test_the_check_cells_of_the_test_lab_are_what_a_learner_would_run() -> None:
     assert checking("later")["source"] == "check.later(later, total)"
     assert json.dumps(notebook(SOLVED))
     assert sys.version_info >= (3, 11)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("judge a.ipynb --seeds many", "argument --seeds: expected a whole number, got 'many'"),
+        ("judge a.ipynb --seeds 0", "argument --seeds: expected a whole number from 1 on, got '0'"),
+        ("judge a.ipynb --start x", "argument --start: expected a whole number, got 'x'"),
+        ("serve lab1 --port abc", "argument --port: expected a whole number, got 'abc'"),
+        ("serve lab1 --port 65536", "argument --port: expected a whole number from 0 to 65535, got '65536'"),
+    ],
+)
+def test_a_number_that_is_none_is_told_in_a_sentence(
+    arguments: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments.split())
+    assert words in capsys.readouterr().err

@@ -106,17 +106,22 @@ def _positive(unit: str, text: str) -> int:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"a number from 1 on, not {count}")
-    return count
+    return _whole(text, 1)
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {port}")
-    return port
+    return _whole(text, 0, 65535)
+
+
+def _whole(text: str, least: int | None = None, most: int | None = None) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from None
+    if (least is not None and number < least) or (most is not None and number > most):
+        bounds = f"from {least} on" if most is None else f"from {least} to {most}"
+        raise argparse.ArgumentTypeError(f"expected a whole number {bounds}, got {text!r}")
+    return number
 
 
 # what the server of a lab may take, by the name that it has there; on the command line it has Socket.IO's name
@@ -139,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("file", type=Path, metavar="FILE.ipynb")
     judge.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdicts as JUnit XML too")
     judge.add_argument("--seeds", type=_count, metavar="N", help="instead: play N schedules with the lab's session")
-    judge.add_argument("--start", type=int, default=0, metavar="S", help="the first seed; default: 0")
+    judge.add_argument("--start", type=_whole, default=0, metavar="S", help="the first seed; default: 0")
     judge.add_argument("--link", choices=("simulated", "real"), default="simulated", help="default: simulated")
 
     serve = commands.add_parser("serve", help="start the server that a finished lab has built, on loopback")
