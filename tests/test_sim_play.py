@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 
+from midspan.refusal import Refusal
 from midspan.sim import (
     Cast,
     ClientRestart,
     Cut,
+    Disk,
     Fault,
     History,
     Moment,
     Revoke,
     ServerRestart,
+    Store,
     WallClock,
     generate,
     judge,
@@ -212,3 +215,14 @@ def test_what_stands_around_each_run_is_entered_with_its_seed() -> None:
 
     play(replace(NAIVE, around=noted), replace(simple(1), seed=7))
     assert seeds == [7, -7]
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, (1, [2]), (1, {"a": 2}), (1, (2, [3]))])
+def test_a_fact_that_can_change_later_is_refused(value: object) -> None:
+    """Else a change of it would be durable without a write: also where it hides in a tuple."""
+    store: Any = Store(Disk(), 0.0)
+    with pytest.raises(Refusal, match="Store what cannot change later"):
+        store["cursor"] = value
+    assert "cursor" not in store
+    store["cursor"] = ("epoch", (1, None))
+    assert store["cursor"] == ("epoch", (1, None))

@@ -113,6 +113,7 @@ SENDING = [
     Broken("outbox-keeps", "outbox", '            del self.store[f"out {n}"]\n', "            pass\n"),
     Broken("outbox-out-of-order", "outbox", "return [(n, body) for n, body in self.waiting.items() if n > number]", "return [(n, body) for n, body in reversed(self.waiting.items()) if n > number]"),
     Broken("outbox-forgets", "outbox", "safe = [n for n in self.waiting if n <= number]", "safe = list(self.waiting)", breaks="no_loss"),
+    Broken("one-is-acknowledged", "outbox", "if n <= number]", "if n == number]"),
     Broken("sent-is-acknowledged", "retry", "                    sent = number\n", "                    sent = number\n                    self.outbox.acknowledge(number)\n", breaks="no_loss"),
     Broken("sent-is-acknowledged/2", "retry", "sent = 0  # on this connection", 'sent = getattr(self, "sent", 0)', (("retry", "                    sent = number\n", "                    sent = self.sent = number\n"),), breaks="no_loss"),
     Broken("retry-with-new-number", "retry", "        sent = 0  # on this connection\n", RENUMBER, (("dedupe", JUDGE, 'return "new" if number >= expected else "again"'),), breaks="no_duplicate"),

@@ -16,7 +16,14 @@ from midspan.sim.history import Recorder
 
 Fact = str | int | float | bytes | bool | None | tuple[str | int | float | bytes | bool | None, ...]
 
-_FACTS = frozenset({str, int, float, bytes, bool, tuple, type(None)})
+_FACTS = frozenset({str, int, float, bytes, bool, type(None)})
+
+
+def _is_fact(value: object) -> bool:
+    """What cannot change later; a tuple can hold what can."""
+    if type(value) is tuple:
+        return all(map(_is_fact, value))
+    return type(value) in _FACTS
 
 
 class Entry(NamedTuple):
@@ -82,7 +89,7 @@ class Store(MutableMapping[str, Fact]):
         return self._disk.facts[key]
 
     def __setitem__(self, key: str, value: Fact) -> None:
-        if type(value) not in _FACTS:
+        if not _is_fact(value):
             need(False, "a fact: str, int, float, bytes or a tuple of them", value, "Store what cannot change later")
         if not self._dead:
             self._disk.facts[key] = value

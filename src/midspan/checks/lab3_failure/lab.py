@@ -42,6 +42,7 @@ MISCONCEPTIONS = {
     "outbox-out-of-order": "The outbox is a queue: what was put first is given out first.",
     "outbox-keeps": "What is acknowledged is forgotten, in the store as well: else it comes back after a restart.",
     "outbox-forgets": "Only what is acknowledged is forgotten: the numbers behind it still wait.",
+    "one-is-acknowledged": "An acknowledgement is for its number and all before it: one that is lost does not matter.",
     # retry
     "sent-is-acknowledged": "Sent is not acknowledged: send() returns when the bytes are in a buffer. Until the "
     "server's ack is here, the message is ours to send again.",

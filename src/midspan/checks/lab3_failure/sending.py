@@ -47,6 +47,10 @@ def _queue(t: Transcript, make: Any) -> None:
     t.equal("the same acknowledgement again", list(box.acknowledge(1)), [])
     box.acknowledge(2)
     t.equal("when all is acknowledged, base is the number to come", (len(box), box.base), (0, 3))
+    box.put("three")
+    box.put("four")
+    t.say("three and four are put; up to 4 all is acknowledged, at once")
+    t.equal("what was acknowledged", list(box.acknowledge(4)), ["three", "four"], id="one-is-acknowledged")
 
 
 def _bound(t: Transcript, make: Any, full: Any) -> None:
