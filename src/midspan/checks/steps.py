@@ -17,12 +17,12 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from midspan.arguments import Fitting
-from midspan.checks import progress
+from midspan.checks import progress, unread
 from midspan.checks.judging import judged
-from midspan.checks.verdicts import CheckFailed, Result, since
+from midspan.checks.verdicts import CheckFailed, Line, Result, since
 from midspan.refusal import Refusal, Words, need
 
 Body = Callable[..., Awaitable[None] | None]
@@ -65,6 +65,8 @@ class Step:
     def __call__(self, *answers: object) -> Result:
         """Judge, remember it in the learner's progress, raise `CheckFailed` for anything but a pass."""
         result = self.judge(*answers)
+        if unread.holds(self.answers):
+            result = replace(result, lines=(*result.lines, Line("note", unread.STALE)))
         if not result.passed:
             progress.failed(self.lab.name, self.name, result.verdict)
             raise CheckFailed(result)
@@ -112,6 +114,7 @@ class Lab(Fitting):
     @property
     def checks(self) -> Checks:
         """What a notebook imports as `check`."""
+        unread.watch()
         return Checks(self)
 
     def step(
