@@ -22,7 +22,12 @@ def judged(step: str, old: str, new: str) -> Result:
 @pytest.mark.parametrize(
     ("step", "old", "new", "words"),
     [
-        ("envelope", "except ValueError as error:", "except KeyError as error:", "got:      JSONDecodeError: Expecting"),
+        (
+            "envelope",
+            "except ValueError as error:",
+            "except KeyError as error:",
+            "got:      JSONDecodeError: Expecting",
+        ),
         ("events", "if name not in self.handlers:", "if False:", "got:      KeyError: 'nobody'"),
         ("peer", LEAVES, LEAVES.replace("[id]", "[self.last]"), "got:      KeyError: 2\n"),
         ("packet", "int(attachments or 0))", "int(attachments))", "got:      TypeError: int() argument must be"),

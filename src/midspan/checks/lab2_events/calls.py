@@ -15,6 +15,7 @@ from midspan.checks.lab2_events.wire import (
     Envelope,
     Outbox,
     Raises,
+    begun,
     ending,
     of_values,
     outcome,
@@ -37,17 +38,19 @@ async def _asks(t: Transcript, make: Any) -> None:
     out = Outbox()
     peer = make(out, "/chat")
     t.say("two calls at once in /chat, answered in the other order")
-    first = asyncio.ensure_future(ending(peer.call("add", 2, 3)))
+    first = begun(peer.call("add", 2, 3))
     await turns()
-    second = asyncio.ensure_future(ending(peer.call("who")))
+    second = begun(peer.call("who"))
     await turns()
     asked = out.take()
     shown = [envelope[:3] for envelope in asked]
     expected = [("event", ["add", 2, 3], "/chat"), ("event", ["who"], "/chat")]
-    t.equal("they send", shown, expected, id="arguments-in-a-list")
+    here = all(envelope.namespace == "/chat" for envelope in asked)
+    id = "arguments-in-a-list" if here else "namespace-forgotten"
+    t.equal("the two calls send", shown, expected, id=id)
     ids = [envelope.id for envelope in asked]
-    t.true("each has an id", all(type(id) is int for id in ids), got=ids, expected="two whole numbers")
-    t.true("of its own", ids[0] != ids[1], got=ids, expected="two different ones", id="id-used-twice")
+    t.true("each call has an id", all(type(id) is int for id in ids), got=ids, expected="two whole numbers")
+    t.true("each has an id of its own", ids[0] != ids[1], got=ids, expected="two different ones", id="id-used-twice")
     peer.answered(Envelope("answer", ["ann", "bob"], "/chat", ids[1]))
     peer.answered(Envelope("answer", [5], "/chat", ids[0]))
     got = await t.soon("the first call ends", first)
@@ -72,19 +75,27 @@ async def _ends(t: Transcript, make: Any) -> None:
     out = Outbox()
     peer = make(out)
     t.say("the other handler fails")
-    call = asyncio.ensure_future(ending(peer.call("sqrt", -1)))
+    call = begun(peer.call("sqrt", -1))
     await turns()
     id = out.take()[0].id
     peer.answered(Envelope("error", {"message": "no root"}, "/", id))
-    t.equal("call raises", await t.soon("it ends", call), Raises("Failed", "no root"), id="error-is-a-value")
+    t.equal(
+        "the call raises Failed with its text",
+        await t.soon("the call ends", call),
+        Raises("Failed", "no root"),
+        id="error-is-a-value",
+    )
     t.say("no answer at all")
     call = peer.call("silence", timeout_s=SHORT_S)
     got = await t.soon("call ends", ending(call), id="waits-for-ever")
-    t.equal("with", got, TIMEOUT, id="waits-for-ever")
+    t.equal("it raises TimeoutError", got, TIMEOUT, id="waits-for-ever")
     t.equal("nothing waits any more", dict(peer.waiting), {}, id="call-leaks")
     late = Envelope("answer", [1], "/", out.take()[0].id)
     t.equal("its answer comes too late: that is no error", outcome(peer.answered, late), None, id="late-answer-crashes")
-    t.equal("it is counted", peer.late, 1, id="late-answer-crashes")
+    t.equal("the late answer is counted", peer.late, 1, id="late-answer-crashes")
+    t.say("a call whose send hangs")
+    got = await t.soon("it ends", ending(make(_hangs).call("silence", timeout_s=SHORT_S)), id="send-outside-the-limit")
+    t.equal("it raises TimeoutError too", got, TIMEOUT, id="send-outside-the-limit")
     t.say("the caller is cancelled")
     task = asyncio.ensure_future(peer.call("silence"))
     await turns()
@@ -93,12 +104,12 @@ async def _ends(t: Transcript, make: Any) -> None:
     t.true("the cancellation goes through", task.cancelled(), got=task, expected="a cancelled task")
     t.equal("nothing waits any more", dict(peer.waiting), {}, id="call-leaks")
     t.say("an answer comes twice")
-    call = asyncio.ensure_future(ending(peer.call("twice")))
+    call = begun(peer.call("twice"))
     await turns()
     answer = Envelope("answer", [1], "/", out.take()[-1].id)
     got = [outcome(peer.answered, answer), outcome(peer.answered, answer)]
     t.equal("the second is dropped", got, [None, None], id="late-answer-crashes")
-    t.equal("the call has the first", await t.soon("it ends", call), 1)
+    t.equal("the call has the first", await t.soon("the call ends", call), 1)
     for id in (1_000_000, 0, -1):
         t.equal(
             f"an answer to call {id}, which was never made",
@@ -106,6 +117,10 @@ async def _ends(t: Transcript, make: Any) -> None:
             VIOLATION,
             id="answer-never-asked",
         )
+
+
+async def _hangs(_: Any) -> None:
+    await asyncio.Event().wait()
 
 
 async def _answers(t: Transcript, make: Any, failed: Any) -> None:
@@ -136,10 +151,16 @@ async def _answers(t: Transcript, make: Any, failed: Any) -> None:
         kinds = [(envelope.kind, envelope.namespace, envelope.id) for envelope in sent]
         t.equal("an error is sent", kinds, [("error", "/chat", 3)], id="handler-takes-all-down")
         message = sent[0].data.get("message")
-        t.true("it has a message", isinstance(message, str), got=sent[0].data, expected='{"message": a text}')
-        t.true("no text of a bug", SECRET not in message, got=message, expected="no secret", id="text-of-a-bug-sent")
+        t.true("the error has a message", isinstance(message, str), got=sent[0].data, expected='{"message": a text}')
+        t.true(
+            "it holds no text of a bug",
+            SECRET not in message,
+            got=message,
+            expected="a text without it",
+            id="text-of-a-bug-sent",
+        )
         if text:
-            t.equal("the text of Failed", message, text)
+            t.equal("its message is the text of Failed", message, text)
         await peer.handle(Envelope("event", call, "/chat"))
         t.equal("without an id nothing is sent", out.take(), [], id="answers-unasked")
 
@@ -148,12 +169,13 @@ async def _is_left(t: Transcript, make: Any) -> None:
     out = Outbox()
     peer = make(out)
     t.say("the namespace is left while a call waits")
-    call = asyncio.ensure_future(ending(peer.call("slow")))
+    call = begun(peer.call("slow"))
     await turns()
     peer.end()
     got = await t.soon("the call ends at once", call, within_s=0.3, id="calls-outlive-the-peer")
-    t.equal("with", got, LEFT, id="calls-outlive-the-peer")
+    id = "cancelled-not-left" if isinstance(got, asyncio.CancelledError) else "calls-outlive-the-peer"
+    t.equal("it raises Left", got, LEFT, id=id)
     out.take()
-    t.equal("emit raises", await ending(peer.emit("more")), LEFT, id="sends-after-the-end")
-    t.equal("call too", await ending(peer.call("more", timeout_s=SHORT_S)), LEFT, id="sends-after-the-end")
+    t.equal("emit raises Left too", await ending(peer.emit("more")), LEFT, id="sends-after-the-end")
+    t.equal("and so does call", await ending(peer.call("more", timeout_s=SHORT_S)), LEFT, id="sends-after-the-end")
     t.equal("nothing was sent", out.take(), [], id="sends-after-the-end")

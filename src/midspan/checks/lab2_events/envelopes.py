@@ -37,15 +37,27 @@ def envelope(t: Transcript, encode_envelope: Callable[[Any], str], decode_envelo
         t.say(f"{envelope}")
         got = encode_envelope(envelope)
         t.true("encoded it is text", isinstance(got, str), got=got, expected="str")
-        t.true("of JSON", _is_json(got), got=got, expected="a JSON object")
-        t.true("without spaces", ", " not in got and ": " not in got, got=got, expected="none", id="spaces-in-json")
+        t.true("it is JSON", _is_json(got), got=got, expected="a JSON object")
+        t.true(
+            "it has no spaces between its parts",
+            ", " not in got and ": " not in got,
+            got=got,
+            expected="no space",
+            id="spaces-in-json",
+        )
         said = {name for name, value in json.loads(got).items() if value == Envelope._field_defaults.get(name)}
-        t.true("without the fields that have their defaults", not said, got=got, expected="none", id="defaults-written")
+        t.true(
+            "it leaves out the fields that have their defaults",
+            not said,
+            got=got,
+            expected="no such field",
+            id="defaults-written",
+        )
         if text:
-            t.equal("and with the others", json.loads(got), json.loads(text), id="false-left-out")
+            t.equal("it has all other fields", json.loads(got), json.loads(text), id="false-left-out")
         t.equal("decoded it is the same again", decode_envelope(got), envelope, id="false-left-out")
     for text, id in NO_ENVELOPES:
-        t.equal(f"{text!r} is none", outcome(decode_envelope, text), VIOLATION, id=id)
+        t.equal(f"{text!r} is no envelope", outcome(decode_envelope, text), VIOLATION, id=id)
 
 
 def _is_json(text: str) -> bool:

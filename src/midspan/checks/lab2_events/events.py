@@ -8,7 +8,7 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import FAILED, Envelope, Outbox, ending, of_values
+from midspan.checks.lab2_events.wire import FAILED, Envelope, Outbox, Raises, ending, of_values, outcome
 
 
 async def _awaited(t: Transcript, what: str, got: Any) -> Any:
@@ -25,26 +25,36 @@ async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer
     out = Outbox()
     await _awaited(t, "emit", Events(out).emit("typing_start", "ann", {"at": [1, 2]}))
     sent = len(out.sent)
-    t.equal("emit sends an envelope", sent, 1, id="handler-not-awaited")
+    t.equal("the number of envelopes that emit has sent", sent, 1, id="handler-not-awaited")
     expected = [Envelope("event", ["typing_start", "ann", {"at": [1, 2]}])]
     t.equal('emit("typing_start", "ann", {...}) sends', out.take(), expected, id="arguments-in-a-list")
     chat = Events(out, "/chat")
     await chat.emit("ping")
-    t.equal("in /chat", out.take(), [Envelope("event", ["ping"], "/chat")], id="namespace-forgotten")
+    t.equal("emit in /chat sends", out.take(), [Envelope("event", ["ping"], "/chat")], id="namespace-forgotten")
     heard: list[tuple[Any, ...]] = []
 
     async def handler(*arguments: Any) -> str:
         heard.append(arguments)
         return f"{len(arguments)} arguments"
 
-    t.equal("on(...) gives the handler back", chat.on("message")(handler), handler, id="decorator-returns-nothing")
+    register = outcome(chat.on, "message")
+    wanted = "a function that takes the handler"
+    t.true("on(name) returns a decorator", callable(register), got=register, expected=wanted, id="on-takes-the-name")
+    t.equal("the decorator gives the handler back", register(handler), handler, id="decorator-returns-nothing")
     t.equal("registering calls nothing", heard, [])
     got = await ending(_awaited(t, "handle", chat.handle(Envelope("event", ["message", 1, b"two", None], "/chat"))))
-    id = "arguments-in-a-list" if heard else "handler-not-awaited"
+    id = "handler-not-awaited" if not heard else "result-not-returned" if got is None else "arguments-in-a-list"
     t.equal("handle returns what the handler returns", got, "3 arguments", id=of_values(got, id))
-    t.equal("it was called with", heard, [(1, b"two", None)], id=id)
+    t.equal("the handler was called with", heard, [(1, b"two", None)], id=id)
     await chat.handle(Envelope("event", ["message"], "/chat"))
-    t.equal("without arguments", heard[1:], [()])
+    t.equal("an event without arguments calls it with", heard[1:], [()])
     got = await ending(chat.handle(Envelope("event", ["nobody", 1], "/chat")))
     t.equal("an event that nobody handles", got, FAILED, id="unknown-event-crashes")
+
+    async def breaks() -> None:
+        raise KeyError("a bug of the handler")
+
+    chat.on("breaks")(breaks)
+    got = await ending(chat.handle(Envelope("event", ["breaks"], "/chat")))
+    t.equal("a handler's own KeyError comes through", got, Raises("KeyError"), id="bug-told-as-failed")
     t.equal("each end has handlers of its own", Events(out).handlers, {})

@@ -9,7 +9,7 @@ from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
 from midspan.checks.lab2_events.sessions import JOIN, LEAVE, Desk, at_work, event, joined
-from midspan.checks.lab2_events.wire import LEFT, Envelope, Namespace, ending, turns
+from midspan.checks.lab2_events.wire import LEFT, Envelope, Namespace, begun, ending, turns
 
 LASTS_S = 0.25  # a busy machine may need some of it to look at the join
 VIP = "/vip"
@@ -49,7 +49,7 @@ async def _asked(t: Transcript, make: Any, refused: Any) -> None:
             id = "open-on-error" if why is None else "refused-and-joined"
             t.equal("it is refused, and nothing follows", told, [("refused", VIP)], id=id)
             expected = {"message": why or "Not authorized"}
-            t.equal("with", sent[0].data, expected, id="reason-leaks")
+            t.equal("the refusal says", sent[0].data, expected, id="reason-leaks")
             t.equal("nobody was welcomed", desk.welcomed, [], id="refused-and-joined")
             t.equal("nothing was joined", (session.joined, dict(session.peers)), (False, {}), id="refused-and-joined")
         await session.receive(JOIN._replace(namespace="/nowhere"))
@@ -64,12 +64,14 @@ async def _expires(t: Transcript, make: Any, refused: Any) -> None:
         t.say(f"a permission for {LASTS_S:g} s, beside a namespace without a limit")
         await joined(t, session, out)
         await joined(t, session, out, VIP, {"token": "x", "lasts_s": LASTS_S})
-        call = asyncio.ensure_future(ending(desk.peers[-1].call("slow")))
+        call = begun(desk.peers[-1].call("slow"))
         await turns()
         out.take()
         await t.soon("the client is told", out.left.wait(), within_s=0.5, id="never-expires")
-        t.equal("by", out.take(), [Envelope("leave", None, VIP)], id="never-expires")
-        t.equal("calls that wait have ended", await t.soon("it ends", call, within_s=0.3), LEFT, id="never-expires")
+        t.equal("what tells it is", out.take(), [Envelope("leave", None, VIP)], id="never-expires")
+        t.equal(
+            "calls that wait have ended", await t.soon("the call ends", call, within_s=0.3), LEFT, id="never-expires"
+        )
         t.say("what was on its way: an event, an answer, a leave")
         for envelope in (
             event("echo", 1, namespace=VIP, id=1),

@@ -18,7 +18,12 @@ MISCONCEPTIONS = {
     "handler-not-awaited": "Calling an async function makes a coroutine; nothing happens before it is awaited.",
     "unknown-event-crashes": "An event that nobody handles is an everyday thing: Failed says so, KeyError is a bug.",
     "namespace-forgotten": "An envelope says in which namespace it speaks; the default is only right in `/`.",
+    "result-not-returned": "handle gives back what the handler returned: without `return` that is None.",
+    "on-takes-the-name": "on(name) takes the name alone and returns a decorator: a function that takes the handler.",
+    "bug-told-as-failed": "A handler's own KeyError is a bug in it: look the name up first, outside of any `except`.",
     # peer
+    "send-outside-the-limit": "A send hangs when the other end reads nothing: the time limit covers it too.",
+    "cancelled-not-left": "A cancelled future cancels its caller: give it a result, or Left as its exception, instead.",
     "waits-for-ever": "An answer may never come: only a time limit ends the wait.",
     "call-leaks": "However a call ends, nothing of it stays in `waiting`: not after a timeout or cancellation either.",
     "registered-too-late": "The answer can be back before send returns: the call is registered before it is sent.",

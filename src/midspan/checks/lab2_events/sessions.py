@@ -10,7 +10,7 @@ from typing import Any
 from midspan.checks import Transcript
 from midspan.checks.lab2_events.hints import HINTS
 from midspan.checks.lab2_events.lab import lab
-from midspan.checks.lab2_events.wire import LEFT, VIOLATION, Envelope, Limits, Namespace, Outbox, ending, turns
+from midspan.checks.lab2_events.wire import LEFT, VIOLATION, Envelope, Limits, Namespace, Outbox, begun, ending, turns
 
 JOIN, LEAVE = Envelope("join"), Envelope("leave")
 
@@ -90,7 +90,7 @@ async def _joins(t: Transcript, make: Any) -> None:
         await session.receive(Envelope("join", None, "/nowhere"))
         await turns()
         expected = [Envelope("refused", {"message": "Invalid namespace"}, "/nowhere")]
-        t.equal("is refused", out.take(), expected, id="unknown-namespace")
+        t.equal("it is refused", out.take(), expected, id="unknown-namespace")
         t.equal("nothing was joined", (session.joined, dict(session.peers)), (False, {}), id="unknown-namespace")
         await joined(t, session, out, "/", {"token": "x"})
         await joined(t, session, out, "/chat")
@@ -126,17 +126,17 @@ async def _works(t: Transcript, make: Any) -> None:
         await joined(t, session, out)
         t.say("a handler that waits, then another event; the first is answered when it may")
         await t.soon("receive returns", session.receive(event("wait", "a", id=1)), within_s=0.3, id="handler-blocks")
-        await t.soon("again", session.receive(event("echo", "b")), within_s=0.3, id="handler-blocks")
+        await t.soon("receive returns again", session.receive(event("echo", "b")), within_s=0.3, id="handler-blocks")
         await turns()
         t.equal("the second is done first", out.take(), [Envelope("event", ["back", "b"])], id="handler-blocks")
         desk.open.set()
         await turns()
         t.equal("then the first", out.take(), [Envelope("answer", ["a"], "/", 1)])
         t.say("a handler calls the client, whose answer comes in between")
-        call = asyncio.ensure_future(ending(desk.peers[0].call("confirm")))
+        call = begun(desk.peers[0].call("confirm"))
         await turns()
         await session.receive(Envelope("answer", ["yes"], "/", out.take()[0].id))
-        t.equal("the call gets it", await t.soon("it ends", call), "yes")
+        t.equal("the call gets it", await t.soon("the call ends", call), "yes")
 
 
 async def _bounded(t: Transcript, make: Any) -> None:
@@ -152,7 +152,7 @@ async def _bounded(t: Transcript, make: Any) -> None:
 
         feeding = asyncio.ensure_future(six())
         await turns()
-        t.equal("at work", desk.begun, [0, 1, 2, 3, 4], id="handlers-unbounded")
+        t.equal("the handlers at work", desk.begun, [0, 1, 2, 3, 4], id="handlers-unbounded")
         desk.open.set()
         await t.soon("the last one begins when one has ended", feeding)
         await turns()
@@ -164,15 +164,15 @@ async def _leaves(t: Transcript, make: Any) -> None:
     async with at_work(make, desk) as (session, out):
         await joined(t, session, out)
         await joined(t, session, out, "/chat")
-        call = asyncio.ensure_future(ending(desk.peers[1].call("slow")))
+        call = begun(desk.peers[1].call("slow"))
         await turns()
         out.take()
         t.say("the client leaves /chat while we wait for an answer there")
         await session.receive(LEAVE._replace(namespace="/chat"))
         got = await t.soon("the call ends", call, within_s=0.3, id="leave-forgets-calls")
-        t.equal("with", got, LEFT, id="leave-forgets-calls")
-        t.equal("no reply", out.take(), [])
-        t.equal("the session knows", sorted(session.peers), ["/"], id="leave-forgets-calls")
+        t.equal("it raises Left", got, LEFT, id="leave-forgets-calls")
+        t.equal("no reply is sent", out.take(), [])
+        t.equal("the session knows the rest", sorted(session.peers), ["/"], id="leave-forgets-calls")
         await session.receive(event("echo", 1))
         await turns()
         t.equal("/ goes on", out.take(), [Envelope("event", ["back", 1])])
