@@ -144,6 +144,14 @@ def test_a_heartbeat_that_fails_is_told_why_it_fails(body: str, words: str) -> N
     assert ("heartbeat(), line 5: " in told) == ("raised" in words)
 
 
+@pytest.mark.parametrize(("text", "came"), [("body", "'one'"), ("(number, body)", "(1, 'one')")])
+def test_what_is_no_json_text_is_shown_and_not_read(text: str, came: str) -> None:
+    wrong = "class Sender(Sender):\n    async def run(self, connection):\n"
+    wrong += f"        for number, body in self.outbox.after(0):\n            await connection.send({text})\n"
+    told = failed("sender", as_notebook_stands("sender", wrong)).message
+    assert told == f'Expected: the JSON text of ["say", number, body]; got: {came}.'
+
+
 def test_a_real_clock_is_a_sentence() -> None:
     wrong = "import time\nclass Sender(Sender):\n    def __init__(self, outbox):\n        super().__init__(outbox)\n"
     wrong += "        self.at_s = time.monotonic()\n"

@@ -80,6 +80,8 @@ RENUMBER = '''        old = self.outbox.after(0)
 
 DRAFT = [
     Broken("sender-stops", "sender", "                await self.more.wait()\n", "                return\n"),
+    Broken("sender-raises", "sender", "contextlib.suppress(ConnectionClosed)", "contextlib.suppress(OSError)"),
+    Broken("sender-never-waits", "sender", "                self.more.clear()\n", ""),
     Broken("sender-repeats", "sender", "                    self.sent = number\n", ""),
 ]  # fmt: skip
 LINKS = [

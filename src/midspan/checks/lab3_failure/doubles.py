@@ -6,13 +6,20 @@ import asyncio
 import json
 from typing import Any
 
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+
+from midspan.checks.lab3_failure.lab import MISCONCEPTIONS
+from midspan.checks.transcript import Wrong
+from midspan.checks.values import in_words
+
+MANY = 1000  # looks into an outbox to which nothing was added
 
 
 class Line:
-    """A connection on which we hear what is sent; `cut()` ends it."""
+    """A connection on which we hear what is sent, messages like `says`; `cut()` ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, says: str = '["say", number, body]') -> None:
+        self.says = says
         self.said: list[Any] = []
         self.is_cut = False
 
@@ -20,7 +27,10 @@ class Line:
         await asyncio.sleep(0)
         if self.is_cut:
             raise ConnectionClosedError(None, None)
-        self.said.append(json.loads(text))
+        try:
+            self.said.append(json.loads(text))
+        except (TypeError, ValueError):
+            raise Wrong(f"Expected: the JSON text of {self.says}; got: {in_words(text)}.") from None
 
     def cut(self) -> None:
         self.is_cut = True
@@ -32,6 +42,7 @@ class Waiting:
     def __init__(self) -> None:
         self.bodies: dict[int, str] = {}
         self.last = 0
+        self.asked = 0  # since the last put
 
     @property
     def base(self) -> int:
@@ -42,10 +53,13 @@ class Waiting:
 
     def put(self, *bodies: str) -> None:
         for body in bodies:
-            self.last += 1
+            self.last, self.asked = self.last + 1, 0
             self.bodies[self.last] = body
 
     def after(self, number: int) -> list[tuple[int, str]]:
+        self.asked += 1
+        if self.asked > MANY:
+            raise Wrong(MISCONCEPTIONS["sender-never-waits"], "sender-never-waits")
         return [(n, body) for n, body in self.bodies.items() if n > number]
 
     def acknowledge(self, number: int) -> list[str]:
@@ -59,3 +73,11 @@ async def spoken(sender: Any, line: Line) -> asyncio.Future[None]:
     if running.done() and running.exception() is not None:
         running.result()
     return running
+
+
+def ended(running: asyncio.Future[None]) -> BaseException | None:
+    """What a sender raised, None if nothing; what is wrong whatever the connection does is raised here."""
+    error = running.exception() if running.done() and not running.cancelled() else None
+    if error is not None and not isinstance(error, ConnectionClosed):
+        raise error
+    return error

@@ -10,6 +10,9 @@ MISCONCEPTIONS = {
     "sender-stops": "When all is sent, the sender is not done: it waits for more, and the application may say more "
     "at any time.",
     "sender-repeats": "What was sent on this connection is not sent on it again.",
+    "sender-raises": "A connection that ends is no error of the sender's: contextlib.suppress(ConnectionClosed) around "
+    "the loop.",
+    "sender-never-waits": "It never waits: `more` was never cleared, so that each wait() returns at once.",
     # heartbeat
     "ping-not-awaited": "Sending a ping proves nothing: on a dead link it goes into a buffer. Only its pong is a "
     "sign of life.",

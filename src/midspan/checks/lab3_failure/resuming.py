@@ -133,7 +133,7 @@ class Growing:
 
 async def _feeds(t: Transcript, feed: Any) -> None:
     t.say("a log of three entries, read two at a time; a client stands at 1")
-    log, line = Growing(0.01, most=2), Line()
+    log, line = Growing(0.01, most=2), Line('["entry", offset, body]')
     log.add("one", "two", "three")
     running = asyncio.ensure_future(feed(line, log, 1))
     await asyncio.sleep(1.0)
@@ -157,7 +157,7 @@ async def _races(t: Transcript, feed: Any) -> None:
     for n in range(1, 5):
         moment_s = 0.05 * n
         t.say(f"a read takes 0.1 s; entries are added after {moment_s:g} s, and while those are read")
-        log, line = Growing(0.1), Line()
+        log, line = Growing(0.1), Line('["entry", offset, body]')
         log.add("one")
         running = asyncio.ensure_future(feed(line, log, 0))
         await asyncio.sleep(moment_s)
