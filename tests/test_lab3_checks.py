@@ -173,4 +173,6 @@ def test_bad_arguments_are_a_sentence() -> None:
         look(ours, "rety")
     with pytest.raises(Refusal, match="one of the steps heartbeat, reconnect"):
         again(ours, "rety", 1)
+    with pytest.raises(Refusal, match="seed of a schedule, as in"):
+        again(ours, "retry")
     assert check.retry.hint(1).text

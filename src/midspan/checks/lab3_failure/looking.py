@@ -7,7 +7,7 @@ from dataclasses import replace
 from midspan.arguments import checked
 from midspan.checks.demonstrations import show
 from midspan.checks.lab3_failure.searching import SEARCHES, Found, Search, hunt
-from midspan.refusal import need
+from midspan.refusal import Words, need
 from midspan.sim import Cast, Counterexample
 
 PARTS = (
@@ -40,12 +40,14 @@ def look(cast: Cast, step: str) -> Counterexample | None:
 
 
 @checked
-def again(cast: Cast, step: str, seed: int) -> Counterexample | None:
+def again(cast: Cast, step: str, seed: int | None = None) -> Counterexample | None:
     """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
 
     Raises:
-        Refusal: there is no such step.
+        Refusal: there is no such step, or no seed was given.
     """
+    do = "Copy the line that the check printed"
+    need(seed is not None, f'the seed of a schedule, as in again(ours, "{step}", 16)', Words("none"), do)
     searches = [replace(one, only=seed) for one in _searches(step)]
     found: list[Found] | None = show(lambda: [hunt(cast, one, step) for one in searches], *_parts(cast))
     example = next((one.example for one in found or () if one.example is not None), None)
