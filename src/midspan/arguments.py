@@ -110,8 +110,9 @@ def _test(hint: Any) -> _Test:
         return _Test(inside.__contains__, f"one of {', '.join(inside)}")
     if origin is tuple and inside[1:] == (...,):
         each = _test(inside[0])
-        fits: Fits = lambda value: isinstance(value, tuple) and all(map(each.fits, value))  # noqa: E731
-        return _Test(fits, f"a tuple, in it {each.words}")
+        return _Test(
+            lambda value: isinstance(value, tuple) and all(map(each.fits, value)), f"a tuple, in it {each.words}"
+        )
     if origin is type:
         kind = inside[0]
         return _Test(lambda value: isinstance(value, type) and issubclass(value, kind), f"a type of {kind.__name__}")

@@ -23,7 +23,8 @@ import h11
 from midspan.arguments import checked
 from midspan.refusal import need
 from midspan.wires.certs import HOST, Authority
-from midspan.wires.gate import READ_BYTES, Ends, carry, close, reset
+from midspan.wires.gate import READ_BYTES, Ends, carry
+from midspan.wires.reset import close, reset
 
 COOKIE = "node"
 KEPT = 100_000  # requests
@@ -148,7 +149,7 @@ class Balancer:
             self._server.close()
         tasks = list(self._open)
         for task, writer in self._open.items():
-            reset([writer])
+            reset(writer.transport)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -166,7 +167,7 @@ class Balancer:
                     break
                 http.start_next_cycle()
         except (h11.ProtocolError, OSError):
-            reset([near[1]])
+            reset(near[1].transport)
         finally:
             await close([near[1]])
 

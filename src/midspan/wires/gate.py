@@ -8,17 +8,15 @@ been sent may have arrived or not, as on any network. Nothing is ever taken out 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from midspan.refusal import need
 from midspan.wires.certs import HOST
+from midspan.wires.reset import close, reset
 
 READ_BYTES = 65536
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: close() sends RST
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -27,7 +25,6 @@ class Gate:
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.is_shut = False
         self.port = 0
         self._server: asyncio.Server | None = None
         self._passing: set[asyncio.Task[None]] = set()
@@ -53,10 +50,8 @@ class Gate:
     async def _open(self) -> None:
         self._server = await asyncio.start_server(self._accept, HOST, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.is_shut = False
 
     async def _close(self) -> None:
-        self.is_shut = True
         if self._server is not None:
             self._server.close()
         passing = list(self._passing)
@@ -75,10 +70,9 @@ class Gate:
             far = await connect(self.target)
             writers.append(far[1])
             await carry(near, far)
-        except OSError:
-            reset(writers)
-        except asyncio.CancelledError:  # the gate shuts
-            reset(writers)
+        except (OSError, asyncio.CancelledError):  # one side is gone, or the gate shuts
+            for writer in writers:
+                reset(writer.transport)
         finally:
             await close(writers)
 
@@ -132,21 +126,3 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
     while data := await source.read(READ_BYTES):
         sink.write(data)
         await sink.drain()
-
-
-def reset(writers: list[asyncio.StreamWriter]) -> None:
-    """Let the coming close be an RST, and forget what was not sent."""
-    for writer in writers:
-        sock: socket.socket | None = writer.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= 0 and sock.family != getattr(socket, "AF_UNIX", None):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        writer.transport.abort()
-
-
-async def close(writers: list[asyncio.StreamWriter]) -> None:
-    """Close, and wait until it is done."""
-    for writer in writers:
-        writer.close()
-    for writer in writers:
-        with suppress(OSError):
-            await writer.wait_closed()

@@ -10,7 +10,6 @@ Records pass one by one, in order, and slowness passes as well: the tap reads no
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from midspan.records.capture import OTHER, Capture, Chunk, Kind, Side
 from midspan.refusal import need
 from midspan.wires.certs import HOST, Authority
-from midspan.wires.reset import RESET_ON_CLOSE
+from midspan.wires.reset import close, reset_on_close
 from midspan.wires.tls import TlsEnd
 
 KEPT_BYTES = 64 * 2**20  # of plaintext and records; past this the tap passes on without keeping, and says so
@@ -132,9 +131,10 @@ async def _pass_on(
             for side in ends:
                 group.create_task(_pump(seen, connection, side, ends[side], ends[OTHER[side]]))
     except* (OSError, EOFError, ssl.SSLError):
-        _reset(writers)  # whatever one side met, the other shall meet too
+        for each in writers:  # whatever one side met, the other shall meet too
+            reset_on_close(each.transport)
     finally:
-        await _close(writers)
+        await close(writers)
         seen.gone(connection)
 
 
@@ -149,19 +149,3 @@ async def _pump(seen: Tap, connection: int, sender: Side, source: TlsEnd, sink: 
         raise
     seen.saw(connection, sender, "ended")
     await sink.end()
-
-
-def _reset(writers: list[asyncio.StreamWriter]) -> None:
-    """Make the coming close an RST."""
-    for writer in writers:
-        sock: socket.socket | None = writer.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-
-
-async def _close(writers: list[asyncio.StreamWriter]) -> None:
-    for writer in writers:
-        writer.close()
-    for writer in writers:
-        with suppress(OSError):
-            await writer.wait_closed()
