@@ -3,7 +3,8 @@
 from midspan.checks.demonstrations import show  # noqa: I001 - importing registers the steps, in the notebook's order
 from midspan.checks.lab3_failure import (
     drafting,
-    links,
+    beating,
+    returning,
     sending,
     taking,
     resuming,
@@ -17,14 +18,15 @@ check = lab.checks
 
 __all__ = [
     "again",
+    "beating",
     "cast_of",
     "check",
     "control",
     "drafting",
     "lab",
-    "links",
     "look",
     "resuming",
+    "returning",
     "sending",
     "show",
     "taking",
