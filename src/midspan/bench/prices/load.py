@@ -1,0 +1,210 @@
+"""The load: a process of its own that opens connections to a server and says events on them.
+
+Three ways to say them, since they cost differently:
+
+    closed    one event, wait for its acknowledgement, the next: round trips, and the server's work per event
+    burst     many events in one turn of the loop, wait for all: what batching is worth under load
+    steady    one event every so often, whatever comes back: bytes on the wire at a low rate
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from asyncio import sslproto
+from collections import defaultdict
+from contextlib import AbstractAsyncContextManager
+from statistics import median
+from typing import Any
+from urllib.parse import urlsplit
+
+from midspan.bench.prices.code import Made, made
+from midspan.bench.prices.lone import path_of, round_trip_s
+from midspan.bench.prices.peer import Peer
+from midspan.refusal import Refusal
+from midspan.wires.child import Child, child, obey
+
+OPENING = 50  # connections that are opened at once: a listening socket queues no more than that everywhere
+OPEN_S, RUN_S = 25.0, 25.0  # both less than what the parent waits for an answer
+SMALL_READ_BYTES = 16384  # of asyncio's TLS buffer, 256 KiB a connection: thousands of clients must fit in one process
+
+
+def load() -> AbstractAsyncContextManager[Child]:
+    """Start a load; it ends with the block. What it can be asked: see `Load`."""
+    return child(__name__)
+
+
+class Load:
+    """What the parent may ask of the process."""
+
+    def __init__(self) -> None:
+        self.peers: defaultdict[str, list[Peer]] = defaultdict(list)  # by the server's address
+
+    async def open(self, url: str, dialect: Made, until: int, trust_pem: str = "") -> int:
+        """Open connections and greet, until there are so many; give how many there are now."""
+        turn, kind = asyncio.Semaphore(OPENING), made(dialect)
+        tls = ssl.create_default_context(cadata=trust_pem) if trust_pem else None
+
+        async def one() -> Peer:
+            async with turn:
+                return await self._open(url, kind(**dialect["options"]), tls)
+
+        async with asyncio.timeout(OPEN_S):
+            self.peers[url] += await asyncio.gather(*(one() for _ in range(until - len(self.peers[url]))))
+        return len(self.peers[url])
+
+    async def closed(self, url: str, events: int, together: int = 1, over: int = 1, at_once: int = 1) -> dict[str, Any]:
+        """Say `together` events, wait until they are acknowledged, and again, until `events` were said.
+
+        The turns go over the first `over` connections, one after the other; `at_once` of them are waiting at any time.
+        """
+        peers = self.peers[url][:over]
+        turns = max(1, events // (together * at_once))
+        return await self._counted(peers, [Run(peers[n::at_once], turns, together) for n in range(at_once)])
+
+    async def lone(self, url: str, dialect: Made, turns: int, together: int = 1, trust_pem: str = "") -> float:
+        """The median round trip, in seconds, of one more connection while the others are idle; see `lone`."""
+        one = made(dialect)(**dialect["options"])
+        return await asyncio.to_thread(round_trip_s, url, one, trust_pem, turns, together)
+
+    async def steady(self, url: str, events: int, every_s: float) -> dict[str, Any]:
+        """Say an event every `every_s` on the first connection, each after the acknowledgement of the one before."""
+        peers = self.peers[url][:1]
+        return await self._counted(peers, [Run(peers, events, 1, every_s)])
+
+    async def tell_all(self, url: str, times: int) -> dict[str, Any]:
+        """Ask the server, `times` times, to tell everybody; each time wait until everybody was told."""
+        took_s: list[float] = []
+        peers = self.peers[url]
+        async with asyncio.timeout(RUN_S):
+            for _ in range(times):
+                told, began_s = Told(peers), time.perf_counter()
+                peers[0].send(peers[0].dialect.tell())
+                await told.done
+                took_s.append(time.perf_counter() - began_s)
+        return {"p50_s": median(took_s), "deliveries": times * len(peers)}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for peer in [one for peers in self.peers.values() for one in peers]:
+            peer.on_news = None
+            peer.transport.abort()
+        self.peers.clear()
+        await asyncio.sleep(0)
+
+    async def _counted(self, peers: list[Peer], runs: list[Run]) -> dict[str, Any]:
+        """Do the runs, and count what went over these connections meanwhile; no wire where the system does not tell."""
+        frames, wire = _frames(peers), _wire(peers)
+        async with asyncio.timeout(RUN_S):
+            await asyncio.gather(*(run.all_said() for run in runs))
+        took_s = [took_s for run in runs for took_s in run.took_s]
+        counts = {"p50_s": median(took_s), "events": sum(run.said for run in runs)}
+        counts["frame_bytes"] = _frames(peers) - frames
+        return counts | {what: count - wire[what] for what, count in _wire(peers).items()}
+
+    async def _open(self, url: str, dialect: Any, tls: ssl.SSLContext | None) -> Peer:
+        parts = urlsplit(url)
+        host, port = str(parts.hostname), int(parts.port or 0)
+        peer = Peer(dialect, f"{host}:{port}", path_of(url, dialect))
+        await asyncio.get_running_loop().create_connection(lambda: peer, host, port, ssl=tls)
+        await peer.upgraded
+        if not dialect.ready:
+            greeted = asyncio.Event()
+            peer.on_news = lambda: greeted.set() if dialect.ready or peer.gone else None
+            await greeted.wait()
+            peer.on_news = None
+        if peer.gone:
+            raise Refusal("a server that greets", f"an end of the connection to {url}", "See what the server says")
+        return peer
+
+
+def _frames(peers: list[Peer]) -> int:
+    return sum(peer.frame_bytes for peer in peers)
+
+
+def _wire(peers: list[Peer]) -> dict[str, int]:
+    """What the kernel has counted on these connections; empty where it does not tell."""
+    counted = [wire for peer in peers if (wire := peer.wire()) is not None]
+    names = ("wire_bytes", "payload_bytes", "segments")
+    return {name: sum(getattr(wire, name) for wire in counted) for name in names} if counted else {}
+
+
+class Run:
+    """Turns of events over some connections, each waiting for its acknowledgements.
+
+    It goes on in the very call that brings the acknowledgement: no task, no future between two events. With `every_s`
+    it waits until the next turn's time has come, and after the last one as long: what only acknowledges a segment
+    comes late.
+    """
+
+    def __init__(self, peers: list[Peer], turns: int, together: int, every_s: float = 0.0) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._peers, self._turns, self._together, self._every_s = peers, turns, together, every_s
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._first_s = self._loop.time()
+        self.took_s: list[float] = []
+
+    @property
+    def said(self) -> int:
+        """How many events it has said."""
+        return len(self.took_s) * self._together
+
+    async def all_said(self) -> None:
+        """Say them all."""
+        self._next()
+        await self._done
+        await asyncio.sleep(self._every_s)
+
+    def _next(self) -> None:
+        self._peer = self._peers[len(self.took_s) % len(self._peers)]
+        self._until = self._peer.dialect.acked + self._together
+        self._peer.on_news = self._news
+        self._began_s = time.perf_counter()
+        self._peer.say(self._together)
+
+    def _news(self) -> None:
+        if self._peer.gone:
+            self._peer.on_news = None
+            self._done.set_exception(ConnectionResetError("the server ended the connection"))
+        elif self._peer.dialect.acked >= self._until:
+            self.took_s.append(time.perf_counter() - self._began_s)
+            self._peer.on_news = None
+            if len(self.took_s) == self._turns:
+                self._done.set_result(None)
+            elif self._every_s:
+                self._loop.call_at(self._first_s + len(self.took_s) * self._every_s, self._next)
+            else:
+                self._next()
+
+
+class Told:
+    """Waits until each connection was told once more."""
+
+    def __init__(self, peers: list[Peer]) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._missing = len(peers)
+        for peer in peers:
+            peer.on_news = self._watch(peer, peer.dialect.delivered)
+
+    def _watch(self, peer: Peer, before: int) -> Any:
+        def news() -> None:
+            if peer.dialect.delivered > before:
+                peer.on_news = None
+                self._missing -= 1
+                if not self._missing:
+                    self.done.set_result(None)
+
+        return news
+
+
+async def main() -> None:
+    """Say what the parent asks for, until it has gone."""
+    sslproto.SSLProtocol.max_size = SMALL_READ_BYTES
+    program = Load()
+    await obey(program, "a server that acknowledges events", "See what the server says, and how its dialect goes")
+    await program.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,103 @@
+"""Paired rounds: A B A B, the next round B A B A, each round with servers in fresh processes.
+
+Two servers are compared within a round, never across: what slows the machine for a while slows both. A light server's
+cost differs by a tenth from process to process, so there are five rounds or more, each with processes of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from statistics import mean
+from typing import Any
+
+from tqdm import tqdm
+
+from midspan.arguments import checked
+from midspan.bench.prices import place
+from midspan.bench.prices.load import load
+from midspan.bench.prices.outcome import Numbers, Paired
+from midspan.bench.prices.probes import AT_ONCE, Events, Idle, InsideOf, Probe, open_until
+from midspan.bench.prices.starting import Contender, Started, started
+from midspan.refusal import Refusal, need
+from midspan.wires.child import Child
+
+WARM_UP = 1000  # events before any that counts: Node compiles what runs often
+SLICES = 2  # A B, then A B again, within a round
+EVENTS = Events()
+
+
+@checked
+async def paired(
+    contenders: Sequence[Contender],
+    probe: Probe = EVENTS,
+    *,
+    rounds: int = 5,
+    tls: bool = True,
+    seed: int = 0,
+    warm_up: int = WARM_UP,
+    progress: bool = True,
+) -> Paired:
+    """Measure contenders against each other.
+
+    Args:
+        contenders: at least one, each with a name of its own.
+        probe: what is measured: `Events()`, `Steady()`, `Idle()`, `FanOut()`, `InsideOf()`, with numbers of your own.
+        rounds: each with fresh processes, the order turned each time.
+        tls: over TLS, or without.
+        seed: of the bootstrap.
+        warm_up: events that each server acknowledges before it is measured.
+        progress: a bar on the standard error, where that is a terminal.
+
+    Raises:
+        Refusal: one of these is not so, or a contender cannot be started or does not acknowledge.
+    """
+    names = [one.name for one in contenders]
+    right = len(names) > 0 and len({*names}) == len(names)
+    need(right, "contenders, each with a name of its own", names, "Pass [contender(name, server, dialect), ...]")
+    need(rounds > 0, "a round or more", rounds, "Pass rounds=5")
+    once = isinstance(probe, Idle | InsideOf)  # connections open once; counts do not vary
+    slices = 1 if once else SLICES
+    found: dict[str, list[Numbers]] = {name: [] for name in names}
+    hidden = not (progress and sys.stderr.isatty())
+    bar = tqdm(total=rounds * slices * len(names), desc="measuring", unit="run", leave=False, disable=hidden)
+    async with load() as client:
+        if (ours := place.cores()) is not None:
+            place.pin(client.pid, ours[1])
+        with bar:
+            for turn in range(rounds):
+                order = list(contenders) if turn % 2 == 0 else list(contenders)[::-1]
+                for name, numbers in (await _round(order, client, probe, tls, slices, warm_up, bar)).items():
+                    found[name].append(numbers)
+    return Paired({name: tuple(rows) for name, rows in found.items()}, seed)
+
+
+async def _round(
+    order: list[Contender], client: Child, probe: Probe, tls: bool, slices: int, warm_up: int, bar: Any
+) -> dict[str, Numbers]:
+    """One round: fresh processes, all connected and warm before the first is measured."""
+    rows: dict[str, list[Numbers]] = {one.name: [] for one in order}
+    async with AsyncExitStack() as stack:
+        servers = await asyncio.gather(*(stack.enter_async_context(started(one, tls=tls)) for one in order))
+        stack.push_async_callback(client.ask, "close")
+        for server in servers:
+            await _greeted(client, server, probe.connections, warm_up)
+        for _ in range(slices):
+            for server in servers:
+                rows[server.contender.name].append(await probe(client, server))
+                bar.update()
+    return {name: {what: mean(row[what] for row in kept) for what in kept[0]} for name, kept in rows.items()}
+
+
+async def _greeted(client: Child, server: Started, connections: int, warm_up: int) -> None:
+    """Connect to a server, and warm it up."""
+    at_once = min(connections, AT_ONCE)
+    try:
+        await open_until(client, server, connections)
+        await client.ask("closed", url=server.url, events=warm_up, over=connections, at_once=at_once)
+    except Refusal as refusal:
+        said = "" if server.process is None else " ".join(list(server.process.log)[-2:])
+        do = f"{refusal.do}. {said}".removesuffix(". ")
+        raise Refusal(f"that {server.contender} acknowledges events", refusal.came, do) from None
