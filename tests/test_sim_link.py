@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import websockets
+from websockets.asyncio.connection import broadcast
 from websockets.exceptions import ConnectionClosed
 
 from midspan.sim import (
@@ -114,6 +116,21 @@ async def text_and_bytes(connect: Any) -> object:
         await ws.send(["in ", "parts"])
         await ws.send(bytearray(b"more"))
         return [await ws.recv() for _ in range(4)], ws.close_code, ws.state.name
+
+
+async def broadcast_does_not_wait(connect: Any) -> object:
+    """It writes at once, whatever waits in the buffer; a connection that is closed is passed over."""
+    async with connect() as ws:
+        broadcast([ws], "text")
+        broadcast([ws], b"bytes")
+        got = [await ws.recv(), await ws.recv()]
+        large = random.Random(1).randbytes(2**19)  # 16 MiB of these are more than two kernels take
+        for _ in range(32):
+            broadcast([ws], large)
+        waits = ws.transport.get_write_buffer_size() > 2**16
+        sizes = [len(await ws.recv()) for _ in range(32)]
+    broadcast([ws], "late")
+    return got, waits, sizes, ws.transport.get_write_buffer_size()
 
 
 async def closed_by_us(connect: Any) -> object:
@@ -246,6 +263,7 @@ async def error_in_the_block(connect: Any) -> object:
 
 SCENES = [
     text_and_bytes,
+    broadcast_does_not_wait,
     closed_by_us,
     closed_by_the_server,
     handler_returns,

@@ -3,7 +3,8 @@
 Methods, limits and exceptions are those of `websockets.asyncio.connection.Connection` (version 17), so that the same
 code runs on both. What it does that surprises is kept: `send` returns before the other end has anything; `close` on a
 dead link waits for `close_timeout`; messages that arrived before the end are still read after it; a ping is answered
-by the other end's library even if nobody calls `recv` there, until its queue is full.
+by the other end's library even if nobody calls `recv` there, until its queue is full. `websockets.broadcast` works
+as it is: it writes at once, whatever waits in the buffer already.
 
 Left out: compression, subprotocols, the request and the response, fragments as such (an iterable is sent whole).
 """
@@ -11,12 +12,14 @@ Left out: compression, subprotocols, the request and the response, fragments as 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from websockets.exceptions import ConcurrencyError, ConnectionClosedOK
 from websockets.frames import Close
+from websockets.protocol import State
 
 from midspan.sim.end import CLOSED, OPEN, End
 from midspan.sim.limits import Limits
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class SimTransport:
-    """What `connection.transport` is used for: to let go of a connection that does not answer."""
+    """What `connection.transport` is used for: to let go of a connection that does not answer, to see what waits."""
 
     def __init__(self, connection: SimConnection) -> None:
         self._connection = connection
@@ -36,6 +39,27 @@ class SimTransport:
     def abort(self) -> None:
         """Close without a word: this end is closed at once; the other learns of it if the link lets it."""
         self._connection.hang_up()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes of messages that were sent and are not read yet: no kernel stands between us and the other end."""
+        return self._connection.into.unread_bytes
+
+
+class SimProtocol:
+    """What `websockets.broadcast` uses of `connection.protocol`: it writes a message without waiting for anything."""
+
+    def __init__(self, connection: SimConnection) -> None:
+        self._connection = connection
+
+    @property
+    def state(self) -> State:
+        return self._connection.state
+
+    def send_text(self, data: DataLike) -> None:
+        self._connection.link.transmit(self._connection, "text", as_bytes(data))
+
+    def send_binary(self, data: DataLike) -> None:
+        self._connection.link.transmit(self._connection, "binary", as_bytes(data))
 
 
 class SimConnection(End):
@@ -49,6 +73,8 @@ class SimConnection(End):
     """
 
     subprotocol = None
+    send_in_progress = None  # of a fragmented message, which `broadcast` does not break into: here it is sent whole
+    logger = logging.getLogger("midspan.sim.connection")
 
     def __init__(self, link: Link, side: Literal["client", "server"], into: Pipe, limits: Limits) -> None:
         super().__init__(link, side, into, limits)
@@ -63,6 +89,13 @@ class SimConnection(End):
     @property
     def transport(self) -> SimTransport:
         return SimTransport(self)
+
+    @property
+    def protocol(self) -> SimProtocol:
+        return SimProtocol(self)
+
+    def send_data(self) -> None:
+        """Nothing is left to write: `protocol` has put it on its way."""
 
     @property
     def close_code(self) -> int | None:
