@@ -34,7 +34,10 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         in_order, by_name = _parameters(function)
-        for name, value in (*zip(in_order, args, strict=False), *kwargs.items()):
+        for (name, test), value in zip(in_order, args, strict=False):
+            if not test.fits(value):
+                raise test.refusal(name, value, function)
+        for name, value in kwargs.items():
             if name in by_name and not by_name[name].fits(value):
                 raise by_name[name].refusal(name, value, function)
         return function(*args, **kwargs)
@@ -66,13 +69,14 @@ class _Test(typing.NamedTuple):
 
 
 @functools.cache
-def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, _Test]]:
-    """Names of the parameters that are passed in order, and the test of each that has a name."""
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[tuple[str, _Test], ...], dict[str, _Test]]:
+    """Name and test of each parameter that is passed in order, and the test of each that has a name."""
     hints = typing.get_type_hints(function)
     kinds = {name: one.kind for name, one in inspect.signature(function).parameters.items()}
     in_order = tuple(n for n, kind in kinds.items() if kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD)
     named = [*in_order, *(n for n, kind in kinds.items() if kind is inspect.Parameter.KEYWORD_ONLY)]
-    return in_order, {name: _for(name, hints.get(name, Any)) for name in named}
+    tests = {name: _for(name, hints.get(name, Any)) for name in named}
+    return tuple((name, tests[name]) for name in in_order), tests
 
 
 @functools.cache
@@ -105,7 +109,10 @@ def _test(hint: Any) -> _Test:
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         tests = [_test(one) for one in inside]
-        return _Test(lambda value: any(test.fits(value) for test in tests), " or ".join(test.words for test in tests))
+        words = " or ".join(test.words for test in tests)
+        if all(map(_is_told_by_its_type, inside)):
+            return _Test(lambda value: isinstance(value, inside), words)
+        return _Test(lambda value: any(test.fits(value) for test in tests), words)
     if origin is typing.Literal:
         return _Test(inside.__contains__, f"one of {', '.join(inside)}")
     if origin is tuple and inside[1:] == (...,):
@@ -124,11 +131,16 @@ def _plain(kind: Any) -> _Test:
         return _Test(lambda value: value is None, "None")
     if kind is Callable or kind is typing.Callable:
         return _Test(callable, "a function")
-    if not isinstance(kind, type) or kind in (Any, object) or getattr(kind, "_is_protocol", False):
+    if not _is_told_by_its_type(kind) and kind is not float:
         return _Test(_anything, "anything")
     if kind is float:
         return _Test(lambda value: isinstance(value, NUMBERS) and value == value, WORDS[float])  # NaN is no number
     return _Test(lambda value: isinstance(value, kind), WORDS.get(kind, f"{_article(kind.__name__)} {kind.__name__}"))
+
+
+def _is_told_by_its_type(kind: Any) -> bool:
+    """Does `isinstance` say all that there is to say? Not of a number (an int is one, NaN is none), not of a shape."""
+    return isinstance(kind, type) and kind not in (Any, object, float) and not getattr(kind, "_is_protocol", False)
 
 
 def _article(word: str) -> str:

@@ -17,12 +17,14 @@ What this leaves out: the processor. A callback that computes for a second takes
 from __future__ import annotations
 
 import contextvars
-from asyncio import Handle, TimerHandle
+import sys
+from asyncio import Future, Handle, TimerHandle, _get_running_loop, _set_running_loop, ensure_future
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
+from contextvars import copy_context
 from heapq import heappop, heappush
-from typing import Any, NoReturn, TypeVarTuple
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from midspan.sim.errors import Deadlock, OutOfTime, SimulationError
 from midspan.sim.runloop import RunLoop
@@ -33,7 +35,9 @@ LIMIT_S = 3600.0  # virtual seconds of one run; nothing in this course waits for
 CANCELLATIONS = 3  # python-engineio takes the first for an error of its handler, and goes on
 LIMIT_STEPS = 2_000_000  # callbacks of one run: ten times what 10,000 messages of the reference session take
 
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
 
 class VirtualLoop(RunLoop, WalledLoop):
     """A plain asyncio loop with virtual time, for one run.
@@ -43,22 +47,17 @@ class VirtualLoop(RunLoop, WalledLoop):
         limit_steps: callbacks after which the run is stopped with `OutOfTime`.
     """
 
-    __slots__ = ("_context", "_soon", "_timers", "_timers_set", "now_s", "tasks")
     get_debug = staticmethod(bool)  # False: asyncio asks for each future, and this answer takes no Python call
-    _stopping: bool  # BaseEventLoop's own: set by stop(), read by run_forever()
 
     def __init__(self, limit_s: float = LIMIT_S, limit_steps: int = LIMIT_STEPS) -> None:
-        super().__init__()
         self.limit_s, self.limit_steps = limit_s, limit_steps
         self.now_s = 0.0
         self.steps = 0
-        self.failures = []
+        self.tasks, self.failures = [], []
         self._soon: deque[Tick] = deque()
         self._timers: list[tuple[float, int, Tick]] = []  # (when, the how-manieth, handle): rule 2
         self._timers_set = 0
-        self.tasks = []
-        self._context = contextvars.copy_context()
-        self.set_exception_handler(self.keep_failure)
+        self._stopping = self._running = self._closed = False
 
     # time and timers
 
@@ -68,7 +67,7 @@ class VirtualLoop(RunLoop, WalledLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> Handle:
-        tick = Tick(0.0, callback, args, context)
+        tick = Tick(0.0, callback, args, context or copy_context())
         self._soon.append(tick)
         return tick
 
@@ -79,7 +78,7 @@ class VirtualLoop(RunLoop, WalledLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> TimerHandle:
-        tick = Tick(when, callback, args, context)
+        tick = Tick(when, callback, args, context or copy_context())
         self._timers_set += 1
         heappush(self._timers, (when, self._timers_set, tick))
         return tick
@@ -96,14 +95,66 @@ class VirtualLoop(RunLoop, WalledLoop):
     def at(self, when: float, callback: Callable[[], object]) -> None:
         """A timer of the simulation's own, which belongs to no process: cheaper than `call_at`."""
         self._timers_set += 1
-        heappush(self._timers, (when, self._timers_set, Tick(when, callback, (), self._context)))
+        heappush(self._timers, (when, self._timers_set, Tick(when, callback, (), None)))
 
-    def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None:
-        """Close a generator that nobody holds any more, as asyncio does, but in a turn of ours."""
-        self.call_soon(self._close_generator, agen)
+    def create_future(self) -> Future[Any]:
+        return Future(loop=self)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.keep_failure(self, context)
+
+    # from start to end
+
+    def run_until_complete(self, main: Generator[Any, None, T] | Awaitable[T]) -> T:
+        """Run until this is done, and return its result. `stop()` before that is a RuntimeError."""
+        future: Future[T] = ensure_future(main, loop=self)  # type: ignore[arg-type]  # asyncio's own types disagree here
+        future.add_done_callback(self._done)
+        try:
+            self.run_forever()
+        finally:
+            future.remove_done_callback(self._done)
+        if not future.done():
+            raise RuntimeError("The loop was stopped before what it ran was done.")
+        return future.result()
+
+    def _done(self, _future: Future[Any]) -> None:
+        self.stop()
+
+    def run_forever(self) -> None:
+        """Run until `stop()`."""
+        if _get_running_loop() is not None:
+            raise RuntimeError("A loop runs in this thread already; call midspan.sim.beside(function).")
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(finalizer=self._close_generator)
+        _set_running_loop(self)
+        self._running = True
+        try:
+            while not self._stopping:
+                self._run_once()
+        finally:
+            self._running = self._stopping = False
+            _set_running_loop(None)
+            sys.set_asyncgen_hooks(*hooks)
+
+    def stop(self) -> None:
+        """Take no further step."""
+        self._stopping = True
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Forget what is still to come."""
+        self._closed = True
+        self._soon.clear()
+        self._timers.clear()
 
     def _close_generator(self, agen: AsyncGenerator[Any, Any]) -> None:
-        self.create_task(agen.aclose())
+        """Nobody holds this generator any more: close it as asyncio does, but in a turn of ours."""
+        self.call_soon(lambda: self.create_task(agen.aclose()))
 
     def _run_once(self) -> None:
         try:
@@ -130,7 +181,10 @@ class VirtualLoop(RunLoop, WalledLoop):
                     self._deadlock()
                 if tick.callback is not None:
                     steps_left -= 1
-                    tick.context.run(tick.callback, *tick.args)
+                    if tick.context is None:
+                        tick.callback()
+                    else:
+                        tick.context.run(tick.callback, *tick.args)
         finally:
             self.steps = self.limit_steps - steps_left
 
@@ -163,6 +217,4 @@ class VirtualLoop(RunLoop, WalledLoop):
                 self.run_forever()
         else:
             self.failures.append("a task ignored its cancellation")
-        self._soon.clear()
-        self._timers.clear()
         self.close()

@@ -11,6 +11,7 @@ from typing import Any
 PROCESS: contextvars.ContextVar[list[asyncio.Task[Any]] | None] = contextvars.ContextVar(
     "midspan_process", default=None
 )
+KEPT = 1000  # tasks of a list before those that ended well leave it: a long run must not fill it
 
 
 class RunLoop(asyncio.AbstractEventLoop):
@@ -40,10 +41,11 @@ class RunLoop(asyncio.AbstractEventLoop):
         task: asyncio.Task[Any] = asyncio.Task(
             coro, loop=self, name=None if name is None else str(name), context=context, **options
         )
-        _list(self.tasks, task)
         process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is not None:
-            _list(process, task)
+        for tasks in (self.tasks, process) if process is not None else (self.tasks,):
+            tasks.append(task)
+            if len(tasks) % KEPT == 0:
+                _forget_the_done(tasks)
         return task
 
     def who_waits(self) -> str:
@@ -58,11 +60,9 @@ class RunLoop(asyncio.AbstractEventLoop):
         self.failures.append(f"{context.get('message', 'unknown failure')}{said}")
 
 
-def _list(tasks: list[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
-    """Add a task to a list that a long run must not fill: those that ended well leave it again."""
-    tasks.append(task)
-    if len(tasks) % 1000 == 0:
-        tasks[:] = [one for one in tasks if not one.done() or getattr(one, "_log_traceback", False)]
+def _forget_the_done(tasks: list[asyncio.Task[Any]]) -> None:
+    """All but those that ended with an error that nobody has seen."""
+    tasks[:] = [one for one in tasks if not one.done() or getattr(one, "_log_traceback", False)]
 
 
 def _standing(task: asyncio.Task[Any]) -> str:

@@ -9,7 +9,10 @@ from typing import Any
 
 
 class Tick(TimerHandle):
-    """One callback to come. Leaner than asyncio's own: a run is some hundred of these, a search some million."""
+    """One callback to come. Leaner than asyncio's own: a run is some hundred of these, a search some million.
+
+    Its `context` is None if the simulation itself waits for it: that belongs to no process.
+    """
 
     __slots__ = ("args", "callback", "context", "when_s")
 
@@ -19,7 +22,7 @@ class Tick(TimerHandle):
         self.when_s = when_s
         self.callback: Callable[..., object] | None = callback
         self.args = args
-        self.context = contextvars.copy_context() if context is None else context
+        self.context = context
 
     def cancel(self) -> None:
         self.callback, self.args = None, ()
