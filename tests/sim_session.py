@@ -96,13 +96,16 @@ class Client:
     async def session(self, connection: Any) -> None:
         epoch, offset = self.place()
         base = min(self.waiting, default=int(str(self.seat.store.get("last", 0))) + 1)
-        await connection.send(json.dumps([self.seat.me, self.seat.token, epoch, offset, base]))
+        await connection.send(json.dumps([*self.who(), epoch, offset, base]))
         sending = asyncio.create_task(self.pump(connection))
         try:
             async for text in connection:
                 self.hear(*json.loads(text))
         finally:
             sending.cancel()
+
+    def who(self) -> list[str]:
+        return [self.seat.me, self.seat.token]
 
     def place(self) -> tuple[int, int]:
         epoch, offset = json.loads(str(self.seat.store.get("place", "[0, 0]")))

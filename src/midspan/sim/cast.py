@@ -100,8 +100,8 @@ class Cast(Fitting):
             for lost.
     """
 
-    server: Callable[[ServerSeat], Server]
-    client: Callable[[ClientSeat], Client]
+    server: Callable[[Any], Server]  # of a ServerSeat; on nodes, of a NodeSeat
+    client: Callable[[Any], Client]  # of a ClientSeat
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
     around: Callable[[int], AbstractContextManager[object]] = nullcontext

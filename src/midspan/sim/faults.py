@@ -1,59 +1,43 @@
 """What can happen to a link, as data: each fault is a moment and an effect, and `str()` says it in one line.
 
-A moment is counted, not timed ("before a's 3rd message up"), so that it means the same on each replay, on a changed
-program, and on a real link.
+Here is what happens to a client, to its link, and to a server that stands alone; what happens to nodes and to their
+broker is in `outages`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from midspan.arguments import Fitting
 from midspan.refusal import need
+from midspan.sim.moment import WHEN, Moment, Way, When
+from midspan.sim.outages import OUTAGES, BalancerCut, BrokerCut, BrokerRestart, NodeDrain, NodeKill, Outage
 
-Way = Literal["up", "down"]  # from the client to the server; from the server to the client
-When = Literal["before", "during", "after", "reply"]
-WHEN: tuple[When, ...] = get_args(When)
-
-_WORDS: dict[When, str] = {
-    "before": "before {} leaves",
-    "during": "while {} is on its way",
-    "after": "when {} has arrived",
-    "reply": "before the answer to {}",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Moment(Fitting):
-    """A point in the life of one client's link.
-
-    Args:
-        link: the client's name.
-        way: which direction is counted.
-        n: the how-manieth message in that direction, from 1, over all connections of this link; control frames
-            (ping, pong, close) are not counted.
-        when: *before* the message leaves its sender, *during* its way (it does not arrive if the fault cuts),
-            *after* it has arrived and before anyone has read it, or before the first message of the other direction
-            that follows it (*reply*: in most protocols the acknowledgement).
-        later_s: seconds that pass between that point and the fault.
-    """
-
-    link: str
-    way: Way
-    n: int
-    when: When = "before"
-    later_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        Fitting.__post_init__(self)
-        need(self.n >= 1, "a message number, from 1", self.n, "The first message is number 1")
-
-    def __str__(self) -> str:
-        later = f"{self.later_s:g} s after the moment " if self.later_s else ""
-        return later + _WORDS[self.when].format(f"{self.link}'s message {self.n} {self.way}")
-
+__all__ = [
+    "FAULTS",
+    "WHEN",
+    "BalancerCut",
+    "BrokerCut",
+    "BrokerRestart",
+    "ClientRestart",
+    "Cut",
+    "Delay",
+    "Fault",
+    "HalfOpen",
+    "Moment",
+    "NodeDrain",
+    "NodeKill",
+    "Outage",
+    "Refuse",
+    "Revoke",
+    "ServerRestart",
+    "Silence",
+    "TimedFault",
+    "Way",
+    "When",
+    "lasts_s",
+]
 
 @dataclass(frozen=True, slots=True)
 class Cut(Fitting):
@@ -152,20 +136,23 @@ class Revoke(Fitting):
         return f"{self.at.link}'s right is revoked and its link cut {self.at}"
 
 
-TimedFault = Cut | HalfOpen | Silence | Delay | ServerRestart | ClientRestart | Revoke  # those that have a moment
+LinkFault = Cut | HalfOpen | Silence | Delay | ServerRestart | ClientRestart | Revoke
+TimedFault = LinkFault | Outage  # those that have a moment
 Fault = TimedFault | Refuse
 FAULTS: dict[str, type[Fault]] = {
-    kind.__name__: kind for kind in (Cut, HalfOpen, Silence, Delay, Refuse, ServerRestart, ClientRestart, Revoke)
+    kind.__name__: kind
+    for kind in (Cut, HalfOpen, Silence, Delay, Refuse, ServerRestart, ClientRestart, Revoke, *OUTAGES)
 }
 
 
 def lasts_s(fault: Fault) -> float:
     """Seconds from the moment of a fault until the link (or the process) is whole again; `inf` for a half-open end."""
-    match fault:
-        case Silence(for_s=seconds) | Delay(by_s=seconds):
-            return seconds
-        case ServerRestart(down_s=seconds) | ClientRestart(down_s=seconds):
-            return seconds
-        case HalfOpen():
-            return math.inf
-    return 0.0
+    if isinstance(fault, HalfOpen):
+        return math.inf
+    name = lasting(fault)
+    return getattr(fault, name) if name else 0.0
+
+
+def lasting(fault: Fault) -> str:
+    """The name of the field that says how long it lasts, or ""."""
+    return next((name for name in ("for_s", "by_s", "down_s") if hasattr(fault, name)), "")

@@ -12,18 +12,24 @@ from midspan.refusal import need
 from midspan.sim.faults import (
     FAULTS,
     WHEN,
+    BalancerCut,
+    BrokerCut,
+    BrokerRestart,
     ClientRestart,
     Cut,
     Delay,
     Fault,
     HalfOpen,
     Moment,
+    NodeDrain,
+    NodeKill,
     Refuse,
     Revoke,
     ServerRestart,
     Silence,
     Way,
 )
+from midspan.sim.outages import NODES
 from midspan.sim.schedule import Join, Say, Schedule, simple
 
 BURST = 4
@@ -110,7 +116,16 @@ _MAKE: dict[str, Callable[[Random, Moment], Fault]] = {
     "ServerRestart": lambda rng, at: ServerRestart(at, _one(rng, (0.05, 0.3, 2.0, 30.0)), rng.random() < 0.7),
     "ClientRestart": lambda rng, at: ClientRestart(at, _one(rng, (0.05, 0.3))),
     "Revoke": lambda _rng, at: Revoke(at),
+    "NodeKill": lambda rng, at: NodeKill(at, _node(rng), _one(rng, (0.05, 0.3, 2.0, 30.0))),
+    "NodeDrain": lambda rng, at: NodeDrain(at, _node(rng), _one(rng, (0.05, 0.3, 2.0))),
+    "BrokerCut": lambda rng, at: BrokerCut(at, _node(rng), _one(rng, (0.05, 0.3, 1.0, 3.0, 15.0))),
+    "BrokerRestart": lambda rng, at: BrokerRestart(at, _one(rng, (0.05, 0.3, 2.0)), rng.random() < 0.7),
+    "BalancerCut": lambda rng, at: BalancerCut(at, _one(rng, (0.05, 0.3, 2.0))),
 }
+
+
+def _node(rng: Random) -> str:
+    return _one(rng, ("", "", "", *NODES))  # most often the one in whose work the moment comes
 
 
 def _below(rng: Random, n: int) -> int:

@@ -53,7 +53,8 @@ class Record(NamedTuple):
 
     def __str__(self) -> str:
         value = f" {self.value:g}" if self.value else ""
-        return f"{self.at_s:9.3f} s  {self.who:9} {self.what:12} {self.message}{self.detail}{value}".rstrip()
+        words = " ".join(filter(None, (self.message, self.detail)))
+        return f"{self.at_s:9.3f} s  {self.who:9} {self.what:12} {words}{value}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,15 @@ class Bounds(Fitting):
 
 @dataclass(frozen=True)
 class History:
-    """The records of one run, in order of time, and the bounds that were promised."""
+    """The records of one run, in order of time, and the bounds that were promised.
+
+    Args:
+        rooms: each room and its clients, where a run has rooms; a message belongs to the room of its sender.
+    """
 
     records: tuple[Record, ...]
     bounds: Bounds = field(default_factory=Bounds)
+    rooms: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
@@ -103,19 +109,35 @@ class History:
         """The records of these kinds."""
         return tuple(record for record in self.records if record.what in what)
 
+    def by_room(self) -> dict[str, History]:
+        """What each room saw: its own clients and its own log, and whatever happened to nodes and broker."""
+        return {room: self._of_room(room, members) for room, members in self.rooms}
+
+    def _of_room(self, room: str, members: tuple[str, ...]) -> History:
+        others = {who for name, clients in self.rooms if name != room for who in clients}
+        records = (r for r in self.records if (r.detail == room if r.what == "durable" else not _by(r, others)))
+        return History(tuple(records), self.bounds, ((room, members),))
+
     def to_json(self) -> str:
-        """The bounds and one record a line, readable and comparable."""
+        """The bounds, the rooms if there are any, and one record a line, readable and comparable."""
         lines = ",\n".join(json.dumps(list(record)) for record in self.records)
-        return f'{{"bounds": {json.dumps(asdict(self.bounds))},\n"records": [\n{lines}\n]}}\n'
+        rooms = f'"rooms": {json.dumps(dict(self.rooms))},\n' if self.rooms else ""
+        return f'{{"bounds": {json.dumps(asdict(self.bounds))},\n{rooms}"records": [\n{lines}\n]}}\n'
 
     @classmethod
     def from_json(cls, text: str) -> History:
         """The history that `to_json` wrote. Raises `Refusal` for anything else."""
         try:
             made = json.loads(text)
-            return cls(tuple(Record(*record) for record in made["records"]), Bounds(**made["bounds"]))
+            records, bounds = tuple(Record(*record) for record in made["records"]), Bounds(**made["bounds"])
+            return cls(records, bounds, tuple((room, tuple(who)) for room, who in made.get("rooms", {}).items()))
         except (TypeError, KeyError, ValueError) as error:
             raise Refusal("the JSON of a history", text, f"Pass what History.to_json() wrote ({error})") from error
+
+
+def _by(record: Record, clients: set[str]) -> bool:
+    """Is it something that one of these clients did or met? A fault is everybody's, whoever's moment it came at."""
+    return record.what not in ("fault", "healed", "restarted") and record.who.removeprefix("server/") in clients
 
 
 class Recorder:
@@ -131,6 +153,7 @@ class Recorder:
         self.records: list[Record] = []
         self.views: dict[str, list[str]] = {}  # what each application has been given since its last reset
         self.log: list[str] = []  # what is durable, in its order, since the last wipe
+        self.logs: dict[str, list[str]] = {}  # the same of the room that a client is in, where there are rooms
         self.accepted: set[str] = set()
         self.unacknowledged: dict[str, str] = {}  # message to sender
         self.on_durable: Callable[[], None] = lambda: None
@@ -150,6 +173,10 @@ class Recorder:
         self.note(who, "declined", body, why)
         self.accepted.discard(body)
         self.unacknowledged.pop(body, None)
+
+    def log_of(self, who: str) -> list[str]:
+        """The log that this client is to have in the end."""
+        return self.logs.get(who, self.log)
 
     def durable(self, body: str) -> None:
         self.note("server", "durable", body)

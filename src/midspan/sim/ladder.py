@@ -11,11 +11,13 @@ from midspan.arguments import checked
 from midspan.sim.cast import Cast
 from midspan.sim.faults import Way
 from midspan.sim.history import History, Record
+from midspan.sim.outages import NODES
 from midspan.sim.play import Player, play
 from midspan.sim.schedule import Schedule
 from midspan.sim.world import Watch
 
 SHOWN = ("delivered", "acknowledged", "durable", "closed", "reset", "restarted", "wiped", "declined", "crashed")
+SERVER, BROKER = "server", "broker"  # lanes
 Kind = Literal["fault", "event"]
 
 
@@ -57,7 +59,7 @@ class Ladder:
     """All rungs and marks of one run, in order of time.
 
     Args:
-        lanes: from left to right: the clients, then the server.
+        lanes: from left to right: the clients, then the server; or the nodes, and their broker.
     """
 
     lanes: tuple[str, ...]
@@ -83,10 +85,11 @@ class _Tracer:
         else:
             self.arrived[link, way, number] = at_s
 
-    def rungs(self) -> Iterator[tuple[float, Rung]]:
+    def rungs(self, history: History) -> Iterator[tuple[float, Rung]]:
         """Each with its place among the records of the history: before the one that came next."""
         for key, (at_s, records, data) in self.left.items():
-            ends = (key[0], "server") if key[1] == "up" else ("server", key[0])
+            client, server = key[0], _served_by(history, key[0], records)
+            ends = (client, server) if key[1] == "up" else (server, client)
             yield records - 0.5, Rung(at_s, *ends, _as_text(data), self.arrived.get(key))
 
 
@@ -95,10 +98,18 @@ def draw(cast: Cast, schedule: Schedule, player: Player = play) -> tuple[History
     """Play a schedule once more, and write down every message."""
     tracer = _Tracer()
     history = player(cast, schedule, Watch(trace=tracer))
-    steps: list[tuple[float, Rung | Mark]] = list(tracer.rungs())
+    steps: list[tuple[float, Rung | Mark]] = list(tracer.rungs(history))
     steps += [(i, mark) for i, record in enumerate(history) if (mark := _mark(record)) is not None]
     ordered = tuple(step for _, step in sorted(steps, key=lambda step: step[0]))
-    return history, Ladder((*schedule.clients, "server"), ordered)
+    servers = (*NODES, BROKER) if history.rooms else (SERVER,)
+    return history, Ladder((*schedule.clients, *servers), ordered)
+
+
+def _served_by(history: History, client: str, records: int) -> str:
+    """The node that this client's connection led to after so many records; the server where there are no nodes."""
+    here = f"server/{client}"
+    seen = (r.detail for r in reversed(history.records[:records]) if r.what == "opened" and r.who == here)
+    return next(seen, "") or SERVER
 
 
 def _mark(record: Record) -> Mark | None:

@@ -83,13 +83,13 @@ class Network:
         assert self.handler is not None
         self.spawn(self._handle(self.handler, connection))
 
-    async def _handle(self, handler: Handler, connection: SimConnection) -> None:
+    async def _handle(self, handler: Handler, connection: SimConnection, who: str = "server") -> None:
         try:
             await handler(connection)
         except ConnectionClosed:
             pass
         except Exception as error:
-            self.recorder.note("server", "crashed", detail=in_words(error))
+            self.recorder.note(who, "crashed", detail=in_words(error))
             await connection.close(1011)
         else:
             await connection.close()

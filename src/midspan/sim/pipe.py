@@ -29,8 +29,19 @@ class SimFrame(NamedTuple):
     raw: bytes = b""  # the bytes on a real wire
 
 
-class LinkEnd(Protocol):
-    """What a link and its pipes know of an end: that of a simulated connection, or a relay's face to a real one."""
+class Receiver(Protocol):
+    """What a pipe knows of the end that it leads to."""
+
+    @property
+    def paused(self) -> bool:
+        """Does it take nothing now?"""
+
+    def receive(self, frame: SimFrame, /) -> None:
+        """A frame has arrived."""
+
+
+class LinkEnd(Receiver, Protocol):
+    """What a link knows of an end: that of a simulated connection, or a relay's face to a real one."""
 
     @property
     def link(self) -> Link: ...
@@ -40,10 +51,6 @@ class LinkEnd(Protocol):
         """The pipe that it writes to."""
 
     @property
-    def paused(self) -> bool:
-        """Does it take nothing now?"""
-
-    @property
     def side(self) -> Literal["client", "server"]: ...
 
     @property
@@ -51,9 +58,6 @@ class LinkEnd(Protocol):
 
     @property
     def state(self) -> State: ...
-
-    def receive(self, frame: SimFrame, /) -> None:
-        """A frame has arrived."""
 
     def lose(self, cause: BaseException | None, /) -> None:
         """The TCP connection is gone: reset by `cause`, or ended."""
@@ -82,7 +86,7 @@ class Pipe:
 
     def __init__(self, loop: RunLoop, latency_s: float) -> None:
         self.loop, self.latency_s = loop, latency_s
-        self.to: LinkEnd | None = None
+        self.to: Receiver | None = None
         self.unread_bytes = 0  # written and not yet taken by the other end: what fills the writer's buffer
         self.writer_waits: asyncio.Future[None] | None = None  # set by a writer whose buffer is full
         self.broken = False

@@ -18,6 +18,8 @@ A message that the server's store lost after it had been acknowledged is excused
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from midspan.arguments import checked
 from midspan.refusal import need
 from midspan.sim.bounded import BOUNDED
@@ -177,6 +179,20 @@ def judge(history: History, names: tuple[str, ...] | None = None) -> dict[str, V
     """The verdict of each predicate (or of those named) on one history."""
     for name in names or ():
         need(name in PREDICATES, f"a predicate, one of {', '.join(PREDICATES)}", name, "Correct its name")
-    index = Index(history)
     chosen = PREDICATES.values() if names is None else [PREDICATES[name] for name in names]
-    return {predicate.name: predicate.judge(index) for predicate in chosen}
+    if not history.rooms:
+        index = Index(history)
+        return {predicate.name: predicate.judge(index) for predicate in chosen}
+    rooms = {room: Index(own) for room, own in history.by_room().items()}
+    return {predicate.name: _worst(predicate, rooms) for predicate in chosen}
+
+
+def _worst(predicate: Predicate, rooms: dict[str, Index]) -> Verdict:
+    """Of all rooms: violated if one is, vacuous if all are."""
+    verdicts = {room: predicate.judge(index) for room, index in rooms.items()}
+    for outcome in ("violated", "holds"):
+        for room, verdict in verdicts.items():
+            if verdict.outcome == outcome:
+                where = f"In the room {room}: " if outcome == "violated" else ""
+                return replace(verdict, reason=where + verdict.reason)
+    return next(iter(verdicts.values()))

@@ -28,10 +28,11 @@ class Say(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class Join(Fitting):
-    """A client starts."""
+    """A client starts; `room` is the one that it belongs to, where a run has rooms."""
 
     at_s: float
     who: str
+    room: str = ""
 
     def __str__(self) -> str:
         return f"{self.who} starts at {self.at_s:g} s"
@@ -62,13 +63,17 @@ class Schedule(Fitting):
         return tuple(join.who for join in self.joins)
 
     def __str__(self) -> str:
-        said = ", ".join(f"{who} says {sum(say.who == who for say in self.says)}" for who in self.clients)
+        counts = {who: sum(say.who == who for say in self.says) for who in self.clients}
+        said = ", ".join(f"{_with_room(join)} says {counts[join.who]}" for join in self.joins)
         wrong = "; ".join(map(str, self.faults)) or "no fault"
         return f"seed {self.seed}: {said}; {wrong}"
 
     def to_json(self) -> str:
         """One line of JSON."""
         made = asdict(self)
+        for join in made["joins"]:
+            if not join["room"]:
+                del join["room"]
         made["faults"] = [{"fault": type(fault).__name__, **asdict(fault)} for fault in self.faults]
         return json.dumps(made, separators=(",", ":"))
 
@@ -83,6 +88,10 @@ class Schedule(Fitting):
             return cls(**made)
         except (TypeError, KeyError, ValueError) as error:
             raise Refusal("the JSON of a schedule", text, f"Pass what Schedule.to_json() wrote ({error})") from error
+
+
+def _with_room(join: Join) -> str:
+    return f"{join.who} ({join.room})" if join.room else join.who
 
 
 def _fault(made: dict[str, Any]) -> Fault:

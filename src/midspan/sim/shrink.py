@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from midspan.arguments import checked
 from midspan.sim.faults import (
@@ -25,10 +26,14 @@ from midspan.sim.faults import (
     ServerRestart,
     Silence,
     TimedFault,
+    lasting,
+    lasts_s,
 )
+from midspan.sim.outages import OUTAGES
 from midspan.sim.schedule import Schedule
 
-_KINDS = (Cut, HalfOpen, Delay, Silence, ClientRestart, ServerRestart, Refuse, Revoke)  # from simple to hard to picture
+# from simple to hard to picture
+_KINDS = (Cut, HalfOpen, Delay, Silence, ClientRestart, ServerRestart, Refuse, Revoke, *OUTAGES)
 _SECONDS = (0.05, 0.3, 1.0, 3.0, 6.0, 15.0)
 _LATER_S = (0.0, 0.002, 0.006, 0.02)
 
@@ -73,16 +78,18 @@ def size(schedule: Schedule) -> Key:
 
 def _fault_size(fault: Fault) -> Key:
     kind = _KINDS.index(type(fault))
-    match fault:
-        case Refuse(attempt=attempt, count=count):
-            return kind, attempt + count
-        case Silence(for_s=seconds) | Delay(by_s=seconds) | ClientRestart(down_s=seconds):
-            extra = seconds
-        case ServerRestart(down_s=seconds, keeps_log=keeps):
-            extra = seconds + 100 * (not keeps)
-        case _:
-            extra = 0.0
+    if isinstance(fault, Refuse):
+        return kind, fault.attempt + fault.count
+    extra = (lasts_s(fault) if lasting(fault) else 0.0) + 100 * (not _keeps_log(fault)) + _names_a_node(fault)
     return kind, fault.at.n + WHEN.index(fault.at.when) / 10 + fault.at.later_s + extra
+
+
+def _keeps_log(fault: Fault) -> bool:
+    return getattr(fault, "keeps_log", True)
+
+
+def _names_a_node(fault: Fault) -> bool:
+    return bool(getattr(fault, "node", ""))
 
 
 def _smaller(schedule: Schedule) -> Iterator[Schedule]:
@@ -140,20 +147,22 @@ def _simpler(fault: Fault) -> Iterator[Fault]:
         yield from (replace(fault, attempt=attempt) for attempt in range(1, fault.attempt))
         return
     yield Cut(fault.at)
-    if isinstance(fault, ServerRestart):
-        yield replace(fault, keeps_log=True)
+    if not _keeps_log(fault):
+        yield _with(fault, keeps_log=True)
+    if _names_a_node(fault):
+        yield _with(fault, node="")
     yield from _shorter(fault)
     yield from (replace(fault, at=at) for at in _earlier(fault.at))
 
 
 def _shorter(fault: TimedFault) -> Iterator[Fault]:
-    match fault:
-        case Silence(for_s=now_s):
-            yield from (replace(fault, for_s=seconds) for seconds in _SECONDS if seconds < now_s)
-        case Delay(by_s=now_s):
-            yield from (replace(fault, by_s=seconds) for seconds in _SECONDS if seconds < now_s)
-        case ServerRestart(down_s=now_s) | ClientRestart(down_s=now_s):
-            yield from (replace(fault, down_s=seconds) for seconds in _SECONDS if seconds < now_s)
+    name = lasting(fault)
+    if name:
+        yield from (_with(fault, **{name: seconds}) for seconds in _SECONDS if seconds < lasts_s(fault))
+
+
+def _with(fault: TimedFault, **changes: Any) -> TimedFault:
+    return replace(fault, **changes)
 
 
 def _earlier(at: Moment) -> Iterator[Moment]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
@@ -35,6 +36,8 @@ class Stage:
     Args:
         loop, cast, schedule, recorder, network: of the run.
     """
+
+    harmless: tuple[type[Exception], ...] = (ConnectionClosed,)  # a task that ends so has met its link's end, no bug
 
     def __init__(self, loop: RunLoop, cast: Cast, schedule: Schedule, recorder: Recorder, network: Network) -> None:
         self.loop, self.cast, self.recorder, self.network = loop, cast, recorder, network
@@ -89,8 +92,8 @@ class Stage:
         name = actor.name
         actor.process, actor.app = Process(self.loop), self.recorder.app(name)
         actor.store = Store(actor.disk, self.write_s)
-        link, bounds = self.network.link(name), self.cast.bounds
-        seat = ClientSeat(
+        link = self.network.link(name)
+        seat = self.make_client_seat(
             me=name,
             token=f"token of {name}",
             connect=link.connect,
@@ -98,11 +101,15 @@ class Stage:
             app=actor.app,
             rng=self.rng,
             now=self.loop.time,
-            bounds=bounds,
+            bounds=self.cast.bounds,
             url=link.url,
             trust=self.network.trust,
         )
         actor.process.spawn(self._live(actor, seat))
+
+    def make_client_seat(self, **given: Any) -> ClientSeat:
+        """What a client is given."""
+        return ClientSeat(**given)
 
     async def _live(self, actor: Actor, seat: ClientSeat) -> None:
         try:
@@ -159,7 +166,7 @@ class Stage:
         for task in self.loop.tasks:
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
                 error = task.exception()
-                if error is not None and not isinstance(error, ConnectionClosed):
+                if error is not None and not isinstance(error, self.harmless):
                     self.recorder.note("a task", "crashed", detail=in_words(error))
         for (who, name), size in self.peaks.items():
             self.recorder.note(who, "size", detail=name, value=size)

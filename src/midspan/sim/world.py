@@ -6,7 +6,9 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
+from midspan.refusal import need
 from midspan.sim.cast import Cast
 from midspan.sim.faults import (
     ClientRestart,
@@ -52,6 +54,9 @@ class World:
         network: makes the links: simulated ones, or real ones.
     """
 
+    make_stage: ClassVar[type[Stage]] = Stage
+    make_recorder: ClassVar[type[Recorder]] = Recorder
+
     def __init__(
         self,
         loop: RunLoop,
@@ -62,14 +67,14 @@ class World:
     ) -> None:
         self.loop = loop
         self.ended: asyncio.Future[None] = loop.create_future()
-        self.recorder = Recorder(loop.time)
+        self.recorder = self.make_recorder(loop.time)
         self.recorder.on_progress = self._progress
         self.network = network(loop, self.recorder, schedule.latency_s, schedule.faults, self.fire, cast.limits)
         self.network.on_open = self._progress
         self.network.trace, self.network.crossings = watch.trace, watch.crossings
-        self.stage = Stage(loop, cast, schedule, self.recorder, self.network)
+        self.stage = self.make_stage(loop, cast, schedule, self.recorder, self.network)
         self._patience_s = cast.patience * cast.bounds.recovery_s
-        self._disturbed = 0  # faults that last, and have not ended
+        self.disturbed = 0  # faults that last, and have not ended
         self._settling = False
         self._raise_the_curtain(schedule)
 
@@ -92,6 +97,10 @@ class World:
         """Make a fault happen on the connection of this end. (Refusals are not here: the link refuses by itself.)"""
         self.recorder.note(fault.at.link, "fault", detail=str(fault), value=lasts_s(fault))
         self._be_patient()
+        self.happens(fault, end)
+
+    def happens(self, fault: TimedFault, end: LinkEnd) -> None:
+        """What a fault does."""
         match fault:
             case Cut():
                 end.link.cut(end)
@@ -101,13 +110,15 @@ class World:
                 end.into.delay(fault.by_s)
             case Silence():
                 end.link.go_silent(self.loop.now_s + fault.for_s)
-                self._until(fault.for_s, lambda: self.recorder.note(fault.at.link, "healed"))
+                self.until(fault.for_s, lambda: self.recorder.note(fault.at.link, "healed"))
             case Revoke():
                 self._revoke(fault.at.link)
             case ServerRestart():
                 self._restart_server(fault)
             case ClientRestart():
                 self._restart_client(fault)
+            case _:
+                need(False, "a fault of a run without nodes", str(fault), "Play it with midspan.bench.nodes")
 
     def _revoke(self, who: str) -> None:
         self.stage.revoked.add(who)
@@ -117,20 +128,20 @@ class World:
     def _restart_server(self, fault: ServerRestart) -> None:
         if self.network.up:  # else it is down already
             self.stage.kill_server(fault.keeps_log)
-            self._until(fault.down_s, self.stage.restart_server)
+            self.until(fault.down_s, self.stage.restart_server)
 
     def _restart_client(self, fault: ClientRestart) -> None:
         actor = self.stage.actors[fault.at.link]
         if actor.client is not None:
             self.stage.kill_client(actor)
-            self._until(fault.down_s, lambda: self.stage.restart_client(actor))
+            self.until(fault.down_s, lambda: self.stage.restart_client(actor))
 
-    def _until(self, seconds: float, then: Callable[[], None]) -> None:
+    def until(self, seconds: float, then: Callable[[], None]) -> None:
         """The run is disturbed for so long; then this happens."""
-        self._disturbed += 1
+        self.disturbed += 1
 
         def over() -> None:
-            self._disturbed -= 1
+            self.disturbed -= 1
             then()
             self._be_patient()
             self._progress()
@@ -152,19 +163,20 @@ class World:
 
     def _complete(self) -> bool:
         stage, recorder = self.stage, self.recorder
-        if stage.unsaid or self._disturbed or not stage.revoked.issuperset(recorder.unacknowledged.values()):
+        if stage.unsaid or self.disturbed or not stage.revoked.issuperset(recorder.unacknowledged.values()):
             return False
         here = stage.actors.keys() - stage.revoked if stage.revoked else stage.actors
         if not all(self.network.link(who).connected for who in here):
             return False
         views = [recorder.views.get(who) or [] for who in here]
-        return all(len(view) == len(recorder.log) for view in views) and all(view == recorder.log for view in views)
+        logs = [recorder.log_of(who) for who in here]
+        return list(map(len, views)) == list(map(len, logs)) and views == logs
 
     def _be_patient(self) -> None:
         self._give_up_s = self.loop.now_s + self._patience_s
 
     def _give_up(self) -> None:
-        if self._disturbed:
+        if self.disturbed:
             self._be_patient()
         if self.loop.now_s < self._give_up_s:
             self.loop.call_at(self._give_up_s, self._give_up)

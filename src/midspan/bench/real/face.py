@@ -44,6 +44,7 @@ class Face(asyncio.Protocol):
         self.link, self.side, self.into = link, side, into
         self.way: Way = "up" if side == "client" else "down"  # what this side sends goes
         self.state = State.CONNECTING
+        self.served_by = ""  # the node behind this side, where there are nodes
         self.paused = False
         self._held = False
         self._unread = b""

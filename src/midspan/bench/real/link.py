@@ -11,7 +11,6 @@ to real TLS connections. Three things differ, since TCP is what it is.
 
 from __future__ import annotations
 
-import contextvars
 import socket
 from dataclasses import asdict
 from functools import partial
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import connect
 
+from midspan.bench.real.door import Door
 from midspan.bench.real.face import Face
 from midspan.sim.link import Link
 from midspan.sim.pipe import LinkEnd, Pipe, SimFrame
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from midspan.bench.real.clock import HastyLoop
     from midspan.bench.real.network import RealNetwork
 
-UNREAD_BYTES = 2**16  # what the kernel may hold of a sender whose link carries nothing; megabytes if we do not say
-
 
 class RealLink(Link):
     """As `Link`, on real connections."""
@@ -40,21 +38,12 @@ class RealLink(Link):
 
     def __init__(self, network: RealNetwork, name: str) -> None:
         super().__init__(network, name)
-        self.door = socket.create_server((HOST, 0))
-        self.door.setblocking(False)
-        self.door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
-        self.url = f"wss://{HOST}:{self.door.getsockname()[1]}"
-        self.loop.create_task(self._keep_the_door(), context=contextvars.Context())  # a task of no process
+        self.door = Door(self.loop, self._let_in)
+        self.url = f"wss://{self.door.address}"
 
     def connect(self) -> Any:
         options = asdict(self.network.limits)
         return connect(self.url, ssl=self.network.trust, compression=None, proxy=None, **options)
-
-    async def _keep_the_door(self) -> None:
-        while True:
-            sock, _ = await self.loop.sock_accept(self.door)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or the kernel delays what we mean to pass on
-            self.loop.create_task(self._let_in(sock))
 
     async def _let_in(self, sock: socket.socket) -> None:
         """One attempt to connect: to its end, or to two faces that pass on what the ends say."""
@@ -64,7 +53,8 @@ class RealLink(Link):
         client.peer, server.peer, up.to, down.to = server, client, server, client
         try:
             await self.admit()
-            await self.loop.create_connection(lambda: server, HOST, self.network.port, ssl=self.network.trust)
+            server.served_by, port = self.network.place()
+            await self.loop.create_connection(lambda: server, HOST, port, ssl=self.network.trust)
         except BaseException as error:
             reset(sock)
             if not isinstance(error, OSError):
@@ -80,7 +70,7 @@ class RealLink(Link):
         for end in (server.peer, server):
             end.upgraded(head)
         self.recorder.note(self.name, "opened")
-        self.recorder.note(f"server/{self.name}", "opened")
+        self.recorder.note(f"server/{self.name}", "opened", detail=server.served_by)
         self.network.on_open()
 
     def counts(self, end: Face, data: bytes) -> bool:

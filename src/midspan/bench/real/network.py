@@ -47,6 +47,10 @@ class RealNetwork(Network):
     def up(self) -> bool:
         return self.port != 0
 
+    def place(self) -> tuple[str, int]:
+        """Who serves the next connection, and its port."""
+        return "", self.port
+
     async def run(self, server: Server) -> None:
         """Let the server listen, until its process is killed."""
         serving = getattr(server, "serving", None)
@@ -54,8 +58,8 @@ class RealNetwork(Network):
             await self.loop.create_future()
 
     @asynccontextmanager
-    async def _serving(self, server: Server) -> AsyncIterator[int]:
-        handler = partial(self._handle, server.handle)
+    async def _serving(self, server: Server, who: str = "server") -> AsyncIterator[int]:
+        handler = partial(self._handle, server.handle, who=who)
         async with raw_server(handler, self.identity, compression=None, **asdict(self.limits)) as served:
             yield served.port
 

@@ -31,14 +31,18 @@ def play_real(cast: Cast, schedule: Schedule, watch: Watch | None = None, *, spe
     with cast.around(schedule.seed):
         loop = HastyLoop(speed)
         network = partial(RealNetwork, authority=shared_authority(), counts=cast.counts)
-        world = World(loop, cast, schedule, watch or Watch(), network)
-        try:
-            return to_the_end(world)
-        finally:
-            assert isinstance(world.network, RealNetwork)
-            loop.run_until_complete(world.network.close())
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+        return to_the_end_and_close(World(loop, cast, schedule, watch or Watch(), network))
+
+
+def to_the_end_and_close(world: World) -> History:
+    """As `to_the_end`; then close every socket of the run, and its loop."""
+    try:
+        return to_the_end(world)
+    finally:
+        assert isinstance(world.network, RealNetwork)
+        world.loop.run_until_complete(world.network.close())
+        world.loop.run_until_complete(world.loop.shutdown_asyncgens())
+        world.loop.close()
 
 
 @cache

@@ -1,0 +1,142 @@
+"""The broker of many runs, as a loop that does not wait sees it: whoever calls it gets the answer on the spot.
+
+It is a real Valkey. While it works, the clock of a run stands: when nothing is ready here, the loop asks the broker
+(`settle`). Valkey does one thing after the other, in rounds: it takes what has reached it, does it, and writes the
+answers at the end of the round. So the answer to a first PING says that a round is over that began with all that was
+sent before; the answer to a second one, that all answers of that round are written, what it pushed to others included.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from itertools import count
+from threading import RLock
+from urllib.parse import urlsplit
+
+import redis
+
+from midspan.sim.errors import SimulationError
+from midspan.wires.broker import Broker, broker
+from midspan.wires.thread import LoopThread
+
+PING, PONG = b"PING\r\n", b"+PONG\r\n"
+ANSWER_S = 30.0  # how long the broker may work on what one moment gave it
+
+
+class Bus:
+    """A broker that answers. Opened by `bus()`."""
+
+    def __init__(self, opened: Broker, home: LoopThread) -> None:
+        self._broker, self._home = opened, home
+        self._asking: socket.socket | None = _connected(opened.url)
+        self._down: AbstractAsyncContextManager[None] | None = None
+        self._runs = count(1)
+        self.turn = RLock()  # one run at a time: a run may restart the broker
+
+    @property
+    def url(self) -> str:
+        """Where it is, past all that can be cut."""
+        return self._broker.url
+
+    @property
+    def up(self) -> bool:
+        """Does it answer?"""
+        return self._asking is not None
+
+    def new_prefix(self) -> str:
+        """Of the keys and channels of one run."""
+        return self._broker.name(f"{next(self._runs)}:")
+
+    def settle(self) -> None:
+        """Return when the broker has answered all that had reached it.
+
+        Raises:
+            SimulationError: it does not answer.
+        """
+        if self._asking is not None:
+            try:
+                for _ in range(2):
+                    _ping(self._asking)
+            except OSError as error:
+                raise SimulationError(f"The broker has not answered within {ANSWER_S:g} s ({error}).") from None
+
+    def kill(self) -> None:
+        """SIGKILL. (A broker of one's own is left alone; its connections are the stage's to cut.)"""
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
+        if self._broker.is_ours and self._down is None:
+            self._down = self._broker.down()
+            self._home.run(self._down.__aenter__())
+
+    def start(self) -> None:
+        """Start it again, with what it had written down."""
+        if self._down is not None:
+            down, self._down = self._down, None
+            self._home.run(down.__aexit__(None, None, None))
+        if self._asking is None:
+            self._asking = _connected(self.url)
+
+    def forget(self, prefix: str) -> None:
+        """Delete all keys that begin so."""
+        with redis.Redis.from_url(self.url) as client:
+            for key in client.scan_iter(match=f"{prefix}*", count=1000):
+                client.delete(key)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._asking is not None:
+            self._asking.close()
+
+
+def _connected(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        asking = socket.socket(socket.AF_UNIX)
+        asking.connect(parts.path)
+    else:
+        asking = socket.create_connection((parts.hostname, parts.port or 6379))
+        asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    asking.settimeout(ANSWER_S)
+    return asking
+
+
+def _ping(asking: socket.socket) -> None:
+    """One question and its answer. A broker that is busy with a long script says so; then it is not done."""
+    answer = b""
+    while answer != PONG:
+        asking.sendall(PING)
+        answer = asking.recv(1024)
+        if not answer:
+            raise ConnectionResetError("it has closed the connection")
+
+
+_open: list[Bus] = []  # the one of the outermost block
+
+
+@contextmanager
+def bus() -> Iterator[Bus]:
+    """A broker for all runs in the block: ours, or the one at `REDIS_URL`. A block inside another shares its broker."""
+    if _open:
+        yield _open[0]
+        return
+    home, stack = LoopThread("midspan-broker"), AsyncExitStack()
+    try:
+        opened = home.run(_enter(stack))
+        own = Bus(opened, home)
+        _open.append(own)
+        try:
+            yield own
+        finally:
+            _open.remove(own)
+            own.start()
+            own.close()
+    finally:
+        home.run(stack.aclose())
+        home.close()
+
+
+async def _enter(stack: AsyncExitStack) -> Broker:
+    return await stack.enter_async_context(broker(durable=True))

@@ -1,0 +1,48 @@
+"""What a run lends to redis, the nodes' library: its chance, and somebody who closes what killed nodes left open."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+
+
+@contextmanager
+def chance(seed: int) -> Iterator[None]:
+    """Seed the chance that all share: redis waits at random before it tries again."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def connections() -> Iterator[list[AbstractConnection]]:
+    """Every connection to a broker that this thread makes in the block.
+
+    A process that is killed closes nothing; the system does. Our nodes live in one process, so somebody must do it for
+    them, or redis complains when it finds a connection that was forgotten.
+    """
+    made: list[AbstractConnection] = []
+    here, init = threading.get_ident(), AbstractConnection.__init__
+
+    def noting(self: AbstractConnection, *args: Any, **options: Any) -> None:
+        if threading.get_ident() == here:
+            made.append(self)
+        init(self, *args, **options)
+
+    _set_init(noting)
+    try:
+        yield made
+    finally:
+        _set_init(init)
+
+
+def _set_init(init: Callable[..., None]) -> None:
+    setattr(AbstractConnection, "__init__", init)  # noqa: B010  # mypy: a method that is assigned
