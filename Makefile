@@ -14,7 +14,7 @@ ROOT     := $(if $(filter 0,$(shell id -u)),--allow-root)
 HEADLESS := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s)),,--no-browser)
 
 .DELETE_ON_ERROR:
-.PHONY: help study test nbval lint labs store lock node chromium clean
+.PHONY: help study test nbval lint bench labs store lock node chromium clean
 
 help:  ## list the doors
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,10 @@ lint: $(READY)  ## ruff, mypy --strict, and the contracts between the layers
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(dir $(PY))lint-imports --no-cache --no-logo
+
+bench: $(READY) node  ## what the guarantees cost, measured against python-socketio in under five minutes (ARGS=--readme)
+	$(SAY) "Measuring on this machine; the tables and a picture go to results/"
+	@$(PY) -m midspan bench $(ARGS)
 
 labs: $(READY)  ## write labs/ again from solutions/
 	$(PY) -m midspan labs

@@ -1,5 +1,5 @@
-"""The command line: `python -m midspan judge | serve | labs | store | picture`. It parses, and calls what does the
-work.
+"""The command line: `python -m midspan judge | serve | bench | labs | store | picture`. It parses, and calls what does
+the work.
 """
 
 from __future__ import annotations
@@ -62,6 +62,19 @@ def _serve(options: argparse.Namespace) -> int:
 
     given = {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
     asyncio.run(serve(options.lab, options.source, options.host, options.port, options.tls, given))
+    return PASSED
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from midspan.bench.prices.reporting import report
+    from midspan.checks import places
+    from midspan.checks.priced import sessions
+
+    found = asyncio.run(report(*sessions(options.source), rounds=options.rounds))
+    print(found)
+    benched = importlib.import_module("midspan.eyes.benched")
+    for path in benched.write(found, places.course(), readme=options.readme):
+        print(f"written: {path.relative_to(places.course())}")
     return PASSED
 
 
@@ -156,6 +169,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--no-tls", dest="tls", action="store_false", help="plain ws")
     for name, (flag, type, metavar, help) in OPTIONS.items():
         serve.add_argument(flag, dest=name, type=type, metavar=metavar, help=help)
+
+    bench = commands.add_parser("bench", help="measure what the guarantees cost, against python-socketio")
+    bench.set_defaults(run=_bench)
+    bench.add_argument("--from", dest="source", default="solutions", metavar="solutions|labs|FILE", help="whose lab")
+    bench.add_argument("--rounds", type=_count, default=5, metavar="N", help="default: 5; fewer give no verdict")
+    bench.add_argument("--readme", action="store_true", help="put the tables into README.md too")
 
     labs = commands.add_parser("labs", help="write labs/ again from solutions/")
     labs.set_defaults(run=_labs)

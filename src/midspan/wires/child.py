@@ -27,7 +27,7 @@ READY_S = 60.0  # imports included, on a machine where ten learners begin at onc
 ANSWER_S = 30.0
 END_S = 5.0  # a child that has not gone by then is killed
 LINE_BYTES = 16 * 2**20  # the longest answer
-FILES = 4096  # that a child may have open
+FILES = 8192  # that a child may have open
 KEPT_LINES = 200  # of the child's standard error
 
 

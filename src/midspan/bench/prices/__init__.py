@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from midspan.bench.prices.dialects import Envelope as Envelope
     from midspan.bench.prices.dialects import SocketIo as SocketIo
     from midspan.bench.prices.dialects import TcpEcho as TcpEcho
+    from midspan.bench.prices.growing import Growth as Growth
+    from midspan.bench.prices.growing import growth as growth
     from midspan.bench.prices.outcome import Paired as Paired
     from midspan.bench.prices.probes import Events as Events
     from midspan.bench.prices.probes import FanOut as FanOut
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from midspan.bench.prices.statistics import ratio as ratio
 
 HOMES = {
+    "Growth": "growing",
+    "growth": "growing",
     "Contender": "starting",
     "contender": "starting",
     "AIOHTTP_ENVELOPE": "contenders",

@@ -3,6 +3,7 @@
 The load (`load`) speaks TCP, TLS and RFC 6455 in the same few lines for every contender; what is in the messages is
 told by an object of such a class, one for each connection. To point the bench at another protocol, write another:
 
+    path        what the upgrade asks for
     ready       whether events may be said yet
     acked       how many events were acknowledged so far
     delivered   how many messages came that somebody else had said
@@ -26,7 +27,7 @@ class Dialect(Protocol):
     """What the load asks for; see above."""
 
     websocket: ClassVar[bool]  # False: bytes on a bare TCP connection
-    path: ClassVar[str]  # of the upgrade request
+    path: str  # of the upgrade request
     ready: bool
     acked: int
     delivered: int
@@ -41,11 +42,10 @@ class Echo:
     """The text of the event, which comes back as it is: what a WebSocket library costs with nothing on top."""
 
     websocket: ClassVar[bool] = True
-    path: ClassVar[str] = "/"
     text: ClassVar[str] = json.dumps([EVENT, DATA], separators=(",", ":"))
 
     def __init__(self) -> None:
-        self.ready, self.acked, self.delivered = True, 0, 0
+        self.path, self.ready, self.acked, self.delivered = "/", True, 0, 0
 
     def first(self) -> list[Message]:
         return []
@@ -104,11 +104,9 @@ class Envelope(Echo):
 class SocketIo(Envelope):
     """Socket.IO v5 over Engine.IO v4, on WebSocket alone: `427["typing_start",{...}]`, acknowledged by `437[...]`."""
 
-    path = "/socket.io/?EIO=4&transport=websocket"
-
     def __init__(self) -> None:
         super().__init__()
-        self.ready = False
+        self.path, self.ready = "/socket.io/?EIO=4&transport=websocket", False
 
     def first(self) -> list[Message]:
         return ["40"]  # CONNECT to the main namespace

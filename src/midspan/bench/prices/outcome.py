@@ -8,13 +8,14 @@ from statistics import median
 
 from midspan.arguments import checked
 from midspan.bench.prices.statistics import MARGIN, Interval, Ratio, interval, ratio
+from midspan.bench.prices.table import Table
 from midspan.refusal import need
 
 Numbers = dict[str, float]  # what one round found out about one contender, by name
 
 UNITS = {
-    "cpu_us": "server CPU, us",
-    "p50_us": "median round trip, us",
+    "cpu_us": "server CPU, µs",
+    "p50_us": "median round trip, µs",
     "frame_bytes": "bytes in frames",
     "payload_bytes": "bytes in TCP",
     "wire_bytes": "bytes on the wire",
@@ -90,11 +91,12 @@ class Paired:
         """Of these contenders (of all, without names) the one that needs least."""
         return min(names or self.names, key=lambda name: self.median(name, what))
 
+    def table(self, title: str = "medians of the rounds") -> Table:
+        """A row for each contender, a column for each thing measured."""
+        rows = tuple((name, *(f"{self.median(name, what):.3g}" for what in self.measured)) for name in self.names)
+        return Table(title, ("", *(UNITS[what] for what in self.measured)), rows)
+
     def __str__(self) -> str:
-        rows = [["", *(UNITS[what] for what in self.measured)]]
-        rows += [[name, *(f"{self.median(name, what):.3g}" for what in self.measured)] for name in self.rounds]
-        first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
-        lines = [[row[0].ljust(first), *map(str.rjust, row[1:], others)] for row in rows]
-        return "\n".join("  ".join(line) for line in lines)
+        return str(self.table(f"{len(next(iter(self.rounds.values())))} rounds, medians"))
 
     __repr__ = __str__

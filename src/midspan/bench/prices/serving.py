@@ -19,6 +19,7 @@ import json
 import os
 import socket
 import subprocess
+from asyncio import sslproto
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -29,6 +30,7 @@ from midspan.refusal import Refusal, need
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.child import obey
 
+SMALL_READ_BYTES = 16384  # as much as one TLS record carries (RFC 8446 section 5.1); asyncio takes 256 KiB
 LISTENS_S, TRY_S = 20.0, 0.05
 HOW = "Write `async def app(tls): ... yield port`"
 
@@ -41,8 +43,10 @@ class Serving:
         self._authority = Authority()
         self._inside = Inside()
 
-    async def serve(self, code: Made, tls: bool) -> dict[str, Any]:
+    async def serve(self, code: Made, tls: bool, small_reads: bool = False) -> dict[str, Any]:
         """Serve a function; give its port, its process, and the certificate to trust."""
+        if small_reads:
+            sslproto.SSLProtocol.max_size = SMALL_READ_BYTES
         app = _entrance(made(code), self._authority.server if tls else None, code["options"])
         port = await self._stack.enter_async_context(app)
         need(isinstance(port, int), "a port", port, HOW)

@@ -39,6 +39,7 @@ class Contender(Fitting):
         url: where it is served already.
         trust_pem: whose certificate the load trusts at `url`.
         note: one line about it.
+        small_tls_reads: a Python server's TLS reads into 16 KiB a connection, not into asyncio's 256.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Contender(Fitting):
     url: str = ""
     trust_pem: str = field(default="", repr=False)
     note: str = ""
+    small_tls_reads: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -124,8 +126,7 @@ async def started(one: Contender, *, tls: bool) -> AsyncIterator[Started]:
         return
     async with child(PROGRAM) as process:
         try:
-            asked = {"code": one.server.to_json()} if one.server else {"command": list(one.command)}
-            told = await process.ask("serve" if one.server else "start", tls=tls, **asked)
+            told = await _asked(process, one, tls)
             if (ours := place.cores()) is not None:
                 place.pin(told["pid"], ours[0])
             url = f"{'wss' if tls else 'ws'}://{HOST}:{told['port']}"
@@ -134,6 +135,14 @@ async def started(one: Contender, *, tls: bool) -> AsyncIterator[Started]:
             if one.command and process.is_alive:
                 await process.ask("stop")  # it is the process that ends the command
             process.kill()  # a server has nothing to keep, and a polite end waits for clients
+
+
+async def _asked(process: Child, one: Contender, tls: bool) -> dict[str, Any]:
+    if one.server is None:
+        told = await process.ask("start", command=list(one.command), tls=tls)
+    else:
+        told = await process.ask("serve", code=one.server.to_json(), tls=tls, small_reads=one.small_tls_reads)
+    return dict(told)
 
 
 def _served_already(one: Contender, tls: bool) -> Started:

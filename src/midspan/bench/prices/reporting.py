@@ -1,0 +1,151 @@
+"""What `make bench` finds out: the session with guarantees against python-socketio, and where the difference is from.
+
+Each row of the first table is one sentence: so much of python-socketio's price does the session pay, and not more
+than the bar. What varies is measured in paired rounds; see `rounds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from midspan.bench.prices import contenders
+from midspan.bench.prices.growing import Growth, growth
+from midspan.bench.prices.machine import Machine, machine
+from midspan.bench.prices.outcome import Paired
+from midspan.bench.prices.probes import Events, Idle, Steady
+from midspan.bench.prices.rounds import paired
+from midspan.bench.prices.starting import Contender
+from midspan.bench.prices.statistics import Ratio
+from midspan.bench.prices.table import Table
+
+FRAMEWORK, ECHO = "python-socketio", contenders.WEBSOCKETS_ECHO.name
+SERVED = (contenders.AIOHTTP_SOCKETIO, contenders.UVICORN_SOCKETIO)  # the faster of these stands for python-socketio
+TOGETHER = 16  # events in one turn of the application's loop: what we call load
+HEAD = ("one acknowledged event, TLS", "session", "against", "its value", "ratio", "99 % interval", "bar", "verdict")
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row: what, measured how, against whom, and how much of it the session may need at most."""
+
+    words: str
+    what: str
+    how: str  # a field of `Report`
+    theirs: str
+    at_most: float
+    unit: str
+
+
+BARS = (
+    Bar("bytes in WebSocket frames", "frame_bytes", "alone", FRAMEWORK, 0.35, "B"),
+    Bar("bytes on the wire, one event every 50 ms", "wire_bytes", "low", FRAMEWORK, 0.65, "B"),
+    Bar(f"bytes on the wire, {TOGETHER} events in a turn", "wire_bytes", "load", FRAMEWORK, 0.40, "B"),
+    Bar("server CPU", "cpu_us", "alone", FRAMEWORK, 0.40, "µs"),
+    Bar("server CPU, against the bare echo", "cpu_us", "alone", ECHO, 1.10, "µs"),
+    Bar(f"server CPU, {TOGETHER} events in a turn", "cpu_us", "load", FRAMEWORK, 0.40, "µs"),
+    Bar("median round trip", "p50_us", "alone", FRAMEWORK, 0.45, "µs"),
+    Bar("memory of an idle connection, TLS ended in front", "kib", "idle", FRAMEWORK, 0.60, "KiB"),
+)
+
+TWO_BY_TWO = (
+    ("websockets", contenders.WEBSOCKETS_ENVELOPE.name, contenders.WEBSOCKETS_SOCKETIO.name),
+    ("aiohttp", contenders.AIOHTTP_ENVELOPE.name, contenders.AIOHTTP_SOCKETIO.name),
+    ("websockets, packets only", contenders.WEBSOCKETS_ENVELOPE.name, contenders.WEBSOCKETS_CODEC.name),
+    ("Node", "Node ws + envelope", "Node socket.io"),
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All runs of one `make bench`.
+
+    Attributes:
+        session: the contender with the guarantees; `framework`: the faster python-socketio.
+        alone: one event at a time, everybody. low, load, idle: the session and python-socketio.
+        inside: memory of an idle connection with TLS in the server's own process, without and with small reads.
+    """
+
+    machine: Machine
+    session: str
+    framework: str
+    alone: Paired
+    low: Paired
+    load: Paired
+    idle: Paired
+    inside: Paired
+    growth: Growth
+
+    def ratio(self, bar: Bar) -> Ratio:
+        """What was found for one row."""
+        run: Paired = getattr(self, bar.how)
+        return run.ratio(self.session, self._named(bar.theirs), bar.what)
+
+    def _named(self, theirs: str) -> str:
+        return self.framework if theirs == FRAMEWORK else theirs
+
+    @property
+    def bars(self) -> Table:
+        """The session against python-socketio, with the bar of each row."""
+        return Table(f"{self.session} against {self.framework}", HEAD, tuple(map(self._row, BARS)))
+
+    def _row(self, bar: Bar) -> tuple[str, ...]:
+        run, found = getattr(self, bar.how), self.ratio(bar)
+        values = [f"{run.median(name, bar.what):.3g} {bar.unit}" for name in (self.session, self._named(bar.theirs))]
+        spread = f"{found.low:.2f} to {found.high:.2f}"
+        limit = f"≤ {bar.at_most:.2f}"
+        verdict = str(found.at_most(bar.at_most))
+        return (bar.words, values[0], bar.theirs, values[1], f"{found.median:.2f}", spread, limit, verdict)
+
+    @property
+    def two_by_two(self) -> Table:
+        """Protocol or implementation: the same protocols on several servers."""
+        head = ("server CPU an event, µs", "envelope", "Socket.IO", "ratio", "99 % interval", "verdict")
+        rows = [row for row in TWO_BY_TWO if {*row[1:]} <= {*self.alone.names}]
+        return Table("Socket.IO against an envelope, on the same server", head, tuple(map(self._pair, rows)))
+
+    def _pair(self, row: tuple[str, str, str]) -> tuple[str, ...]:
+        name, envelope, socketio = row
+        found = self.alone.ratio(socketio, envelope, "cpu_us")
+        medians = [f"{self.alone.median(one, 'cpu_us'):.0f}" for one in (envelope, socketio)]
+        return (name, *medians, f"{found.median:.2f}", f"{found.low:.2f} to {found.high:.2f}", str(found.verdict))
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Everything, in order."""
+        return (
+            self.bars,
+            self.two_by_two,
+            self.alone.table("One acknowledged event, TLS, medians"),
+            self.growth.table("Server CPU an event, µs, by open connections, no TLS"),
+            self.inside.table("Memory of an idle connection, TLS in the server's process, medians"),
+        )
+
+    def __str__(self) -> str:
+        return "\n\n".join([str(self.machine), *map(str, self.tables)])
+
+
+async def report(session: Contender, *others: Contender, rounds: int = ROUNDS, progress: bool = True) -> Report:
+    """Measure everything: in under five minutes on two quiet cores.
+
+    Args:
+        session: the contender that is held to the bars.
+        others: more that are measured along, one event at a time.
+        rounds: a verdict needs five.
+        progress: bars on the standard error, where that is a terminal.
+    """
+    everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders(), *contenders.extras())
+    alone = await paired(everybody, Events(events=500), rounds=rounds, progress=progress)
+    framework = alone.least("cpu_us", *(one.name for one in SERVED))
+    two = (session, next(one for one in SERVED if one.name == framework))
+    low = await paired(two, Steady(events=15), rounds=rounds, progress=progress)
+    load = await paired(two, Events(events=1600, together=TOGETHER), rounds=rounds, progress=progress)
+    idle = await paired(two, Idle(), rounds=rounds, tls=False, progress=progress)
+    inside = await paired((*two, small(session)), Idle(50, 250), rounds=1, progress=progress)
+    grown = await growth((*two, contenders.WEBSOCKETS_ENVELOPE), progress=progress)
+    return Report(machine(), session.name, framework, alone, low, load, idle, inside, grown)
+
+
+def small(one: Contender) -> Contender:
+    """The same contender, with TLS read buffers of 16 KiB a connection in place of asyncio's 256."""
+    return replace(one, name=f"{one.name}, small TLS reads", small_tls_reads=True)

@@ -1,0 +1,107 @@
+"""What `make bench` writes: a row for each bar, a verdict in each, the same in the README as in the code."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from xml.etree import ElementTree
+
+import pytest
+
+from midspan.bench.prices import contenders
+from midspan.bench.prices.growing import Growth
+from midspan.bench.prices.machine import machine
+from midspan.bench.prices.outcome import UNITS, Paired
+from midspan.bench.prices.reporting import BARS, HEAD, TWO_BY_TWO, Report
+from midspan.eyes.benched import BEGIN, END, with_tables, write
+from midspan.eyes.prices import price_bars
+from midspan.refusal import Refusal
+
+SESSION, FRAMEWORK = "lab 5", contenders.AIOHTTP_SOCKETIO.name
+COSTS = {SESSION: 10.0, contenders.TCP_ECHO.name: 8.0, contenders.WEBSOCKETS_ECHO.name: 10.0}
+
+
+def made_up(*names: str, rounds: int = 5, session: float = 10.0) -> Paired:
+    """Everybody costs 40 of everything, but for those who cost less."""
+    rng, costs = Random(1), {**COSTS, SESSION: session}
+    return Paired(
+        {
+            name: tuple(dict.fromkeys(UNITS, costs.get(name, 40.0) * rng.uniform(0.99, 1.01)) for _ in range(rounds))
+            for name in names
+        }
+    )
+
+
+def report(session: float = 10.0) -> Report:
+    two = made_up(SESSION, FRAMEWORK, session=session)
+    everybody = made_up(SESSION, *(one.name for one in contenders.PYTHON), *TWO_BY_TWO[-1][1:], session=session)
+    when = machine(lambda: datetime(2026, 11, 25, tzinfo=UTC))
+    growth = Growth({10: two, 1000: two})
+    return Report(when, SESSION, FRAMEWORK, everybody, two, two, two, two, growth)
+
+
+def test_each_bar_has_a_row_and_a_verdict() -> None:
+    found = report().bars
+    assert found.names == [bar.words for bar in BARS]
+    assert {row[-1] for row in found.rows} == {"reached"}
+    assert all(len(row) == len(HEAD) for row in found.rows)
+    assert (found.rows[0][2], found.rows[0][4]) == ("python-socketio", "0.25")
+
+
+def test_a_bar_that_is_missed_is_said_to_be_missed() -> None:
+    """A session that costs as much as python-socketio reaches nothing."""
+    assert {row[-1] for row in report(session=40.0).bars.rows} == {"missed"}
+
+
+def test_the_two_by_two_has_node_where_node_was() -> None:
+    assert report().two_by_two.names == [row[0] for row in TWO_BY_TWO]
+    without = report()
+    alone = made_up(SESSION, *(one.name for one in contenders.PYTHON))
+    object.__setattr__(without, "alone", alone)
+    assert without.two_by_two.names == [row[0] for row in TWO_BY_TWO[:-1]]
+
+
+def test_results_are_written_and_readable(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+    written = write(report(), tmp_path, readme=True)
+    assert [path.name for path in written] == ["bench.md", "bench.csv", "bench.svg", "README.md"]
+    text = written[-1].read_text()
+    assert text.startswith("before\n\n")
+    assert text.endswith(f"{END}\n\nafter\n")
+    assert "old" not in text
+    rows = list(csv.reader(written[1].read_text().splitlines()))
+    assert [row[1] for row in rows if row and row[0].startswith(SESSION)] == [HEAD[0], *(bar.words for bar in BARS)]
+    ElementTree.fromstring(written[2].read_text())
+    again = with_tables(text, report())
+    assert again == text
+
+
+def test_a_readme_without_marks_is_refused() -> None:
+    with pytest.raises(Refusal, match="two marks"):
+        with_tables("no marks", report())
+
+
+def test_the_picture_says_who_needs_least() -> None:
+    run = made_up(SESSION, FRAMEWORK, contenders.TCP_ECHO.name)
+    drawn = price_bars(run)
+    assert str(drawn).splitlines()[0] == f"server CPU, µs: {FRAMEWORK} needs 5.0 times what TCP echo does"
+    assert [line.split("  ")[0].strip() for line in str(drawn).splitlines()[1:]] == run.names
+    assert price_bars(run, title="a finding").svg.count("a finding") >= 2
+    with pytest.raises(Refusal, match="one of"):
+        price_bars(run, "nothing")
+
+
+def test_the_line_from_which_on_it_is_felt() -> None:
+    run = Paired({"a": ({"cpu_us": 100.0},), "b": ({"cpu_us": 300.0},)})
+    grown = Growth({10: run, 100: run})
+    assert grown.line_per_s("a", "b") == 50  # 200 µs an event, 50 times a second, are a hundredth of a core
+    assert grown.full_per_s("a") == 10_000
+    assert grown.table().rows == (("a", "100", "100"), ("b", "300", "300"))
+
+
+def test_a_machine_is_described_in_a_sentence() -> None:
+    words = str(machine(lambda: datetime(2026, 1, 2, tzinfo=UTC)))
+    assert re.fullmatch(r"2026-01-02, \d+ cores of .+, \w+ \w+; Python [\d.]+(, [\w-]+ [\d.]+){4}\.", words)
