@@ -37,6 +37,7 @@ from midspan.checks.demonstrations import written
 from midspan.checks.judge import judge
 from midspan.checks.lab3_failure.looking import again, look
 from midspan.checks.labs import earlier
+from midspan.records.byte_ledger import byte_ledger
 from midspan.records.dissect import dissect
 from midspan.records.frames import Frame, read_frames
 from midspan.records.samples import sample
@@ -133,6 +134,8 @@ HINTS = ("One.", "Two.", "Three.")
 
 CASES: dict[str, Good] = {
     # records: bytes in, records out
+    "records.byte_ledger.byte_ledger": good(capture=lambda: sample("raw"), payload=b"a", segments=None),
+    "records.byte_ledger.round_trips": good(capture=lambda: sample("raw")),
     "records.capture.Capture.from_json": good(text=lambda: sample("raw").to_json()),
     "records.carrying.carrying_of": good(target="/socket.io/?EIO=4&transport=polling"),
     "records.carrying.session_of": good(target="/socket.io/?EIO=4&transport=polling"),
@@ -184,6 +187,7 @@ CASES: dict[str, Good] = {
     "eyes.matrix.matrix_picture": good(matrix=lambda: measure(named("raw"), faults=("cut",)), title=""),
     "eyes.matrix.matrix_table": good(matrix=lambda: measure(named("raw"), faults=("cut",)), fault=None),
     "eyes.parties.parties": good(bench=midspan.Bench),
+    "eyes.byte_ledger.ledger_picture": good(ledgers=lambda: {"raw": byte_ledger(sample("raw"))}, title=""),
     "eyes.returns.returns_picture": good(reports=lambda: {"kill": Report(9, 1, (0.5,))}, title=""),
     "eyes.stack.stack": good(seen=hello, title=""),
     "eyes.tables.frame_table": good("times", exchange=exchange, times=False),

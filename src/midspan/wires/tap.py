@@ -5,6 +5,8 @@ client that verifies the server's certificate. Neither is asked to look away: bo
 tap holds, which is how a company's inspecting proxy works too.
 
 Records pass one by one, in order, and slowness passes as well: the tap reads no further than the other side takes.
+
+Without an authority it taps plain TCP: the same bytes, and no records around them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ from midspan.records.capture import OTHER, Capture, Chunk, Kind, Side
 from midspan.refusal import need
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.reset import close, reset_on_close
+from midspan.wires.tcp import TcpEnd
+from midspan.wires.tcp_count import WireCount, wire_count
 from midspan.wires.tls import TlsEnd
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 KEPT_BYTES = 64 * 2**20  # of plaintext and records; past this the tap passes on without keeping, and says so
 SETTLE_S = 1.0  # how long `settled` waits for connections that are about to end
@@ -37,6 +43,7 @@ class Tap:
         self._connections = 0
         self._open: set[int] = set()
         self._ending: dict[int, asyncio.Event] = {}
+        self._hops: dict[tuple[int, Side], asyncio.StreamWriter] = {}
 
     @property
     def capture(self) -> Capture:
@@ -61,6 +68,14 @@ class Tap:
                     await done.wait()
         return self.capture
 
+    def counts(self) -> dict[tuple[int, Side], WireCount]:
+        """What the kernel has counted between each sender and the tap, by connection; of open connections only.
+
+        Empty on a system that does not tell.
+        """
+        counted = {at: wire_count(writer.get_extra_info("socket")) for at, writer in self._hops.items()}
+        return {at: count for at, count in counted.items() if count is not None}
+
     def saw(self, connection: int, sender: Side, kind: Kind, data: bytes = b"", tls: bytes = b"") -> None:
         """Keep one chunk."""
         if kind in ("ended", "reset"):
@@ -78,18 +93,33 @@ class Tap:
         self.saw(self._connections, "client", "opened")
         return self._connections
 
+    def reaches(self, connection: int, side: Side, writer: asyncio.StreamWriter) -> None:
+        """The way to one side of a connection."""
+        self._hops[connection, side] = writer
+
     def gone(self, connection: int) -> None:
         """Both sides of a connection have ended."""
+        for side in OTHER:
+            self._hops.pop((connection, side), None)
         self._open.discard(connection)
         self._ending.pop(connection, asyncio.Event()).set()
 
 
 @asynccontextmanager
-async def tap(target_port: int, authority: Authority) -> AsyncIterator[Tap]:
-    """Open a tap in front of the TLS server on `target_port` of this machine; clients connect to `.port`."""
+async def tap(target_port: int, authority: Authority | None) -> AsyncIterator[Tap]:
+    """Open a tap in front of the server on `target_port` of this machine; clients connect to `.port`.
+
+    Args:
+        target_port: where the server listens, with TLS.
+        authority: whom both ends trust; None if they speak without TLS.
+
+    Raises:
+        Refusal: no such port, no such authority.
+    """
     is_port = isinstance(target_port, int) and 0 < target_port <= 65535
     need(is_port, "the port of a server on this machine", target_port, "Pass `server.port`")
-    need(isinstance(authority, Authority), "the authority that both ends trust", authority, "Pass bench.authority")
+    trusted = authority is None or isinstance(authority, Authority)
+    need(trusted, "the authority that both ends trust, None without TLS", authority, "Pass bench.authority")
     seen = Tap(asyncio.get_running_loop().time)
     links: set[asyncio.Task[None]] = set()
 
@@ -98,6 +128,7 @@ async def tap(target_port: int, authority: Authority) -> AsyncIterator[Tap]:
         task = asyncio.create_task(_pass_on(seen, reader, writer, target_port, authority))
         links.add(task)
         task.add_done_callback(links.discard)
+        task.add_done_callback(lambda _: writer.close())  # one that is cancelled before it began has no `finally`
 
     server = await asyncio.start_server(link, HOST, 0)
     seen.port = server.sockets[0].getsockname()[1]
@@ -112,19 +143,17 @@ async def tap(target_port: int, authority: Authority) -> AsyncIterator[Tap]:
 
 
 async def _pass_on(
-    seen: Tap, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, authority: Authority
+    seen: Tap, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, authority: Authority | None
 ) -> None:
     """Carry one connection from its first byte to its last."""
     connection = seen.opened()
     writers = [writer]
     try:
-        onward_reader, onward_writer = await asyncio.open_connection(HOST, port)
-        writers.append(onward_writer)
-        ends: dict[Side, TlsEnd] = {
-            "client": TlsEnd(reader, writer, authority.server),
-            "server": TlsEnd(onward_reader, onward_writer, authority.client, HOST),
-        }
+        onward = await asyncio.open_connection(HOST, port)
+        writers.append(onward[1])
+        ends = _ends((reader, writer), onward, authority)
         for side, end in ends.items():
+            seen.reaches(connection, side, end.writer)
             async for record in end.handshake():
                 seen.saw(connection, side, "data", tls=record)
         async with asyncio.TaskGroup() as group:
@@ -138,7 +167,14 @@ async def _pass_on(
         seen.gone(connection)
 
 
-async def _pump(seen: Tap, connection: int, sender: Side, source: TlsEnd, sink: TlsEnd) -> None:
+def _ends(near: Stream, onward: Stream, authority: Authority | None) -> dict[Side, TlsEnd | TcpEnd]:
+    """The way to each side: to the client we are the server, to the server its client."""
+    if authority is None:
+        return {"client": TcpEnd(*near), "server": TcpEnd(*onward)}
+    return {"client": TlsEnd(*near, authority.server), "server": TlsEnd(*onward, authority.client, HOST)}
+
+
+async def _pump(seen: Tap, connection: int, sender: Side, source: TlsEnd | TcpEnd, sink: TlsEnd | TcpEnd) -> None:
     """Pass on what `sender` sends until it ends; note how it ended."""
     try:
         async for record, plaintext in source.records():

@@ -9,7 +9,7 @@ CHUNK_BYTES = 2**14
 
 
 class TcpEnd:
-    """A reader and a writer, as a link wants them; `TlsEnd` has the same methods."""
+    """A reader and a writer, as a link and a tap want them; `TlsEnd` has the same methods."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self.writer = reader, writer
@@ -18,6 +18,17 @@ class TcpEnd:
         """What the peer sends, until its FIN. Raises `ConnectionError` for a reset."""
         while chunk := await self._reader.read(CHUNK_BYTES):
             yield chunk
+
+    async def handshake(self) -> AsyncIterator[bytes]:
+        """There is none, so no record of it either."""
+        none: tuple[bytes, ...] = ()
+        for record in none:
+            yield record
+
+    async def records(self) -> AsyncIterator[tuple[bytes, bytes]]:
+        """What the peer sends, as `TlsEnd` has it: no TLS record, and the plaintext."""
+        async for chunk in self.chunks():
+            yield b"", chunk
 
     async def send(self, data: bytes) -> None:
         """Send; waits while the peer is slow."""
