@@ -22,6 +22,7 @@ from midspan.wires.broker import Broker, broker
 from midspan.wires.thread import LoopThread
 
 PING, PONG = b"PING\r\n", b"+PONG\r\n"
+NO_FSYNC = b"CONFIG SET appendfsync no\r\n"  # a SIGKILL takes nothing that was written; only a power cut does
 ANSWER_S = 30.0  # how long the broker may work on what one moment gave it
 
 
@@ -30,7 +31,7 @@ class Bus:
 
     def __init__(self, opened: Broker, home: LoopThread) -> None:
         self._broker, self._home = opened, home
-        self._asking: socket.socket | None = _connected(opened.url)
+        self._asking: socket.socket | None = self._connected()
         self._down: AbstractAsyncContextManager[None] | None = None
         self._runs = count(1)
         self.turn = RLock()  # one run at a time: a run may restart the broker
@@ -58,7 +59,7 @@ class Bus:
         if self._asking is not None:
             try:
                 for _ in range(2):
-                    _ping(self._asking)
+                    _until(self._asking, PING, PONG)
             except OSError as error:
                 raise SimulationError(f"The broker has not answered within {ANSWER_S:g} s ({error}).") from None
 
@@ -77,13 +78,15 @@ class Bus:
             down, self._down = self._down, None
             self._home.run(down.__aexit__(None, None, None))
         if self._asking is None:
-            self._asking = _connected(self.url)
+            self._asking = self._connected()
 
     def forget(self, prefix: str) -> None:
-        """Delete all keys that begin so."""
+        """Delete all keys that begin so; scripts are forgotten too, if the broker is ours."""
         with redis.Redis.from_url(self.url) as client:
             for key in client.scan_iter(match=f"{prefix}*", count=1000):
                 client.delete(key)
+            if self._broker.is_ours:
+                client.script_flush()
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -91,25 +94,27 @@ class Bus:
             self._asking.close()
 
 
-def _connected(url: str) -> socket.socket:
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        asking = socket.socket(socket.AF_UNIX)
-        asking.connect(parts.path)
-    else:
-        asking = socket.create_connection((parts.hostname, parts.port or 6379))
-        asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    asking.settimeout(ANSWER_S)
-    return asking
+    def _connected(self) -> socket.socket:
+        parts = urlsplit(self.url)
+        if parts.scheme == "unix":
+            asking = socket.socket(socket.AF_UNIX)
+            asking.connect(parts.path)
+        else:
+            asking = socket.create_connection((parts.hostname, parts.port or 6379))
+            asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        asking.settimeout(ANSWER_S)
+        if self._broker.is_ours:
+            _until(asking, NO_FSYNC, b"+OK\r\n")
+        return asking
 
 
-def _ping(asking: socket.socket) -> None:
-    """One question and its answer. A broker that is busy with a long script says so; then it is not done."""
-    answer = b""
-    while answer != PONG:
-        asking.sendall(PING)
-        answer = asking.recv(1024)
-        if not answer:
+def _until(asking: socket.socket, question: bytes, answer: bytes) -> None:
+    """Ask until this is the answer. A broker that is busy with a long script says so; then it is not done."""
+    came = b""
+    while came != answer:
+        asking.sendall(question)
+        came = asking.recv(1024)
+        if not came:
             raise ConnectionResetError("it has closed the connection")
 
 

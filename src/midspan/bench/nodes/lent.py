@@ -6,8 +6,10 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
+import redis.utils
 from redis.asyncio.connection import AbstractConnection
 
 
@@ -31,6 +33,7 @@ def connections() -> Iterator[list[AbstractConnection]]:
     """
     made: list[AbstractConnection] = []
     here, init = threading.get_ident(), AbstractConnection.__init__
+    version = redis.utils.get_lib_version
 
     def noting(self: AbstractConnection, *args: Any, **options: Any) -> None:
         if threading.get_ident() == here:
@@ -38,9 +41,11 @@ def connections() -> Iterator[list[AbstractConnection]]:
         init(self, *args, **options)
 
     _set_init(noting)
+    redis.utils.get_lib_version = cache(version)  # else read from its package's files for each connection
     try:
         yield made
     finally:
+        redis.utils.get_lib_version = version
         _set_init(init)
 
 

@@ -33,6 +33,7 @@ class NodesNetwork(RealNetwork):
     def __init__(self, *args: Any, bus: Bus, left: list[AbstractConnection], **options: Any) -> None:
         super().__init__(*args, **options)
         self.bus, self._left = bus, left
+        self.behind = None, None  # the balancer ends TLS
         self.prefix = bus.new_prefix()
         self.ways: list[BrokerWay] = []  # of all lives of all nodes
         self.ports: dict[str, int] = {}  # of the nodes in the balancer's turn

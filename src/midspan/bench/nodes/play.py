@@ -28,7 +28,7 @@ def play_nodes(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> Hi
     """
     with bus() as broker, broker.turn, cast.around(schedule.seed), chance(schedule.seed), connections() as left:
         loop = HastyLoop()
-        loop.ask_others = broker.settle
+        loop.wait_for_others = broker.settle
         network = partial(NodesNetwork, authority=shared_authority(), counts=cast.counts, bus=broker, left=left)
         world = NodesWorld(loop, cast, schedule, watch or Watch(), network)
         try:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any, cast
 
 from midspan.bench.nodes.log import Observer, RoomsRecorder
@@ -21,7 +22,7 @@ from midspan.sim.stage import Stage
 
 AGAIN_S = 0.5  # until a node that could not start is started again
 DRAIN_S = 5.0  # that a node may take to drain: then it is killed, as by an orchestrator
-APART_S = 1e-6  # no two ways to the broker are equally long, so it hears one node after the other, on each replay
+APART_S = 1e-6  # no two connections to the broker are equally long: it hears one after the other, on each replay
 
 
 class Life:
@@ -44,6 +45,7 @@ class NodesStage(Stage):
         super().__init__(loop, cast, schedule, recorder, network)
         self.recorder.take_seats(schedule.joins)
         self.lives: dict[str, Life] = {}
+        self._latencies_s = count(self.write_s / 2, APART_S)
         self.cut_off: list[str] = []  # nodes whose way to the broker is cut, once for each fault
         self.observer = Observer(self.loop, self.network.bus.url, self.network.prefix, self.recorder)
 
@@ -67,8 +69,7 @@ class NodesStage(Stage):
 
     def start_node(self, name: str) -> None:
         """A new life, with an empty memory."""
-        latency_s = self.write_s / 2 + NODES.index(name) * APART_S
-        way = BrokerWay(self.loop, self.network.bus.url, latency_s, partial(self._passable, name))
+        way = BrokerWay(self.loop, self.network.bus.url, self._latencies_s, partial(self._passable, name))
         self.network.ways.append(way)
         life = self.lives[name] = Life(Process(self.loop), way)
         bounds, prefix = self.cast.bounds, self.network.prefix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -23,12 +23,12 @@ class BrokerWay:
     Args:
         loop: of the run.
         broker: URL of the broker.
-        latency_s: of what is said, one way.
+        latencies_s: of each connection, one way.
         passable: may a new connection pass now?
     """
 
-    def __init__(self, loop: HastyLoop, broker: str, latency_s: float, passable: Callable[[], bool]) -> None:
-        self._loop, self._broker, self._latency_s, self._passable = loop, urlsplit(broker), latency_s, passable
+    def __init__(self, loop: HastyLoop, broker: str, latencies_s: Iterator[float], passable: Callable[[], bool]) -> None:
+        self._loop, self._broker, self._latencies_s, self._passable = loop, urlsplit(broker), latencies_s, passable
         self._ends: dict[_End, None] = {}
         self._door = Door(loop, self._let_in)
         self.url = f"redis://{self._door.address}"
@@ -44,7 +44,8 @@ class BrokerWay:
         self.cut()
 
     async def _let_in(self, sock: socket.socket) -> None:
-        near, far = (_End(self._ends, Pipe(self._loop, self._latency_s)) for _ in range(2))
+        latency_s = next(self._latencies_s)
+        near, far = (_End(self._ends, Pipe(self._loop, latency_s)) for _ in range(2))
         near.into.to, far.into.to = far, near
         try:
             if not self._passable():

@@ -12,7 +12,7 @@ Three rules make that true.
 3. Timers of one moment run in the order in which they were set, as in virtual time.
 
 What this leaves out: threads and other processes. They live by the wall's clock, so a run that needs them is given a
-`speed`, and waits for them; or it has a way to ask them whether they are done (`ask_others`).
+`speed`, and waits for them; or it has a way to ask them whether they are done (`wait_for_others`).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class HastyLoop(RunLoop, asyncio.SelectorEventLoop):
         speed: seconds of the run per real second of waiting. With the default nobody waits.
 
     Attributes:
-        ask_others: called when all is quiet here, before the clock moves: returns when a process that takes part in
-            the run has answered all that had reached it.
+        wait_for_others: called when nothing is ready here, before the clock moves. By default it waits `QUIET_S`; where
+            another process takes part in the run, it returns when that one has answered all that had reached it.
     """
 
     def __init__(self, speed: float = math.inf) -> None:
@@ -53,7 +53,7 @@ class HastyLoop(RunLoop, asyncio.SelectorEventLoop):
         self.tasks = []
         self.failures = []
         self._quiet: list[Callable[[], object]] = []
-        self.ask_others: Callable[[], object] | None = None
+        self.wait_for_others: Callable[[], object] = _keep_quiet
         self._timers_set = 0
         self._watched = _Selector(self, speed)
         super().__init__(self._watched)
@@ -82,6 +82,10 @@ class HastyLoop(RunLoop, asyncio.SelectorEventLoop):
         return len(self._watched.get_map()) - 1
 
 
+def _keep_quiet() -> None:
+    time.sleep(QUIET_S)  # not select(QUIET_S): that rounds up to a millisecond
+
+
 class _Selector(selectors.BaseSelector):
     """The platform's selector, asked in such a way that time passes in jumps."""
 
@@ -98,11 +102,8 @@ class _Selector(selectors.BaseSelector):
         events = self._inner.select(0)
         if events or (timeout is not None and timeout <= 0):
             return events
-        time.sleep(QUIET_S)  # not select(QUIET_S): that rounds up to a millisecond
+        self._loop.wait_for_others()
         events = self._inner.select(0)
-        if not events and self._loop.ask_others is not None:
-            self._loop.ask_others()
-            events = self._inner.select(0)
         if events or self._loop.take_quiet():
             return events
         return self._wait(timeout)

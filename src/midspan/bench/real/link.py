@@ -54,7 +54,7 @@ class RealLink(Link):
         try:
             await self.admit()
             server.served_by, port = self.network.place()
-            await self.loop.create_connection(lambda: server, HOST, port, ssl=self.network.trust)
+            await self.loop.create_connection(lambda: server, HOST, port, ssl=self.network.behind[0])
         except BaseException as error:
             reset(sock)
             if not isinstance(error, OSError):

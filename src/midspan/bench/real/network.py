@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -39,6 +40,7 @@ class RealNetwork(Network):
     def __init__(self, *args: Any, authority: Authority, counts: Callable[[Way, bytes], bool] | None) -> None:
         super().__init__(*args)
         self.trust, self.identity = authority.client, authority.server
+        self.behind: tuple[ssl.SSLContext | None, ssl.SSLContext | None] = self.trust, self.identity
         self.counts = counts
         self.faces: set[Face] = set()
         self.port = 0  # 0: no server listens
@@ -60,7 +62,7 @@ class RealNetwork(Network):
     @asynccontextmanager
     async def _serving(self, server: Server, who: str = "server") -> AsyncIterator[int]:
         handler = partial(self._handle, server.handle, who=who)
-        async with raw_server(handler, self.identity, compression=None, **asdict(self.limits)) as served:
+        async with raw_server(handler, self.behind[1], compression=None, **asdict(self.limits)) as served:
             yield served.port
 
     def kill_server(self) -> None:
