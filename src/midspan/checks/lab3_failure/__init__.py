@@ -11,6 +11,7 @@ from midspan.checks.lab3_failure import (
     control,
 )
 from midspan.checks.lab3_failure.cast import cast_of
+from midspan.checks.lab3_failure.earlier import earlier
 from midspan.checks.lab3_failure.lab import lab
 from midspan.checks.lab3_failure.looking import again, look
 
@@ -23,6 +24,7 @@ __all__ = [
     "check",
     "control",
     "drafting",
+    "earlier",
     "lab",
     "look",
     "resuming",

@@ -29,12 +29,13 @@ def cast_of(source: str = "solutions", bounds: Bounds | None = None) -> Cast:
     Raises:
         Refusal: the notebook is not there, a part is still to do, or a cell raises.
     """
-    cells = finished_cells(_parts(source))
+    cells = finished_cells(parts_of(source))
     cast = _ours(cells)
     return cast if bounds is None else replace(cast, bounds=bounds)
 
 
-def _parts(source: str) -> dict[str, sheet.Part]:
+def parts_of(source: str) -> dict[str, sheet.Part]:
+    """Step -> part of a notebook of this lab. `source` as for `cast_of`."""
     path = {"solutions": places.solution(lab.name), "labs": places.lab(lab.name)}.get(source, Path(source))
     solved, _ = sheet.read_reference(places.solution(lab.name, path), lab.name)
     return sheet.own(notebooks.read(path), solved)

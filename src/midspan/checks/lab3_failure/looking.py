@@ -27,8 +27,12 @@ def look(cast: Cast, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such step.
     """
-    searches = _searches(step)
-    found: list[Found] | None = show(lambda: [hunt(cast, one, step) for one in searches], *_parts(cast))
+    return seen(cast, _searches(step), step, _parts(cast))
+
+
+def seen(cast: Cast, searches: tuple[Search, ...], step: str, parts: list[object]) -> Counterexample | None:
+    """The smallest counterexample of these searches; None, and a sentence, when there is none, or a part is to do."""
+    found: list[Found] | None = show(lambda: [hunt(cast, one, step) for one in searches], *parts)
     if found is None:
         return None
     for one in found:
@@ -46,20 +50,31 @@ def again(cast: Cast, step: str, seed: int | None = None) -> Counterexample | No
     Raises:
         Refusal: there is no such step, or no seed was given.
     """
+    return seen_again(cast, _searches(step), step, seed, _parts(cast))
+
+
+def seen_again(
+    cast: Cast, searches: tuple[Search, ...], step: str, seed: int | None, parts: list[object]
+) -> Counterexample | None:
+    """The same for the schedule of one seed."""
     do = "Copy the line that the check printed"
     need(seed is not None, f'the seed of a schedule, as in again(ours, "{step}", 16)', Words("none"), do)
-    searches = [replace(one, only=seed) for one in _searches(step)]
-    found: list[Found] | None = show(lambda: [hunt(cast, one, step) for one in searches], *_parts(cast))
+    only = [replace(one, only=seed) for one in searches]
+    found: list[Found] | None = show(lambda: [hunt(cast, one, step) for one in only], *parts)
     example = next((one.example for one in found or () if one.example is not None), None)
     if found is not None and example is None:
         print(f"Seed {seed} of {step}: no violation any more.")
     return example
 
 
-def _parts(cast: Cast) -> list[object]:
+def parts_of(cast: Cast, wanted: tuple[str, ...]) -> list[object]:
     """The parts of a notebook's session: what its server finds by name."""
     names = getattr(getattr(cast.server, "__init__", None), "__globals__", {})
-    return [names[name] for name in PARTS if name in names]
+    return [names[name] for name in wanted if name in names]
+
+
+def _parts(cast: Cast) -> list[object]:
+    return parts_of(cast, PARTS)
 
 
 def _searches(step: str) -> tuple[Search, ...]:

@@ -112,9 +112,9 @@ def _to_do(crash: str) -> None:
         raise NotImplementedError
 
 
-def holds(t: Transcript, cast: Cast, step: str) -> None:
+def holds(t: Transcript, cast: Cast, step: str, searches: tuple[Search, ...] | None = None) -> None:
     """The searches of a step find nothing; else the smallest counterexample is told."""
-    for search in SEARCHES[step]:
+    for search in SEARCHES[step] if searches is None else searches:
         t.say(f"{search.seeds} schedules: {search.faults}")
         found = _hunted(cast, search, step)
         for name, id in search.breaks.items():
