@@ -31,6 +31,7 @@ from midspan import checks, sim
 from midspan.bench.contenders import named
 from midspan.bench.customers import Report
 from midspan.bench.matrix import measure
+from midspan.bench.nodes import MemberSeat, NodeSeat, draw_nodes, play_nodes, search_nodes
 from midspan.bench.page import Page
 from midspan.checks import Transcript, places
 from midspan.checks.demonstrations import written
@@ -215,7 +216,6 @@ CASES: dict[str, Good] = {
     "sim.faults.Cut": good(at=moment),
     "sim.faults.Delay": good(at=moment, by_s=0.1),
     "sim.faults.HalfOpen": good(at=moment),
-    "sim.faults.Moment": good(link="a", way="up", n=1, when="before", later_s=0.0),
     "sim.faults.Refuse": good(link="a", attempt=1, count=1),
     "sim.faults.Revoke": good(at=moment),
     "sim.faults.ServerRestart": good("keeps_log", at=moment, down_s=0.1, keeps_log=True),
@@ -232,6 +232,12 @@ CASES: dict[str, Good] = {
     "sim.history.Recorder": good(now=lambda: lambda: 0.0),
     "sim.ladder.draw": good(cast=cast, schedule=schedule),
     "sim.limits.Limits": good(max_size=None, max_queue=16, write_limit=10, ping_interval=None, open_timeout=1.0),
+    "sim.moment.Moment": good(link="a", way="up", n=1, when="before", later_s=0.0),
+    "sim.outages.BalancerCut": good(at=moment, for_s=0.1),
+    "sim.outages.BrokerCut": good(at=moment, node="n1", for_s=1.0),
+    "sim.outages.BrokerRestart": good("keeps_log", at=moment, down_s=0.1, keeps_log=True),
+    "sim.outages.NodeDrain": good(at=moment, node="n1", down_s=0.1),
+    "sim.outages.NodeKill": good(at=moment, node="n1", down_s=0.1),
     "sim.play.play": good(cast=cast, schedule=schedule, watch=None),
     "sim.played.played": good(cast=cast, schedule=schedule),
     "sim.predicates.judge": good(history=history, names=None),
@@ -254,6 +260,7 @@ CASES: dict[str, Good] = {
     "sim.wallclock.WallClockGuard": good(),
 }
 RESULTS = [  # made by us and handed out, or a shape that the learner's own class has
+    "bench.nodes.seats.MemberSeat", "bench.nodes.seats.NodeSeat",
     "checks.steps.Checks", "checks.steps.Hint", "checks.steps.Step", "checks.verdicts.CheckFailed",
     "checks.verdicts.Result", "records.capture.Capture", "records.frames.Frame", "records.messages.negotiated",
     "sim.cast.Client", "sim.cast.ClientSeat", "sim.cast.Server", "sim.cast.ServerSeat", "sim.clock.VirtualLoop",
@@ -266,11 +273,18 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
 
 
 ELSEWHERE = [  # whose good call needs a server, a course or a long search: refused in tests of their own
+    "bench.nodes.play.play_nodes", "bench.nodes.search.draw_nodes",  # tests/test_bench_nodes.py
+    "bench.nodes.search.search_nodes",
     "bench.page.live_page", "bench.reaction.reaction",  # tests/test_bench_page.py, test_bench_reaction.py
     "checks.guarantees.guarantee_matrix",  # tests/test_guarantees.py
     "checks.lab3_failure.looking.again", "checks.lab3_failure.looking.look",  # below
+    "checks.lab5_overhead.looking.again", "checks.lab5_overhead.looking.cost",  # tests/test_lab5_checks.py
+    "checks.lab5_overhead.looking.look", "checks.lab3_failure.earlier.earlier",
 ]  # fmt: skip
-ALSO = (written, judge, earlier)  # what the labs' authors and the command line call
+ALSO = (  # what the labs' authors and the command line call
+    *(written, judge, earlier),
+    *(draw_nodes, play_nodes, search_nodes, MemberSeat, NodeSeat),
+)
 
 
 # --- which names are public

@@ -27,7 +27,9 @@ class BrokerWay:
         passable: may a new connection pass now?
     """
 
-    def __init__(self, loop: HastyLoop, broker: str, latencies_s: Iterator[float], passable: Callable[[], bool]) -> None:
+    def __init__(
+        self, loop: HastyLoop, broker: str, latencies_s: Iterator[float], passable: Callable[[], bool]
+    ) -> None:
         self._loop, self._broker, self._latencies_s, self._passable = loop, urlsplit(broker), latencies_s, passable
         self._ends: dict[_End, None] = {}
         self._door = Door(loop, self._let_in)
