@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from websockets.exceptions import ConnectionClosed
 
 from midspan.bench.nodes import BODY, MemberSeat, NodeSeat
-from midspan.sim import Cast, Limits
+from midspan.sim import Cast, Fault, Join, Limits, Moment, Say, Schedule
 from tests import sim_session
 
 # KEYS: the stream, the senders' numbers. ARGV: who, number, base, body. Gives the number up to which all is safe.
@@ -31,6 +31,7 @@ end
 redis.call('HSET', KEYS[2], ARGV[1], taken)
 return taken
 """
+A2 = Moment("a", "up", 2)  # a's first message leaves, behind its greeting
 HONEST = Limits(ping_interval=2.0, ping_timeout=2.0)  # the library's heartbeat
 
 
@@ -135,3 +136,21 @@ def cast(*flaws: str, **options: Any) -> Cast:
     named = frozenset(flaws)
     options.setdefault("limits", HONEST)
     return Cast(lambda seat: Node(seat, named), lambda seat: Client(seat, named), **options)
+
+
+def schedule(*faults: Fault, rooms: tuple[str, ...] = ("red", "blue", "red"), messages: int = 2) -> Schedule:
+    """Clients a, b, ... in these rooms, which say `messages` messages each, a tenth of a second apart."""
+    names = "abcd"[: len(rooms)]
+    joins = tuple(Join(0.0, who, room) for who, room in zip(names, rooms, strict=True))
+    says = (Say(0.1 * i, who, f"{who}{i + 1}") for i in range(messages) for who in names)
+    return Schedule(0, joins, tuple(says), faults)
+
+
+def with_node(node: type[Node]) -> Cast:
+    """The honest session with another node."""
+    return Cast(lambda seat: node(seat, frozenset()), cast().client, limits=HONEST)
+
+
+def with_client(client: type[Client], *flaws: str) -> Cast:
+    """The honest session, or one with these flaws, with another client."""
+    return Cast(cast(*flaws).server, lambda seat: client(seat, frozenset()), limits=HONEST)

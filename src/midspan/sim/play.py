@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from midspan.arguments import checked
+from midspan.refusal import need
 from midspan.sim.cast import Cast
 from midspan.sim.clock import VirtualLoop
 from midspan.sim.errors import SimulationError
 from midspan.sim.history import History
+from midspan.sim.outages import OUTAGES
 from midspan.sim.schedule import Schedule
 from midspan.sim.world import Watch, World
 
@@ -25,8 +27,15 @@ def play(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
     when that has not come about `cast.patience` times `bounds.recovery_s` after the last fault and the last message.
     Raises `WallClock` for code that cannot be simulated.
     """
+    need_no_nodes(schedule)
     with cast.around(schedule.seed):
         return _play(cast, schedule, watch or Watch())
+
+
+def need_no_nodes(schedule: Schedule) -> None:
+    """Refuse a schedule in which something happens to nodes or their broker: here one server stands alone."""
+    for fault in schedule.faults:
+        need(not isinstance(fault, OUTAGES), "a fault of one server and its clients", fault, "Play it on nodes")
 
 
 def _play(cast: Cast, schedule: Schedule, watch: Watch) -> History:

@@ -10,7 +10,7 @@ from midspan.bench.real.clock import HastyLoop
 from midspan.bench.real.network import RealNetwork
 from midspan.sim.cast import Cast
 from midspan.sim.history import History
-from midspan.sim.play import to_the_end
+from midspan.sim.play import need_no_nodes, to_the_end
 from midspan.sim.schedule import Schedule
 from midspan.sim.world import Watch, World
 from midspan.wires.certs import Authority
@@ -28,6 +28,7 @@ def play_real(cast: Cast, schedule: Schedule, watch: Watch | None = None, *, spe
         watch: what else to write down.
         speed: seconds of the run per real second of waiting; as fast as it goes by default.
     """
+    need_no_nodes(schedule)
     with cast.around(schedule.seed):
         loop = HastyLoop(speed)
         network = partial(RealNetwork, authority=shared_authority(), counts=cast.counts)
