@@ -58,19 +58,22 @@ def _judge_seeds(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from midspan.checks.abroad import Files
     from midspan.checks.serve import serve
 
-    given = {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
-    asyncio.run(serve(options.lab, options.source, options.host, options.port, options.tls, given))
+    given = {name: value for name in (*OPTIONS, *OF_A_NODE) if (value := getattr(options, name)) is not None}
+    files = Files(options.certificate, options.key)
+    asyncio.run(serve(options.lab, options.source, options.host, options.port, options.tls, given, files))
     return PASSED
 
 
 def _bench(options: argparse.Namespace) -> int:
     from midspan.bench.prices.reporting import report
     from midspan.checks import places
-    from midspan.checks.priced import sessions
+    from midspan.checks.priced import lab3_contender, lab5_contender
 
-    found = asyncio.run(report(*sessions(options.source), rounds=options.rounds))
+    ours, idle = lab5_contender(options.source), lab5_contender(options.source, room="all")
+    found = asyncio.run(report(ours, lab3_contender(), idle=idle, rounds=options.rounds))
     print(found)
     benched = importlib.import_module("midspan.eyes.benched")
     for path in benched.write(found, places.course(), readme=options.readme):
@@ -144,6 +147,7 @@ OPTIONS = {
     "max_payload": ("--maxPayload", _size, "BYTES", "bytes of the longest message"),
     "connect_timeout_s": ("--connectTimeout", _milliseconds, "MS", "milliseconds until a namespace must be joined"),
 }
+OF_A_NODE = ("broker", "node", "origins")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,8 +169,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("lab", help="a lab, or the start of its name: lab1")
     serve.add_argument("--from", dest="source", default="labs", metavar="solutions|labs|FILE", help="default: labs")
     serve.add_argument("--port", type=_port, default=0, help="0, the default, takes a free one")
-    serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    serve.add_argument("--host", default="127.0.0.1", help="a loopback address; another one: docs/several_hosts.md")
     serve.add_argument("--no-tls", dest="tls", action="store_false", help="plain ws")
+    serve.add_argument("--certificate", type=Path, metavar="FILE.pem", help="with its chain; default: a throw-away one")
+    serve.add_argument("--key", type=Path, metavar="FILE.pem", help="the certificate's")
+    serve.add_argument("--broker", metavar="URL", help="a node's; default: what REDIS_URL says")
+    serve.add_argument("--node", metavar="NAME", help="a node's name, of its own among all nodes of the broker")
+    origins = "a node's: whose pages may connect; may be given more than once"
+    serve.add_argument("--origin", dest="origins", action="append", metavar="URL", help=origins)
     for name, (flag, type, metavar, help) in OPTIONS.items():
         serve.add_argument(flag, dest=name, type=type, metavar=metavar, help=help)
 

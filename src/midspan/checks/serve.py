@@ -1,57 +1,74 @@
-"""Serve what a finished lab has built: `python -m midspan serve lab1 --from solutions --port 8765`. Loopback only."""
+"""Serve what a finished lab has built: `python -m midspan serve lab1 --from solutions --port 8765`.
+
+Loopback only, but for a node of several (see `abroad`), which also has a name and a broker (see `wires.standing`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import inspect
-import ipaddress
+import os
 import re
 import signal
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from midspan.checks import blame, catalogue, limits, notebooks, places, sheet
+from midspan.checks import abroad, blame, catalogue, limits, notebooks, places, sheet
 from midspan.checks.attempt import CELLS_LIMIT_S
 from midspan.checks.cells import Answers
 from midspan.checks.judging import verdict_of
 from midspan.checks.steps import Lab
 from midspan.checks.values import error_in_words
 from midspan.refusal import Refusal, Words, need
+from midspan.wires import standing
 from midspan.wires.certs import Authority
 
 GOODBYE_S = 1.0  # for connections to end when the server does
-NO_OPTIONS: Mapping[str, float] = {}
+DRAIN_S = 6.0  # for a node to leave
+NO_OPTIONS: Mapping[str, Any] = {}
+NO_FILES = abroad.Files()
 
 
 async def serve(
-    name: str, source: str, host: str, port: int, with_tls: bool, options: Mapping[str, float] = NO_OPTIONS
+    name: str,
+    source: str,
+    host: str,
+    port: int,
+    with_tls: bool,
+    options: Mapping[str, Any] = NO_OPTIONS,
+    files: abroad.Files = NO_FILES,
 ) -> None:
     """Serve until SIGINT or SIGTERM; prints the URL when clients can connect.
 
     Args:
         name: a lab, or the start of its name.
         source: "solutions", "labs", or the path of a notebook.
-        host: a loopback address. port: 0 for a free one.
+        host: a loopback address; another one only as `abroad` says.
+        port: 0 for a free one.
         with_tls: wss with a throw-away authority, whose certificate is written to a temporary file; else plain ws.
         options: passed on to the lab's server, for those labs whose server takes them (times in seconds).
+        files: a certificate of one's own, in place of the throw-away authority's.
     """
     lab = catalogue.find(name)
     need(bool(lab.serves), "a lab that builds a server", lab.name, "Choose another lab")
-    need(_is_loopback(host), "a loopback address, as 127.0.0.1", host, "Leave --host out")
+    abroad.need_a_safe_place(host, with_tls, files, "broker" in options, options.get("origins", []))
     answers = Answers()
-    with _stopping() as stop, _tls(with_tls) as (context, trust):
+    with _stopping() as stop, _tls(with_tls, files) as (context, trust):
         _define(answers, lab, cells_of(lab, source), source)
-        server = await _started(answers, lab, source, host, port, context, options)
-        try:
-            bound = server.sockets[0].getsockname()[1]
-            print(f"{lab.name} from {source} serves {'wss' if context else 'ws'}://{host}:{bound}{trust}", flush=True)
-            await stop.wait()
-        finally:
-            await _close(server)
+        fitting = _fitting(lab, getattr(answers, lab.serves), options)
+        async with _standing(fitting):
+            server = await _started(answers, lab, source, host, port, context, fitting)
+            try:
+                bound, scheme = server.sockets[0].getsockname()[1], "wss" if context else "ws"
+                print(f"{lab.name} from {source} serves {scheme}://{host}:{bound}{trust}", flush=True)
+                await stop.wait()
+                await _drain(server)
+            finally:
+                await _close(server)
 
 
 def cells_of(lab: Lab, source: str) -> list[sheet.Cell]:
@@ -88,6 +105,36 @@ def _define(answers: Answers, lab: Lab, cells: list[sheet.Cell], source: str) ->
         raise Refusal(f"an answer {lab.serves}(host, port, tls)", Words("no such function"), _finish(lab, source))
 
 
+def _fitting(lab: Lab, start: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that go to the lab's server. What it must have is there, and what it does not take is not."""
+    takes = inspect.signature(start).parameters
+    given = dict(options)
+    if "broker" in takes and "REDIS_URL" in os.environ:
+        given.setdefault("broker", os.environ["REDIS_URL"])
+    if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in takes.values()):
+        known = ", ".join(name for name in takes if takes[name].kind is inspect.Parameter.KEYWORD_ONLY)
+        strangers = Words(", ".join(name for name in given if name not in takes))
+        only = f"no options: the server of {lab.name} takes none" if not known else f"options of {lab.name}: {known}"
+        need(not strangers, only, strangers, "Leave them out")
+    if "broker" in takes:
+        need("broker" in given, "a broker: --broker URL, or REDIS_URL", Words("neither"), standing.START)
+        need("node" in given, "a name for this node", Words("no --node"), "Write --node n1, another for each node")
+    if "origins" in given:
+        given["origins"] = [None, *given["origins"]]  # a client that is no browser sends no origin
+    return given
+
+
+@contextlib.asynccontextmanager
+async def _standing(options: Mapping[str, Any]) -> AsyncIterator[None]:
+    """For a node: with its name at the broker. Any other server needs none."""
+    if "broker" not in options:
+        yield
+        return
+    node = options["node"]
+    async with standing.standing(options["broker"], node, lambda news: print(f"{node}: {news}", flush=True)):
+        yield
+
+
 async def _started(
     answers: Answers,
     lab: Lab,
@@ -95,17 +142,15 @@ async def _started(
     host: str,
     port: int,
     tls: ssl.SSLContext | None,
-    options: Mapping[str, float],
+    options: Mapping[str, Any],
 ) -> Any:
     wanted = f"an answer {lab.serves}(host, port, tls) that starts a server"
     start = getattr(answers, lab.serves)
-    takes = [parameter.kind for parameter in inspect.signature(start).parameters.values()]
-    fits = not options or inspect.Parameter.VAR_KEYWORD in takes
-    need(fits, f"no options: the server of {lab.name} takes none", Words(", ".join(options)), "Leave them out")
     try:
         server = await start(host, port, tls, **options)
     except OSError as error:
-        raise Refusal("a free port", f"{host}:{port} ({error.strerror})", "Choose another port, or 0 for any") from None
+        do = "Choose another port, or 0 for any, at an address of this machine"
+        raise Refusal("a free port", f"{host}:{port} ({error.strerror})", do) from None
     except Exception as error:
         raise Refusal(wanted, Words(error_in_words(error)), _mend(lab, source, error)) from None
     need(bool(getattr(server, "sockets", None)), wanted, server, _finish(lab, source))
@@ -120,6 +165,17 @@ def _finish(lab: Lab, source: str) -> str:
 def _mend(lab: Lab, source: str, error: BaseException | None) -> str:
     lines = blame.where(error) if error else ()
     return f"{_finish(lab, source)}. See {'; '.join(lines)}" if lines else _finish(lab, source)
+
+
+async def _drain(server: Any) -> None:
+    """A node that can leave without loss does so: nobody new comes, then it has its time."""
+    if not hasattr(server, "drain"):
+        return
+    server.close(close_connections=False)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            await server.drain()
+            await server.wait_closed()
 
 
 async def _close(server: Any) -> None:
@@ -151,19 +207,13 @@ def _stopping() -> Iterator[asyncio.Event]:
 
 
 @contextlib.contextmanager
-def _tls(wanted: bool) -> Iterator[tuple[ssl.SSLContext | None, str]]:
-    """A server's context and where its authority's certificate stands as long as we serve."""
-    if not wanted:
-        yield None, ""
+def _tls(wanted: bool, files: abroad.Files) -> Iterator[tuple[ssl.SSLContext | None, str]]:
+    """A server's context, and where the certificate of a throw-away authority stands as long as we serve."""
+    if not wanted or files:
+        yield files.context() if wanted else None, ""
         return
     authority = Authority()
     with tempfile.TemporaryDirectory(prefix="midspan-") as folder:
         pem = Path(folder) / "ca.pem"
         pem.write_bytes(authority.pem)
         yield authority.server, f" (clients trust {pem})"
-
-
-def _is_loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
