@@ -7,6 +7,7 @@ the counts and the counterexamples in words, or `{"refused": a sentence}`.
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from midspan.checks import guard, limits
 from midspan.checks.attempt import CELLS_LIMIT_S
 from midspan.checks.cells import Answers
 from midspan.checks.child import answer
+from midspan.checks.seeds import NODES
 from midspan.checks.sheet import Cell
 from midspan.checks.values import error_in_words
 from midspan.sim import Cast, Findings, SimulationError, search
@@ -27,7 +29,12 @@ def main() -> None:
 def _played(order: dict[str, Any]) -> dict[str, Any]:
     sys.path[:] = order["path"]
     cells = [Cell(**cell) for cell in order["cells"]]
-    play = search if order["link"] == "simulated" else _real()  # before processes are forbidden: TLS keys are made
+    play, broker = _player(order["link"])  # before processes are forbidden: TLS keys are made, the broker starts
+    with broker:
+        return _found(order, cells, play)
+
+
+def _found(order: dict[str, Any], cells: list[Cell], play: Any) -> dict[str, Any]:
     attempts = guard.forbid_processes()
     answers = Answers("__main__")
     with guard.little_memory():
@@ -47,16 +54,24 @@ def _played(order: dict[str, Any]) -> dict[str, Any]:
     return _told(found, order)
 
 
-def _real() -> Any:
+def _player(link: str) -> tuple[Any, AbstractContextManager[object]]:
+    """What plays the schedules, and what is open meanwhile."""
+    if link == "simulated":
+        return search, nullcontext()
+    if link == NODES:
+        from midspan.bench.nodes import bus, search_nodes
+
+        return search_nodes, bus()
     from midspan.bench.real import search_real
 
-    return search_real
+    return search_real, nullcontext()
 
 
 def _told(found: Findings, order: dict[str, Any]) -> dict[str, Any]:
     verdicts: dict[str, dict[str, int]] = {}
     for (predicate, outcome), count in found.verdicts.items():
         verdicts.setdefault(predicate, {})[outcome] = count
-    again = f"python -m midspan judge {order['file']} --seeds 1 --link {order['link']} --start "
+    link = "" if order["link"] == NODES else f" --link {order['link']}"
+    again = f"python -m midspan judge {order['file']} --seeds 1{link} --start "
     examples = [replace(one, replay=f"{again}{one.found.seed}") for one in found.counterexamples.values()]
     return {"outcomes": found.outcomes, "verdicts": verdicts, "examples": [str(one) for one in examples]}

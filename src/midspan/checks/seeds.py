@@ -17,7 +17,8 @@ from midspan.checks.steps import Lab
 from midspan.checks.trial import died, line_of_child
 from midspan.refusal import Refusal, Words, need
 
-LINKS = {"simulated": 0.5, "real": 5.0}  # link -> seconds that one schedule may take, storms included
+NODES = "nodes"  # where a session of several nodes plays, whatever link was asked for: their broker is real
+LINKS = {"simulated": 0.5, "real": 5.0, NODES: 5.0}  # link -> seconds that one schedule may take, storms included
 SPARE_S = 60.0  # for what is found to be shrunk
 START = "from midspan.checks.playing import main; main()"
 WIDTHS = (19, 8, 10, 9)
@@ -31,7 +32,7 @@ class SeedReport:
         lab: whose answers.
         file: name of the notebook.
         seeds: of the schedules.
-        link: "simulated" or "real".
+        link: "simulated", "real" or "nodes".
         outcomes: "holds", "violated", "vacuous" -> how many schedules.
         verdicts: predicate -> the same for this predicate.
         examples: the smallest counterexample of each violated predicate, in words.
@@ -52,7 +53,8 @@ class SeedReport:
 
     def __str__(self) -> str:
         held, violated, vacuous = (self.outcomes.get(name, 0) for name in ("holds", "violated", "vacuous"))
-        head = f"{self.lab.name}, answers from {self.file}, seeds {self.seeds[0]} to {self.seeds[-1]}, {self.link} link"
+        where = "three nodes and a broker" if self.link == NODES else f"{self.link} link"
+        head = f"{self.lab.name}, answers from {self.file}, seeds {self.seeds[0]} to {self.seeds[-1]}, {where}"
         rows = [_row("predicate", "held", "violated", "vacuous")]
         rows += [_row(name, *_three(counts)) for name, counts in self.verdicts.items()]
         total = len(self.seeds)
@@ -70,6 +72,7 @@ def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport
     need(link in LINKS, f"a link: {' or '.join(LINKS)}", link, "Choose one of them")
     paper = opened(file)
     need(bool(paper.lab.plays), "a lab that builds a session", paper.lab.name, "Choose another lab")
+    link = NODES if paper.lab.on_nodes else link
     cells = finished_cells(paper.own, f"solutions/{paper.lab.name}.ipynb")
     order: dict[str, Any] = {"cells": [asdict(cell) for cell in cells], "name": paper.lab.plays, "file": file.name}
     order |= {"first": seeds.start, "count": len(seeds), "link": link}

@@ -102,6 +102,7 @@ class Lab(Fitting):
         misconceptions: id -> the words for the learner; the ids are those of predictions, wrong solutions and lines.
         serves: name of the answer that `python -m midspan serve` starts, "" for none.
         plays: name of the cast that `python -m midspan judge --seeds` plays schedules with, "" for none.
+        on_nodes: whether that cast plays on three nodes and a broker (`midspan.bench.nodes`).
     """
 
     name: str
@@ -109,6 +110,7 @@ class Lab(Fitting):
     misconceptions: Mapping[str, str] = field(default_factory=dict)
     serves: str = ""
     plays: str = ""
+    on_nodes: bool = False
     steps: dict[str, Step] = field(default_factory=dict)
 
     @property
