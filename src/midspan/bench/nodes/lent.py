@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import redis.utils
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio import Redis
 
 
 @contextmanager
@@ -25,17 +25,17 @@ def chance(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def connections() -> Iterator[list[AbstractConnection]]:
-    """Every connection to a broker that this thread makes in the block.
+def clients() -> Iterator[list[Redis]]:
+    """Every client of a broker that this thread makes in the block.
 
     A process that is killed closes nothing; the system does. Our nodes live in one process, so somebody must do it for
-    them, or redis complains when it finds a connection that was forgotten.
+    them, or redis complains when it finds a client that was forgotten.
     """
-    made: list[AbstractConnection] = []
-    here, init = threading.get_ident(), AbstractConnection.__init__
+    made: list[Redis] = []
+    here, init = threading.get_ident(), Redis.__init__
     version = redis.utils.get_lib_version
 
-    def noting(self: AbstractConnection, *args: Any, **options: Any) -> None:
+    def noting(self: Redis, *args: Any, **options: Any) -> None:
         if threading.get_ident() == here:
             made.append(self)
         init(self, *args, **options)
@@ -50,4 +50,4 @@ def connections() -> Iterator[list[AbstractConnection]]:
 
 
 def _set_init(init: Callable[..., None]) -> None:
-    setattr(AbstractConnection, "__init__", init)  # noqa: B010  # mypy: a method that is assigned
+    setattr(Redis, "__init__", init)  # noqa: B010  # mypy: a method that is assigned

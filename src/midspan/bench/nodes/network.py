@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as BrokerGone
 from redis.exceptions import TimeoutError as BrokerSilent
 from websockets.exceptions import ConnectionClosed
@@ -27,10 +27,10 @@ class NodesNetwork(RealNetwork):
 
     Args:
         bus: the broker.
-        left: all connections of nodes to it; they are closed at the end.
+        left: its clients, as the nodes made them; they are closed at the end.
     """
 
-    def __init__(self, *args: Any, bus: Bus, left: list[AbstractConnection], **options: Any) -> None:
+    def __init__(self, *args: Any, bus: Bus, left: list[Redis], **options: Any) -> None:
         super().__init__(*args, **options)
         self.bus, self._left = bus, left
         self.behind = None, None  # the balancer ends TLS
@@ -93,6 +93,6 @@ class NodesNetwork(RealNetwork):
     async def close(self) -> None:
         for way in self.ways:
             way.close()
-        for connection in self._left:
-            await connection.disconnect(nowait=True)
         await super().close()
+        for client in self._left:
+            await client.aclose()

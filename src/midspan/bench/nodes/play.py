@@ -6,7 +6,7 @@ from functools import partial
 
 from midspan.arguments import checked
 from midspan.bench.nodes.bus import bus
-from midspan.bench.nodes.lent import chance, connections
+from midspan.bench.nodes.lent import chance, clients
 from midspan.bench.nodes.network import NodesNetwork
 from midspan.bench.nodes.world import NodesWorld
 from midspan.bench.real.clock import HastyLoop
@@ -26,7 +26,7 @@ def play_nodes(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> Hi
         schedule: who is in which room and says what, and what goes wrong.
         watch: what else to write down.
     """
-    with bus() as broker, broker.turn, cast.around(schedule.seed), chance(schedule.seed), connections() as left:
+    with bus() as broker, broker.turn, cast.around(schedule.seed), chance(schedule.seed), clients() as left:
         loop = HastyLoop()
         loop.wait_for_others = broker.settle
         network = partial(NodesNetwork, authority=shared_authority(), counts=cast.counts, bus=broker, left=left)
