@@ -58,7 +58,7 @@ async def serve(
     abroad.need_a_safe_place(host, with_tls, files, "broker" in options, options.get("origins", []))
     answers = Answers()
     with _stopping() as stop, _tls(with_tls, files) as (context, trust):
-        _define(answers, lab, cells_of(lab, source), source)
+        define(answers, lab, cells_of(lab, source), source)
         fitting = _fitting(lab, getattr(answers, lab.serves), options)
         async with _standing(fitting):
             server = await _started(answers, lab, source, host, port, context, fitting)
@@ -94,7 +94,7 @@ def _serving(lab: Lab, reference: dict[str, sheet.Part]) -> int:
     return places[0] if places else len(reference) - 1
 
 
-def _define(answers: Answers, lab: Lab, cells: list[sheet.Cell], source: str) -> None:
+def define(answers: Answers, lab: Lab, cells: list[sheet.Cell], source: str) -> None:
     """Run the cells, in a thread of their own and under a limit; what goes wrong there is a sentence."""
     ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
     print(ran.printed, end="\n" if ran.printed else "", flush=True)

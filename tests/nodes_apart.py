@@ -1,0 +1,278 @@
+"""Lab 4 as it is deployed: nodes in processes of their own, members in this one, and a history that we can judge.
+
+Everything is real, the clock too: faults are those of `bench.cluster`, at times drawn from a seed. What is durable is
+read from the streams when all is over, so `ack_after_durable` is judged by what stands there, not by when it came.
+
+    python -m tests.nodes_apart 40            # play that many seeds, and say what came of each
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import redis.asyncio
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as connect_websocket
+from websockets.exceptions import InvalidHandshake, InvalidMessage
+
+from midspan.bench.cluster import Cluster, cluster
+from midspan.bench.nodes import ROOMS, MemberSeat
+from midspan.bench.nodes.seats import BODY, stream
+from midspan.checks.served_node import defined, lab4_node
+from midspan.sim import Cast, History, judge
+from midspan.sim.history import Record, Recorder
+from midspan.sim.store import Disk, Store
+from midspan.wires.certs import Authority
+
+NODES, MEMBERS = ("n1", "n2", "n3"), ("a", "b", "c", "d")
+SAID_S, EACH = 2.0, 8  # how long they speak, and how many messages each of them says
+JUDGED = ("no_loss", "no_duplicate", "order", "no_phantom", "convergence", "liveness", "no_crash")
+END_S = 20.0  # of patience after the last fault; the lab promises ten
+
+Connect = Callable[[], Awaitable[ClientConnection]]
+
+
+def ours(source: str = "solutions") -> Cast:
+    """The node and the client of lab 4."""
+    made = defined(source).ours
+    assert isinstance(made, Cast)
+    return made
+
+
+def through(url: Callable[[], str], trust: ssl.SSLContext) -> Connect:
+    """What a member is given as `connect`: over TLS, to wherever `url` says; whatever fails is an OSError."""
+
+    async def connect() -> ClientConnection:
+        try:
+            return await connect_websocket(url(), ssl=trust, compression=None, ping_interval=None, open_timeout=3.0)
+        except (InvalidHandshake, InvalidMessage, EOFError) as error:
+            raise ConnectionRefusedError(f"{type(error).__name__}: {error}") from None
+
+    return connect
+
+
+class Members:
+    """The clients of one run, their applications, and what these were told."""
+
+    def __init__(self, cast: Cast, connect: Connect, prefix: str, seed: int) -> None:
+        self._loop, self._cast, self._connect, self._prefix = asyncio.get_running_loop(), cast, connect, prefix
+        self._began_s, self._rng = self._loop.time(), random.Random(seed)
+        self.recorder = Recorder(lambda: self._loop.time() - self._began_s)
+        self.clients: dict[str, Any] = {}
+        self.room_of: dict[str, str] = {}
+        self._progress = asyncio.Event()
+        self.recorder.on_progress = self._progress.set
+
+    async def run(self, who: str, room: str) -> None:
+        """One client, until it is cancelled."""
+        self.room_of[who] = room
+        facts = {"me": who, "token": f"token of {who}", "room": room, "bounds": self._cast.bounds}
+        seat = MemberSeat(
+            connect=lambda: self._noted(who),
+            store=Store(Disk(), 0.0),
+            app=self.recorder.app(who),
+            rng=self._rng,
+            now=self._loop.time,
+            **facts,  # type: ignore[arg-type]
+        )
+        self.clients[who] = self._cast.client(seat)
+        try:
+            await self.clients[who].run()
+        except Exception as error:
+            self.recorder.note(who, "crashed", detail=f"{type(error).__name__}: {error}")
+            self._progress.set()
+
+    async def _noted(self, who: str) -> ClientConnection:
+        self.recorder.note(who, "attempt")
+        connection = await self._connect()
+        self.recorder.note(who, "opened")
+        return connection
+
+    def say(self, who: str, number: int) -> None:
+        """Message `number` of this application, which its session takes, or declines."""
+        body = f"{who}{number}"
+        self.recorder.sent(who, body)
+        try:
+            self.clients[who].send(body)
+        except Exception as error:
+            self.recorder.declined(who, body, type(error).__name__)
+
+    async def settled(self, broker: str, within_s: float) -> bool:
+        """Wait until all is acknowledged, and everybody has what the log of the room has."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not await self._is_settled(broker):
+                    self._progress.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(1.0):
+                            await self._progress.wait()
+                return True
+        return False
+
+    async def _is_settled(self, broker: str) -> bool:
+        if self.recorder.unacknowledged:
+            return False
+        logs = await self.logs(broker)
+        return all(self.recorder.views.get(who, []) == logs[room] for who, room in self.room_of.items())
+
+    async def logs(self, broker: str) -> dict[str, list[str]]:
+        """What stands in the rooms' streams."""
+        client: Any
+        async with redis.asyncio.Redis.from_url(broker, decode_responses=True) as client:
+            found = {room: await client.xrange(stream(self._prefix, room)) for room in set(self.room_of.values())}
+        return {room: [fields[BODY] for _, fields in entries] for room, entries in found.items()}
+
+    async def history(self, broker: str) -> History:
+        """What happened, and at its end what the streams hold."""
+        now_s, records = self.recorder.now(), self.recorder.records
+        for room, bodies in (await self.logs(broker)).items():
+            records += [Record(now_s, "broker", "durable", body, room) for body in bodies]
+        self.recorder.note("run", "ended")
+        rooms: dict[str, list[str]] = {}
+        for who, room in self.room_of.items():
+            rooms.setdefault(room, []).append(who)
+        told = tuple((room, tuple(here)) for room, here in rooms.items())
+        return History(tuple(records), self._cast.bounds, told)
+
+
+@asynccontextmanager
+async def members(
+    cast: Cast, connect: Connect, prefix: str, rooms: dict[str, str], seed: int = 0
+) -> AsyncIterator[Members]:
+    """Clients that connect and stay connected until the end of the block; `rooms`: who -> room."""
+    made = Members(cast, connect, prefix, seed)
+    tasks = [asyncio.create_task(made.run(who, room)) for who, room in rooms.items()]
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def verdicts(history: History) -> dict[str, str]:
+    """Predicate -> why it is violated; empty when all hold. What was acknowledged and is in no stream counts too."""
+    wrong = {name: one.reason for name, one in judge(history, JUDGED).items() if one.outcome == "violated"}
+    missing = {one.message for one in history.of("acknowledged")} - {one.message for one in history.of("durable")}
+    return wrong | ({"ack_after_durable": f"acknowledged, and in no stream: {sorted(missing)}"} if missing else {})
+
+
+# Schedules on the wall clock
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a cluster, when it comes, and how long it lasts."""
+
+    at_s: float
+    kind: str
+    node: str
+    for_s: float
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.node} at {self.at_s:.2f} s for {self.for_s:.2f} s"
+
+    @asynccontextmanager
+    async def on(self, nodes: Cluster) -> AsyncIterator[None]:
+        """The fault, for as long as the block lasts."""
+        faults = {"kill": nodes.killed, "broker cut": nodes.broker_link_cut}
+        whole = {"broker down": nodes.broker_down, "balancer cut": nodes.balancer_cut}
+        async with AsyncExitStack() as stack:
+            if self.kind == "drain":
+                await stack.enter_async_context(nodes.out(self.node))
+                await nodes.ask(self.node, "drain")
+            kind = "kill" if self.kind == "drain" else self.kind
+            fault = whole[kind]() if kind in whole else faults[kind](self.node)
+            await stack.enter_async_context(fault)
+            yield
+
+
+KINDS = ("kill", "drain", "broker cut", "broker down", "balancer cut")
+
+
+def faults_of(seed: int) -> list[Fault]:
+    """Three faults of three kinds, one after the other."""
+    rng, at_s, made = random.Random(seed), 0.2, []
+    for kind in rng.sample(KINDS, 3):
+        made.append(Fault(at_s, kind, rng.choice(NODES), rng.uniform(0.05, 0.6)))
+        at_s += rng.uniform(0.3, 0.9)
+    return made
+
+
+def says_of(seed: int) -> Iterator[tuple[float, str, int]]:
+    """When who says which of its messages."""
+    rng = random.Random(-1 - seed)
+    times = sorted((rng.uniform(0.0, SAID_S), who) for who in MEMBERS for _ in range(EACH))
+    numbers = {who: count(1) for who in MEMBERS}
+    return ((at_s, who, next(numbers[who])) for at_s, who in times)
+
+
+async def play(nodes: Cluster, cast: Cast, trust: ssl.SSLContext, seed: int, patience_s: float = END_S) -> History:
+    """Play the schedule of a seed on nodes that serve, and wait until all has healed."""
+    rooms = {who: ROOMS[i % 2] for i, who in enumerate(MEMBERS)}
+    prefix, broker = nodes.broker.prefix, nodes.broker.url
+    async with members(cast, through(lambda: nodes.wss_url, trust), prefix, rooms, seed) as people:
+        speaking = asyncio.create_task(_speak(people, seed))
+        try:
+            for fault in faults_of(seed):
+                await _until(people, fault.at_s)
+                people.recorder.note("run", "fault", detail=str(fault), value=fault.for_s)
+                async with fault.on(nodes):
+                    await asyncio.sleep(fault.for_s)
+                people.recorder.note("run", "healed")
+            await speaking
+            await people.settled(broker, patience_s)
+            return await people.history(broker)
+        finally:
+            speaking.cancel()
+
+
+async def _speak(people: Members, seed: int) -> None:
+    for at_s, who, number in says_of(seed):
+        await _until(people, at_s)
+        people.say(who, number)
+
+
+async def _until(people: Members, at_s: float) -> None:
+    await asyncio.sleep(max(0.0, at_s - people.recorder.now()))
+
+
+@asynccontextmanager
+async def serving(source: str = "solutions") -> AsyncIterator[tuple[Cluster, Cast, ssl.SSLContext]]:
+    """Three nodes of lab 4 behind a balancer, and a broker that keeps what it has."""
+    authority = Authority()
+    async with cluster(*NODES, authority=authority, durable=True) as nodes:
+        await nodes.serve(lab4_node, source=source)
+        yield nodes, ours(source), authority.client
+
+
+async def forget(nodes: Cluster) -> None:
+    """Empty the broker. Nobody is connected to a node now, so none of them follows a room."""
+    async with nodes.broker.client() as client:
+        await client.flushall()
+
+
+async def main(seeds: int, start: int = 0) -> None:
+    """Play seeds, and print what came of them."""
+    async with serving() as (nodes, cast, trust):
+        bad = 0
+        for seed in range(start, start + seeds):
+            history = await play(nodes, cast, trust, seed)
+            wrong = verdicts(history)
+            bad += bool(wrong)
+            counts = f"{len(history.of('delivered'))} deliveries, {len(history.of('opened'))} connections"
+            print(f"seed {seed}: {wrong or 'holds'}; {counts}; {'; '.join(map(str, faults_of(seed)))}", flush=True)
+            await forget(nodes)
+        print(f"{bad} of {seeds} violated")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*map(int, sys.argv[1:])))
