@@ -6,9 +6,10 @@ costs next to nothing. In IPython the import also teaches the notebook to show o
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from midspan.shell import running_shell
 
 if TYPE_CHECKING:
     from midspan.bench.bench import Bench as Bench
@@ -88,8 +89,7 @@ def __dir__() -> list[str]:
 
 def _show_in_notebook() -> None:
     """In a notebook, register how our records are shown; anywhere else do nothing."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    shell = running_shell()
     if shell is not None:
         import_module("midspan.eyes.display").register(shell)
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterable
 from typing import Any
+
+from midspan.shell import running_shell
 
 STALE = "The cell before this one could not be read (SyntaxError), so it did not run: judged is what stood before."
 _unread = ""  # its source; "" when Python read the cell that ran last
@@ -16,8 +17,7 @@ _unread = ""  # its source; "" when Python read the cell that ran last
 
 def watch() -> None:
     """Have IPython tell of each cell that has run, once."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    shell = running_shell()
     if shell is not None and _ran not in shell.events.callbacks["post_run_cell"]:
         shell.events.register("post_run_cell", _ran)
 
