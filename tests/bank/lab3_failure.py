@@ -100,6 +100,7 @@ LINKS = [
     Broken("no-reconnect/2", "reconnect", "        except OSError:  # refused; a TimeoutError is one too\n            pass\n", "        except OSError:\n            return\n", breaks="liveness"),
     Broken("never-gives-up", "reconnect", "                return\n", "                pass\n"),
     Broken("gives-up", "reconnect", "while True:", "while client.attempt < 10:"),
+    Broken("gives-up/2", "reconnect", "while True:", "while client.attempt < 100:"),
     Broken("reset-by-connection", "reconnect", "await client.session(await client.connect())", "connection = await client.connect()\n            client.attempt = 0\n            await client.session(connection)"),
     Broken("not-counted", "reconnect", "        client.attempt += 1\n", ""),
     Right("counts up to ten", "reconnect", "client.attempt += 1", "client.attempt = min(client.attempt + 1, 10)"),

@@ -17,7 +17,7 @@ from midspan.checks.lab3_failure.virtual import in_virtual_time
 from midspan.refusal import Words
 from midspan.sim import Cast
 
-LONG_S = 600.0  # an outage: ten minutes
+LONG_S = 4 * 3600.0  # longer than all of a story takes
 REFUSED, TIMED_OUT = ConnectionRefusedError(111, "Connect call failed"), TimeoutError("timed out")
 CUT = ConnectionClosedError(None, None)
 AWAY = ConnectionClosedError(Close(1001, "going away"), None)
@@ -30,7 +30,8 @@ STORY: Story = (
     ("a session is cut", CUT),
     ("a session is closed with 1001", AWAY),
 )
-OUTAGE: Story = (*(("an attempt is refused", REFUSED),) * 20, *STORY[3:4] * 20)
+DOWN, UNWELCOME = 2000, 20  # attempts: for more than an hour nobody is there, then nobody says welcome
+OUTAGE: Story = (*STORY[:1] * DOWN, *STORY[3:4] * UNWELCOME)
 ATTEMPTS = range(12)
 DRAWS = 200
 STEPS_TO_CAP = 6  # 0.1 s, doubled so often, is more than 5 s
@@ -39,8 +40,8 @@ STEPS_TO_CAP = 6  # 0.1 s, doubled so often, is more than 5 s
 @lab.step("A lost connection comes back", minutes=25, lines=12, points=3, hints=HINTS["reconnect"], limit_s=8.0)
 def reconnect(t: Transcript, backoff: Any, stay_connected: Any, ours: Cast) -> None:
     _waits(t, backoff)
-    in_virtual_time(_stays(t, stay_connected), limit_s=3600.0)
-    in_virtual_time(_lasts(t, stay_connected), limit_s=3600.0)
+    in_virtual_time(_stays(t, stay_connected), limit_s=2 * LONG_S)
+    in_virtual_time(_lasts(t, stay_connected), limit_s=2 * LONG_S)
     holds(t, ours, "reconnect")
 
 
@@ -53,7 +54,8 @@ def _waits(t: Transcript, backoff: Any) -> None:
     t.true("none is negative", min(shortest) >= 0, got=min(shortest), expected="0 s or more")
     allowed = [min(5.0, 0.1 * 2**attempt) for attempt in ATTEMPTS]
     over = [n for n, (most, limit) in enumerate(zip(longest, allowed, strict=True)) if most > limit + 1e-9]
-    t.equal("none is longer than base_s * 2**attempt: the attempts where one is", over, [])
+    came = Words(f"a longer wait after the attempts {', '.join(map(str, over))}")
+    t.true("none is longer than base_s * 2**attempt", not over, got=came, expected="that at most")
     alike = [n for n in ATTEMPTS if longest[n] - shortest[n] < 0.4 * allowed[n] and longest[n]]
     same = Words(f"nearly the same wait each time, after the attempts {', '.join(map(str, alike))}")
     t.true("they differ from client to client", not alike, got=same, expected="waits that differ", id="no-jitter")
@@ -162,7 +164,7 @@ async def _stays(t: Transcript, stay_connected: Any) -> None:
 
 
 async def _lasts(t: Transcript, stay_connected: Any) -> None:
-    t.say("a long outage: 20 attempts are refused; then 20 connections are cut, each before its welcome")
+    t.say(f"a long outage: {DOWN:,} attempts are refused, then {UNWELCOME} connections cut before their welcome")
     client = _Pretend(OUTAGE)
     error = await _happened(client, stay_connected)
     tried = len(client.at_s) > len(OUTAGE)
@@ -176,7 +178,7 @@ async def _lasts(t: Transcript, stay_connected: Any) -> None:
 
 def _counts(counted: list[int]) -> Words:
     """The attempts as they were counted, those from the first connection on that was cut."""
-    return Words(f"{', '.join(map(str, counted[:4]))}, ..., {', '.join(map(str, counted[18:24]))}, ...")
+    return Words(f"{', '.join(map(str, counted[:4]))}, ..., {', '.join(map(str, counted[DOWN - 2 : DOWN + 4]))}, ...")
 
 
 def _became(error: BaseException | None) -> object:
