@@ -170,6 +170,26 @@ def test_a_late_answer_is_a_line_of_the_transcript() -> None:
     assert check.later.judge(lambda: asyncio.sleep(0, 1)).passed
 
 
+def _is_one(t: Transcript, number: int) -> None:
+    t.say("it is looked at")
+    t.equal("it is 1", number, 1)
+
+
+def test_lines_of_a_block_fold_into_one_when_all_of_them_hold() -> None:
+    t = Transcript()
+    with t.folded("1 is what we asked for"):
+        t.note("a small one")
+        _is_one(t, 1)
+    assert list(map(str, t.lines)) == ["  ! a small one", "  ✓ 1 is what we asked for"]
+
+
+def test_a_block_with_a_line_that_does_not_hold_shows_the_way_to_it() -> None:
+    t = Transcript()
+    with pytest.raises(Wrong), t.folded("2 is what we asked for"):
+        _is_one(t, 2)
+    assert [(line.kind, line.text) for line in t.lines] == [("said", "it is looked at"), ("broken", "it is 1")]
+
+
 def test_true_is_not_one_and_text_is_not_bytes() -> None:
     t = Transcript()
     t.equal("same", 1, 1)

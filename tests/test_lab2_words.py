@@ -48,3 +48,9 @@ def test_an_exception_in_place_of_a_value_brings_no_words_about_values() -> None
     result = judged("peer", LEAVES, LEAVES.replace("[id]", "[self.last]"))
     assert (result.misconception, result.message) == ("", "")
     assert result.where[-1].endswith("del self.waiting[self.last]")
+
+
+def test_an_envelope_that_is_right_is_one_line_and_one_that_is_not_shows_its_way() -> None:
+    result = judged("envelope", 'json.dumps(said, separators=(",", ":"))', 'json.dumps(said, separators=(",", ": "))')
+    assert [line.kind for line in result.lines] == ["said", "held", "held", "broken"]
+    assert len(bank.results(lab, read_reference(places.solution(lab.name), lab.name)[1])["envelope"].lines) < 20

@@ -58,6 +58,17 @@ class Transcript:
         """Write a remark that the learner should see although it decides nothing."""
         self.lines.append(Line("note", text))
 
+    @contextmanager
+    def folded(self, what: str) -> Iterator[None]:
+        """One line in place of those written in the block, when all of them hold; else they stay, as the way there.
+
+        A `note` stays in any case.
+        """
+        start = len(self.lines)
+        yield
+        notes = [line for line in self.lines[start:] if line.kind == "note"]
+        self.lines[start:] = [*notes, Line("held", what)]
+
     def equal(self, what: str, got: object, expected: object, *, because: str = "", id: str = "") -> None:
         """`got == expected`, and both of one kind: 1 and True, or text and bytes, do not pass for each other."""
         if isinstance(got, bool) == isinstance(expected, bool) and _equal(got, expected):

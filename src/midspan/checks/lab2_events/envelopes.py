@@ -34,30 +34,27 @@ NO_ENVELOPES = (
 @lab.step("The envelope", minutes=15, lines=10, points=1, hints=HINTS["envelope"])
 def envelope(t: Transcript, encode_envelope: Callable[[Any], str], decode_envelope: Callable[[str], Any]) -> None:
     for envelope, text in PAIRS:
-        t.say(f"{envelope}")
-        got = encode_envelope(envelope)
-        t.true("encoded it is text", isinstance(got, str), got=got, expected="str")
-        t.true("it is JSON", _is_json(got), got=got, expected="a JSON object")
-        t.true(
-            "it has no spaces between its parts",
-            ", " not in got and ": " not in got,
-            got=got,
-            expected="no space",
-            id="spaces-in-json",
-        )
-        said = {name for name, value in json.loads(got).items() if value == Envelope._field_defaults.get(name)}
-        t.true(
-            "it leaves out the fields that have their defaults",
-            not said,
-            got=got,
-            expected="no such field",
-            id="defaults-written",
-        )
-        if text:
-            t.equal("it has all other fields", json.loads(got), json.loads(text), id="false-left-out")
-        t.equal("decoded it is the same again", decode_envelope(got), envelope, id="false-left-out")
+        with t.folded(f"{envelope} becomes text and comes back"):
+            _there_and_back(t, envelope, text, encode_envelope, decode_envelope)
     for text, id in NO_ENVELOPES:
         t.equal(f"{text!r} is no envelope", outcome(decode_envelope, text), VIOLATION, id=id)
+
+
+def _there_and_back(
+    t: Transcript, envelope: Envelope, text: str | None, encode: Callable[[Any], str], decode: Callable[[str], Any]
+) -> None:
+    t.say(f"{envelope}")
+    got = encode(envelope)
+    t.true("encoded it is text", isinstance(got, str), got=got, expected="str")
+    t.true("it is JSON", _is_json(got), got=got, expected="a JSON object")
+    compact = ", " not in got and ": " not in got
+    t.true("it has no spaces between its parts", compact, got=got, expected="no space", id="spaces-in-json")
+    said = {name for name, value in json.loads(got).items() if value == Envelope._field_defaults.get(name)}
+    what = "it leaves out the fields that have their defaults"
+    t.true(what, not said, got=got, expected="no such field", id="defaults-written")
+    if text:
+        t.equal("it has all other fields", json.loads(got), json.loads(text), id="false-left-out")
+    t.equal("decoded it is the same again", decode(got), envelope, id="false-left-out")
 
 
 def _is_json(text: str) -> bool:
