@@ -32,11 +32,7 @@ class Gate:
     @property
     def url(self) -> str:
         """The target's address, by way of this gate: `redis://...` in front of a Unix socket."""
-        parts, here = urlsplit(self.target), f"{HOST}:{self.port}"
-        if parts.scheme == "unix":
-            return f"redis://{here}"
-        who, at, _ = parts.netloc.rpartition("@")
-        return parts._replace(netloc=who + at + here).geturl()
+        return by_way_of(self.target, f"{HOST}:{self.port}")
 
     @asynccontextmanager
     async def shut(self) -> AsyncIterator[None]:
@@ -91,6 +87,15 @@ async def gate(target: str) -> AsyncIterator[Gate]:
         yield opened
     finally:
         await opened._close()
+
+
+def by_way_of(target: str, here: str) -> str:
+    """The URL of a target that is reached through `here` ("127.0.0.1:4711"), with its user, password and database."""
+    parts = urlsplit(target)
+    if parts.scheme == "unix":
+        return f"redis://{here}"
+    who, at, _ = parts.netloc.rpartition("@")
+    return parts._replace(netloc=who + at + here).geturl()
 
 
 async def connect(url: str) -> Ends:

@@ -8,20 +8,23 @@ sent before; the answer to a second one, that all answers of that round are writ
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from itertools import count
-from threading import RLock
+from threading import Lock, RLock
 from urllib.parse import urlsplit
 
 import redis
 
+from midspan.refusal import need
 from midspan.sim.errors import SimulationError
 from midspan.wires.broker import Broker, broker
 from midspan.wires.thread import LoopThread
 
-PING, PONG = b"PING\r\n", b"+PONG\r\n"
+PING, PONG, OK = b"PING\r\n", b"+PONG\r\n", b"+OK\r\n"
+NOT_YET = (b"-BUSY", b"-LOADING")
 NO_FSYNC = b"CONFIG SET appendfsync no\r\n"  # a SIGKILL takes nothing that was written; only a power cut does
 ANSWER_S = 30.0  # how long the broker may work on what one moment gave it
 
@@ -103,45 +106,67 @@ class Bus:
             asking = socket.create_connection((parts.hostname, parts.port or 6379))
             asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         asking.settimeout(ANSWER_S)
+        if parts.password:
+            _until(asking, f"AUTH {parts.username or 'default'} {parts.password}\r\n".encode(), OK)
         if self._broker.is_ours:
-            _until(asking, NO_FSYNC, b"+OK\r\n")
+            _until(asking, NO_FSYNC, OK)
         return asking
 
 
 def _until(asking: socket.socket, question: bytes, answer: bytes) -> None:
-    """Ask until this is the answer. A broker that is busy with a long script says so; then it is not done."""
-    came = b""
-    while came != answer:
+    """Ask until this is the answer. A broker that is busy with a long script, or loads its data, says so: not yet.
+
+    Raises:
+        OSError: it says something else, or nothing.
+    """
+    while True:
         asking.sendall(question)
         came = asking.recv(1024)
-        if not came:
-            raise ConnectionResetError("it has closed the connection")
+        if came == answer:
+            return
+        if not came.startswith(NOT_YET):
+            raise ConnectionError(came.decode(errors="replace").strip() or "it has closed the connection")
 
 
-_open: list[Bus] = []  # the one of the outermost block
+_lock = Lock()
+_open: list[tuple[Bus, AsyncExitStack, LoopThread]] = []  # the one of all blocks that are open
+_users: list[int] = []  # one entry for each of these blocks
 
 
 @contextmanager
 def bus() -> Iterator[Bus]:
-    """A broker for all runs in the block: ours, or the one at `REDIS_URL`. A block inside another shares its broker."""
-    if _open:
-        yield _open[0]
-        return
+    """A broker for all runs in the block: ours, or the one at `REDIS_URL`. Blocks that are open at once share one."""
+    with _lock:
+        if not _users:
+            _open.append(_opened())
+        _users.append(1)
+        shared = _open[0][0]
+    try:
+        yield shared
+    finally:
+        with _lock:
+            _users.pop()
+            if not _users:
+                _close(*_open.pop())
+
+
+def _opened() -> tuple[Bus, AsyncExitStack, LoopThread]:
+    theirs = os.environ.get("REDIS_URL", "")
+    need(not theirs.startswith("rediss:"), "a broker without TLS", theirs, "Use redis:// or unix:// in REDIS_URL here")
     home, stack = LoopThread("midspan-broker"), AsyncExitStack()
     try:
-        opened = home.run(_enter(stack))
-        own = Bus(opened, home)
-        _open.append(own)
-        try:
-            yield own
-        finally:
-            _open.remove(own)
+        opened = home.run(stack.enter_async_context(broker(durable=True)))
+        return Bus(opened, home), stack, home
+    except BaseException:
+        _close(None, stack, home)
+        raise
+
+
+def _close(own: Bus | None, stack: AsyncExitStack, home: LoopThread) -> None:
+    try:
+        if own is not None:
             own.start()
             own.close()
     finally:
         home.run(stack.aclose())
         home.close()
-
-
-async def _enter(stack: AsyncExitStack) -> Broker:
-    return await stack.enter_async_context(broker(durable=True))

@@ -59,8 +59,11 @@ def search_nodes(
     def replay(seed: int) -> str:
         return f"search_nodes(cast, [{seed}]{how})"
 
-    with bus():
-        return beside(explore, cast, schedules, names_or_all(names), keep_going, replay, play_nodes, _smallest)
+    def body() -> Findings:
+        with bus():
+            return explore(cast, schedules, names_or_all(names), keep_going, replay, play_nodes, _smallest)
+
+    return beside(body)
 
 
 def _smallest(cast: Cast, found: Schedule, predicate: str, replay: str, player: Player) -> Counterexample:

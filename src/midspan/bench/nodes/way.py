@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from midspan.bench.real.door import Door
 from midspan.sim.pipe import Pipe, SimFrame
 from midspan.wires.certs import HOST
+from midspan.wires.gate import by_way_of
 from midspan.wires.reset import reset
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class BrokerWay:
         self._loop, self._broker, self._latencies_s, self._passable = loop, urlsplit(broker), latencies_s, passable
         self._ends: dict[_End, None] = {}
         self._door = Door(loop, self._let_in)
-        self.url = f"redis://{self._door.address}"
+        self.url = by_way_of(broker, self._door.address)
 
     def cut(self) -> None:
         """Reset what is open; what is on its way is lost."""
