@@ -5,31 +5,74 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from midspan.bench.prices.code import code_of
 from midspan.bench.prices.dialects import Echo, Envelope, Message
 from midspan.bench.prices.servers import Tls
 from midspan.bench.prices.session import serve_cast
 from midspan.bench.prices.starting import Contender, contender
+from midspan.refusal import Refusal, Words
+from midspan.sim import Bounds
+from midspan.wires.certs import HOST
+
+WIDE = Bounds(outbox=128, replay=128)  # a schedule's are meant to be hit; these leave room for a burst
 
 _names = itertools.count(1)
 
 
-async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
-    """The session of lab 3, from "solutions", "labs" or a notebook."""
-    from midspan.checks.lab3_failure.cast import cast_of
+def finished(lab: str, source: str) -> Any:
+    """The names that a finished notebook of a lab defines.
 
-    async for port in serve_cast(cast_of(source), tls):
+    Args:
+        lab: the lab's package, "lab3_failure".
+        source: "solutions", "labs", or the path of a notebook.
+
+    Raises:
+        Refusal: it is not there, a part is still to do, or a cell raises.
+    """
+    from midspan.checks import limits, notebooks, places, sheet
+    from midspan.checks.attempt import CELLS_LIMIT_S
+    from midspan.checks.cells import Answers
+    from midspan.checks.seeds import finished_cells
+    from midspan.checks.values import error_in_words
+
+    import_module(f"midspan.checks.{lab}.lab")
+    path = {"solutions": places.solution(lab), "labs": places.lab(lab)}.get(source, Path(source))
+    solved, _ = sheet.read_reference(places.solution(lab, path), lab)
+    answers = Answers(f"priced_{next(_names)}")
+    cells = finished_cells(sheet.own(notebooks.read(path), solved), f"solutions/{lab}.ipynb")
+    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
+    if ran.error is not None or ran.expired:
+        words = error_in_words(ran.error) if ran.error else f"no end after {CELLS_LIMIT_S:g} s"
+        raise Refusal("cells that define a session", Words(words), "Run all cells of the notebook")
+    return answers
+
+
+async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
+    """The session of lab 3, with room for a burst."""
+    async for port in serve_cast(replace(finished("lab3_failure", source).ours, bounds=WIDE), tls):
         yield port
+
+
+async def lab5(tls: Tls, source: str) -> AsyncIterator[int]:
+    """The session of lab 5, by its own `serve_session`: a log for each client's name."""
+    server = await finished("lab5_overhead", source).serve_session(HOST, 0, tls)
+    yield next(iter(server.sockets)).getsockname()[1]
+    server.close()
 
 
 class Lab3(Envelope):
     """Lab 3's packets in JSON. The client is alone in its room: its own entry comes back to it, and is passed over."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: str = "") -> None:
         super().__init__()
-        self.me, self.ready = f"c{next(_names)}", False
-        self.path = f"/{self.me}"  # a room of its own
+        self.me, self.ready = room or f"c{next(_names)}", False
+        self.path = f"/{self.me}"  # by default a room of its own
 
     def first(self) -> list[Message]:
         return [json.dumps(["hello", self.me, "token", "", 0, 1])]
@@ -47,12 +90,62 @@ class Lab3(Envelope):
         return []
 
 
+class Lab5(Lab3):
+    """Lab 5's packets, in the bytes of its own `Wire`; what is said in one turn of the loop leaves in one frame.
+
+    What the client itself works is left out, as with the other dialects: a frame that comes out the same twice is kept.
+    """
+
+    def __init__(self, source: str, room: str = "") -> None:
+        super().__init__(room)
+        self._wire = _notebook("lab5_overhead", source).Wire()
+        self._last: dict[tuple[int, bool], bytes] = {}
+        self._kept: dict[tuple[int, bool], bytes] = {}
+        self._heard: dict[bytes, int] = {}
+
+    def events(self, count: int) -> list[Message]:
+        return [self._kept.get((count, True)) or self._said(count, True)]
+
+    def quietly(self, count: int) -> list[Message]:
+        return [self._kept.get((count, False)) or self._said(count, False)]
+
+    def _said(self, count: int, asks: bool) -> bytes:
+        said = bytes(self._wire.write([*[("body", self.text)] * count, *[("ask", 0)] * asks]))
+        if self._last.get((count, asks)) == said:
+            self._kept[count, asks] = said
+        self._last[count, asks] = said
+        return said
+
+    def hear(self, message: Message) -> list[Message]:
+        if isinstance(message, str):  # the welcome, in JSON
+            self.ready = True
+            return []
+        if message not in self._heard:
+            packets = self._wire.read(message)
+            self.delivered += sum(kind == "body" for kind, _ in packets)
+            own = sum(value for kind, value in packets if kind == "mine")
+            if len(packets) > 1 or not own:
+                self.acked += own
+                return []
+            self._heard[message] = own
+        self.acked += self._heard[message]
+        return []
+
+
+_notebook = cache(finished)  # one for all connections of a load
+
+
 def lab3_contender(source: str = "solutions") -> Contender:
     """Lab 3's session on trial."""
-    options: dict[str, Any] = {"source": source}
-    return contender("lab 3", lab3, Lab3, note="nothing lost, nothing twice, in order", **options)
+    return contender("lab 3", lab3, Lab3, note="nothing lost, nothing twice, in order", source=source)
 
 
-def sessions(source: str = "solutions") -> tuple[Contender, ...]:
-    """The session that is held to the bars, and others that are measured along."""
-    return (lab3_contender(source),)
+def lab5_contender(source: str = "solutions", room: str = "") -> Contender:
+    """Lab 5's session on trial: the same promises, cheaper.
+
+    Args:
+        source: "solutions", "labs", or the path of a notebook.
+        room: where its connections meet; by default each has a room of its own.
+    """
+    speaks = code_of(Lab5, {"source": source, "room": room})
+    return contender("lab 5", lab5, speaks, note="the same promises, cheaper", source=source)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from midspan.bench.prices.probes import InsideOf as InsideOf
     from midspan.bench.prices.probes import Steady as Steady
     from midspan.bench.prices.rounds import paired as paired
+    from midspan.bench.prices.several import Several as Several
     from midspan.bench.prices.starting import Contender as Contender
     from midspan.bench.prices.starting import contender as contender
     from midspan.bench.prices.statistics import Interval as Interval
@@ -71,6 +72,7 @@ HOMES = {
     "FanOut": "probes",
     "Idle": "probes",
     "InsideOf": "probes",
+    "Several": "several",
     "Steady": "probes",
     "Interval": "statistics",
     "Ratio": "statistics",

@@ -8,7 +8,8 @@ told by an object of such a class, one for each connection. To point the bench a
     acked       how many events were acknowledged so far
     delivered   how many messages came that somebody else had said
     first()     -> what to say once the connection stands
-    events(n)   -> what to say when the application says `typing_start` n times in one turn of its loop
+    events(n)   -> what to say when the application says `typing_start` n times in one turn of its loop, and waits
+    quietly(n)  -> the same when it does not wait: the acknowledgements may come when the protocol likes
     tell()      -> what asks the server to tell everybody (fan-out)
     hear(m)     -> what to answer; counts
 """
@@ -34,6 +35,7 @@ class Dialect(Protocol):
 
     def first(self) -> list[Message]: ...
     def events(self, count: int) -> list[Message]: ...
+    def quietly(self, count: int) -> list[Message]: ...
     def tell(self) -> Message: ...
     def hear(self, message: Message, /) -> list[Message]: ...
 
@@ -52,6 +54,9 @@ class Echo:
 
     def events(self, count: int) -> list[Message]:
         return [self.text] * count
+
+    def quietly(self, count: int) -> list[Message]:
+        return self.events(count)
 
     def tell(self) -> Message:
         return self.text

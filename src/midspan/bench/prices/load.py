@@ -14,6 +14,7 @@ import ssl
 import time
 from asyncio import sslproto
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from statistics import median
 from typing import Any
@@ -27,6 +28,8 @@ from midspan.wires.child import Child, child, obey
 
 OPENING = 50  # connections that are opened at once: a listening socket queues no more than that everywhere
 OPEN_S, RUN_S = 25.0, 25.0  # both less than what the parent waits for an answer
+DELAYED_ACK_S = 0.05  # Linux acknowledges a segment after 40 ms at the latest, if nothing goes its way before
+GONE = "the server ended the connection"
 SMALL_READ_BYTES = 16384  # of asyncio's TLS buffer, 256 KiB a connection: thousands of clients must fit in one process
 
 
@@ -68,10 +71,9 @@ class Load:
         one = made(dialect)(**dialect["options"])
         return await asyncio.to_thread(round_trip_s, url, one, trust_pem, turns, together)
 
-    async def steady(self, url: str, events: int, every_s: float) -> dict[str, Any]:
-        """Say an event every `every_s` on the first connection, each after the acknowledgement of the one before."""
-        peers = self.peers[url][:1]
-        return await self._counted(peers, [Run(peers, events, 1, every_s)])
+    async def steady(self, url: str, events: int, every_s: float, waits: bool) -> dict[str, Any]:
+        """Say an event every `every_s` on the first connection, whatever comes back; whether somebody waits for it."""
+        return await self._counted(self.peers[url][:1], [Pace(self.peers[url][0], events, every_s, waits)])
 
     async def tell_all(self, url: str, times: int) -> dict[str, Any]:
         """Ask the server, `times` times, to tell everybody; each time wait until everybody was told."""
@@ -93,14 +95,12 @@ class Load:
         self.peers.clear()
         await asyncio.sleep(0)
 
-    async def _counted(self, peers: list[Peer], runs: list[Run]) -> dict[str, Any]:
+    async def _counted(self, peers: list[Peer], runs: Sequence[Run | Pace]) -> dict[str, Any]:
         """Do the runs, and count what went over these connections meanwhile; no wire where the system does not tell."""
         frames, wire = _frames(peers), _wire(peers)
         async with asyncio.timeout(RUN_S):
             await asyncio.gather(*(run.all_said() for run in runs))
-        took_s = [took_s for run in runs for took_s in run.took_s]
-        counts = {"p50_s": median(took_s), "events": sum(run.said for run in runs)}
-        counts["frame_bytes"] = _frames(peers) - frames
+        counts: dict[str, Any] = {"events": sum(run.said for run in runs), "frame_bytes": _frames(peers) - frames}
         return counts | {what: count - wire[what] for what, count in _wire(peers).items()}
 
     async def _open(self, url: str, dialect: Any, tls: ssl.SSLContext | None) -> Peer:
@@ -133,49 +133,72 @@ def _wire(peers: list[Peer]) -> dict[str, int]:
 class Run:
     """Turns of events over some connections, each waiting for its acknowledgements.
 
-    It goes on in the very call that brings the acknowledgement: no task, no future between two events. With `every_s`
-    it waits until the next turn's time has come, and after the last one as long: what only acknowledges a segment
-    comes late.
+    It goes on in the very call that brings the acknowledgement: no task, no future between two events.
     """
 
-    def __init__(self, peers: list[Peer], turns: int, together: int, every_s: float = 0.0) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._peers, self._turns, self._together, self._every_s = peers, turns, together, every_s
-        self._done: asyncio.Future[None] = self._loop.create_future()
-        self._first_s = self._loop.time()
-        self.took_s: list[float] = []
+    def __init__(self, peers: list[Peer], turns: int, together: int) -> None:
+        self._peers, self._turns, self._together = peers, turns, together
+        self._turn = 0
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def said(self) -> int:
         """How many events it has said."""
-        return len(self.took_s) * self._together
+        return self._turn * self._together
 
     async def all_said(self) -> None:
         """Say them all."""
         self._next()
         await self._done
-        await asyncio.sleep(self._every_s)
 
     def _next(self) -> None:
-        self._peer = self._peers[len(self.took_s) % len(self._peers)]
+        self._peer = self._peers[self._turn % len(self._peers)]
+        self._turn += 1
         self._until = self._peer.dialect.acked + self._together
         self._peer.on_news = self._news
-        self._began_s = time.perf_counter()
         self._peer.say(self._together)
 
     def _news(self) -> None:
         if self._peer.gone:
             self._peer.on_news = None
-            self._done.set_exception(ConnectionResetError("the server ended the connection"))
+            self._done.set_exception(ConnectionResetError(GONE))
         elif self._peer.dialect.acked >= self._until:
-            self.took_s.append(time.perf_counter() - self._began_s)
             self._peer.on_news = None
-            if len(self.took_s) == self._turns:
+            if self._turn == self._turns:
                 self._done.set_result(None)
-            elif self._every_s:
-                self._loop.call_at(self._first_s + len(self.took_s) * self._every_s, self._next)
             else:
                 self._next()
+
+
+class Pace:
+    """An event every so often on one connection, until all are acknowledged.
+
+    And a moment longer, so that what only acknowledges the last segment is counted: TCP waits with it.
+    """
+
+    def __init__(self, peer: Peer, events: int, every_s: float, waits: bool) -> None:
+        self._peer, self.said, self._every_s = peer, events, every_s
+        self._words = peer.dialect.events if waits else peer.dialect.quietly
+        self._until = peer.dialect.acked + events
+        self._all = asyncio.Event()
+
+    async def all_said(self) -> None:
+        """Say them all."""
+        loop = asyncio.get_running_loop()
+        begin_s, self._peer.on_news = loop.time(), self._news
+        for turn in range(self.said):
+            await asyncio.sleep(begin_s + turn * self._every_s - loop.time())
+            for message in self._words(1):
+                self._peer.send(message)
+        await self._all.wait()
+        if self._peer.gone:
+            raise ConnectionResetError(GONE)
+        await asyncio.sleep(DELAYED_ACK_S)
+
+    def _news(self) -> None:
+        if self._peer.gone or self._peer.dialect.acked >= self._until:
+            self._peer.on_news = None
+            self._all.set()
 
 
 class Told:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from midspan.bench.prices.dialects import Dialect, Message
 from midspan.bench.prices.frames import PONG, Reader, frame, upgrade
-from midspan.bench.prices.wire_count import WireCount, wire_count
+from midspan.wires.tcp_count import WireCount, wire_count
 
 
 class Peer(asyncio.Protocol):

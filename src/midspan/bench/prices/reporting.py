@@ -33,13 +33,14 @@ class Bar:
     what: str
     how: str  # a field of `Report`
     theirs: str
-    at_most: float
+    at_most: float | None  # None: it is told, and held to nothing
     unit: str
 
 
 BARS = (
     Bar("bytes in WebSocket frames", "frame_bytes", "alone", FRAMEWORK, 0.35, "B"),
     Bar("bytes on the wire, one event every 50 ms", "wire_bytes", "low", FRAMEWORK, 0.65, "B"),
+    Bar("the same, somebody waits for each", "wire_bytes", "waited", FRAMEWORK, None, "B"),
     Bar(f"bytes on the wire, {TOGETHER} events in a turn", "wire_bytes", "load", FRAMEWORK, 0.40, "B"),
     Bar("server CPU", "cpu_us", "alone", FRAMEWORK, 0.40, "µs"),
     Bar("server CPU, against the bare echo", "cpu_us", "alone", ECHO, 1.10, "µs"),
@@ -62,7 +63,7 @@ class Report:
 
     Attributes:
         session: the contender with the guarantees; `framework`: the faster python-socketio.
-        alone: one event at a time, everybody. low, load, idle: the session and python-socketio.
+        alone: one event at a time, everybody. low, waited, load, idle: the session and python-socketio.
         inside: memory of an idle connection with TLS in the server's own process, without and with small reads.
     """
 
@@ -71,6 +72,7 @@ class Report:
     framework: str
     alone: Paired
     low: Paired
+    waited: Paired
     load: Paired
     idle: Paired
     inside: Paired
@@ -93,8 +95,8 @@ class Report:
         run, found = getattr(self, bar.how), self.ratio(bar)
         values = [f"{run.median(name, bar.what):.3g} {bar.unit}" for name in (self.session, self._named(bar.theirs))]
         spread = f"{found.low:.2f} to {found.high:.2f}"
-        limit = f"≤ {bar.at_most:.2f}"
-        verdict = str(found.at_most(bar.at_most))
+        limit = "" if bar.at_most is None else f"≤ {bar.at_most:.2f}"
+        verdict = str(found.verdict if bar.at_most is None else found.at_most(bar.at_most))
         return (bar.words, values[0], bar.theirs, values[1], f"{found.median:.2f}", spread, limit, verdict)
 
     @property
@@ -125,25 +127,26 @@ class Report:
         return "\n\n".join([str(self.machine), *map(str, self.tables)])
 
 
-async def report(session: Contender, *others: Contender, rounds: int = ROUNDS, progress: bool = True) -> Report:
+async def report(session: Contender, *others: Contender, idle: Contender, rounds: int = ROUNDS) -> Report:
     """Measure everything: in under five minutes on two quiet cores.
 
     Args:
         session: the contender that is held to the bars.
         others: more that are measured along, one event at a time.
+        idle: the same session, with all its connections in one room, for what an idle connection weighs.
         rounds: a verdict needs five.
-        progress: bars on the standard error, where that is a terminal.
     """
     everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders(), *contenders.extras())
-    alone = await paired(everybody, Events(events=500), rounds=rounds, progress=progress)
+    alone = await paired(everybody, Events(events=500), rounds=rounds)
     framework = alone.least("cpu_us", *(one.name for one in SERVED))
-    two = (session, next(one for one in SERVED if one.name == framework))
-    low = await paired(two, Steady(events=15), rounds=rounds, progress=progress)
-    load = await paired(two, Events(events=1600, together=TOGETHER), rounds=rounds, progress=progress)
-    idle = await paired(two, Idle(), rounds=rounds, tls=False, progress=progress)
-    inside = await paired((*two, small(session)), Idle(50, 250), rounds=1, progress=progress)
-    grown = await growth((*two, contenders.WEBSOCKETS_ENVELOPE), progress=progress)
-    return Report(machine(), session.name, framework, alone, low, load, idle, inside, grown)
+    theirs = next(one for one in SERVED if one.name == framework)
+    low = await paired((session, theirs), Steady(), rounds=rounds)
+    waited = await paired((session, theirs), Steady(events=20, waits=True), rounds=rounds)
+    load = await paired((session, theirs), Events(events=1600, together=TOGETHER), rounds=rounds)
+    weight = await paired((idle, theirs), Idle(), rounds=rounds, tls=False, warm_up=0)
+    inside = await paired((idle, theirs, small(idle), small(theirs)), Idle(50, 250), rounds=1, warm_up=0)
+    grown = await growth((session, theirs, contenders.WEBSOCKETS_ENVELOPE))
+    return Report(machine(), session.name, framework, alone, low, waited, load, weight, inside, grown)
 
 
 def small(one: Contender) -> Contender:

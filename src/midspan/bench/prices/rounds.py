@@ -19,7 +19,8 @@ from midspan.arguments import checked
 from midspan.bench.prices import place
 from midspan.bench.prices.load import load
 from midspan.bench.prices.outcome import Numbers, Paired
-from midspan.bench.prices.probes import AT_ONCE, Events, Idle, InsideOf, Probe, open_until
+from midspan.bench.prices.probes import AT_ONCE, Events, Idle, InsideOf, Probe, Steady, open_until
+from midspan.bench.prices.several import Several
 from midspan.bench.prices.starting import Contender, Started, started
 from midspan.refusal import Refusal, need
 from midspan.wires.child import Child
@@ -49,7 +50,7 @@ async def paired(
         rounds: each with fresh processes, the order turned each time.
         tls: over TLS, or without.
         seed: of the bootstrap.
-        warm_up: events that each server acknowledges before it is measured.
+        warm_up: events that each server acknowledges before it is measured; 0 for none.
         progress: a bar on the standard error, where that is a terminal.
 
     Raises:
@@ -59,7 +60,7 @@ async def paired(
     right = len(names) > 0 and len({*names}) == len(names)
     need(right, "contenders, each with a name of its own", names, "Pass [contender(name, server, dialect), ...]")
     need(rounds > 0, "a round or more", rounds, "Pass rounds=5")
-    once = isinstance(probe, Idle | InsideOf)  # connections open once; counts do not vary
+    once = isinstance(probe, Idle | InsideOf | Steady | Several)  # connections open once; counts do not waver
     slices = 1 if once else SLICES
     found: dict[str, list[Numbers]] = {name: [] for name in names}
     hidden = not (progress and sys.stderr.isatty())
@@ -98,7 +99,8 @@ async def _greeted(client: Child, server: Started, connections: int, warm_up: in
     events = warm_up * (COMPILES if server.contender.command else 1)
     try:
         await open_until(client, server, connections)
-        await client.ask("closed", url=server.url, events=events, **how)
+        if events:
+            await client.ask("closed", url=server.url, events=events, **how)
     except Refusal as refusal:
         said = "" if server.process is None else " ".join(list(server.process.log)[-2:])
         do = f"{refusal.do}. {said}".removesuffix(". ")
