@@ -33,6 +33,8 @@ from midspan.bench.customers import Report
 from midspan.bench.matrix import measure
 from midspan.bench.nodes import MemberSeat, NodeSeat, draw_nodes, play_nodes, search_nodes
 from midspan.bench.page import Page
+from midspan.bench.prices.outcome import Paired
+from midspan.bench.said import TYPING_START, WAYS
 from midspan.checks import Transcript, places
 from midspan.checks.demonstrations import written
 from midspan.checks.judge import judge
@@ -170,11 +172,21 @@ CASES: dict[str, Good] = {
     "bench.detection.noticed": good(name="websockets", interval_s=1.0, timeout_s=1.0, player=lambda: sim.play),
     "bench.detection.noticed_cut_s": good(name="websockets", player=lambda: sim.play),
     "bench.offline.emit_while_away": good(authority=Authority),
+    "bench.byte_ledgers.opening": good(way=WAYS[0], authority=Authority, tls=False),
+    "bench.byte_ledgers.weigh": good(said=TYPING_START, way=WAYS[0], authority=Authority, tls=False, told=1),
+    "bench.byte_ledgers.weigh_all": good(
+        authority=Authority, messages=[TYPING_START], ways=[WAYS[0]], tls=[False], deflate=[False]
+    ),
     "bench.real.play.play_real": good("watch", cast=cast, schedule=schedule, watch=None, speed=math.inf),
     "bench.real.search.search_real": good(
         "keep_going", cast=cast, seeds=(1,), shape=None, names=None, keep_going=False, speed=math.inf
     ),
     "bench.source.code_lines": good(source="a = 1"),
+    "bench.prices.probes.Events": good(events=8, together=1, connections=1, at_once=1),
+    "bench.prices.probes.FanOut": good(times=1, connections=1),
+    "bench.prices.probes.Idle": good(connections=1, until=2),
+    "bench.prices.probes.InsideOf": good(events=1, connections=1),
+    "bench.prices.probes.Steady": good(events=1, every_s=0.01, connections=1),
     "bench.source.library_lines": good(),  # any number of names; tests/test_bench_source.py has the bad ones
     # eyes
     "eyes.anatomy.anatomy": good(frame=hello, title=""),
@@ -279,6 +291,8 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "checks.guarantees.guarantee_matrix",  # tests/test_guarantees.py
     "checks.lab3_failure.looking.again", "checks.lab3_failure.looking.look",  # below
     "checks.lab5_overhead.looking.again", "checks.lab5_overhead.looking.cost",  # tests/test_lab5_checks.py
+    "bench.prices.rounds.paired", "bench.prices.growing.growth",  # tests/test_prices_rounds.py
+    "bench.prices.several.Several", "wires.asgi.asgi_server",  # tests/test_chapter05.py
     "checks.lab5_overhead.looking.look", "checks.lab3_failure.earlier.earlier",
 ]  # fmt: skip
 ALSO = (  # what the labs' authors and the command line call

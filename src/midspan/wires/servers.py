@@ -117,7 +117,7 @@ async def socketio_server(
     log = Log()
     logger = log.logger("socketio")
     sio = socketio.AsyncServer(async_mode="aiohttp", logger=logger, engineio_logger=logger, **options)
-    tasks = _own_background_tasks(sio)
+    tasks = own_background_tasks(sio)
     register(sio)
     app = web.Application(logger=logger)
     sio.attach(app)
@@ -125,8 +125,8 @@ async def socketio_server(
         try:
             yield Served(f"{'https' if tls else 'http'}://{HOST}:{bound}", bound, log)
         finally:
-            await _hang_up(sio)
-            await _cancel(tasks)
+            await hang_up(sio)
+            await cancel(tasks)
 
 
 @asynccontextmanager
@@ -146,14 +146,14 @@ async def serve_app(app: web.Application, tls: ssl.SSLContext | None, *, port: i
         await runner.cleanup()
 
 
-async def _hang_up(sio: socketio.AsyncServer) -> None:
+async def hang_up(sio: socketio.AsyncServer) -> None:
     """End every Engine.IO session, without waiting for clients to fetch the news: some are gone already."""
     for session in list(sio.eio.sockets.values()):
         await session.close(wait=False, reason=sio.eio.reason.SERVER_DISCONNECT)
     await sio.shutdown()
 
 
-def _own_background_tasks(sio: socketio.AsyncServer) -> set[asyncio.Task[Any]]:
+def own_background_tasks(sio: socketio.AsyncServer) -> set[asyncio.Task[Any]]:
     """Know the server's background tasks: it leaves one sleeping for each client, up to a `ping_interval` long."""
     tasks: set[asyncio.Task[Any]] = set()
     start = sio.eio.start_background_task
@@ -168,7 +168,7 @@ def _own_background_tasks(sio: socketio.AsyncServer) -> set[asyncio.Task[Any]]:
     return tasks
 
 
-async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+async def cancel(tasks: set[asyncio.Task[Any]]) -> None:
     ending = list(tasks)
     for task in ending:
         task.cancel()

@@ -1,0 +1,126 @@
+"""Chapter 05 concludes nothing that it has not asserted, leaves no row of its claims out, and asks several at once."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+import socketio
+
+from midspan.bench.prices import Events, Idle, InsideOf, Several, contenders, node_contenders, paired
+from midspan.records.dissect import dissect
+from midspan.refusal import Refusal
+from midspan.wires.asgi import asgi_server
+from midspan.wires.certs import HOST, Authority
+from midspan.wires.tap import tap
+from tests.course import Cell, Notebook, found
+from tests.loops import in_a_loop
+from tests.node import needs_node
+
+ROWS = {  # of the claims on trial in this chapter, as the curriculum lists them
+    "M4": {"more bytes", "more CPU", "protocol code of our own"},
+    "O1": {""},
+    "O2": {"less framing", "lower CPU per message", "smaller memory per connection", "a lower latency floor"},
+    "O3": {"metadata", "allocations", "per-message work", "slightly higher latency"},
+    "O4": {"not slow", "performance for guarantees"},
+}
+FEW = Events(events=40, connections=2, at_once=2)
+
+
+def chapter() -> Notebook:
+    (notebook,) = (notebook for notebook in found("notebooks") if notebook.path.stem == "05_overhead")
+    return notebook
+
+
+def calls(cell: Cell, name: str) -> Iterator[ast.Call]:
+    for node in ast.walk(cell.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield node
+
+
+def words(node: ast.expr) -> str:
+    """A string literal, or the name of what stands there."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node)
+
+
+@pytest.mark.parametrize("claim", ROWS)
+def test_every_row_of_a_claim_has_its_verdict(claim: str) -> None:
+    entered = [tuple(map(words, call.args[:2])) for cell in chapter().code for call in calls(cell, "verdict")]
+    assert {row for of, row in entered if of == claim} == ROWS[claim]
+    assert len(entered) == len(set(entered))
+
+
+def test_every_verdict_follows_its_assertion() -> None:
+    for number, cell in enumerate(chapter().code):
+        verdicts = [call.lineno for call in calls(cell, "verdict")]
+        asserts = [node.lineno for node in ast.walk(cell.tree) if isinstance(node, ast.Assert)]
+        assert not verdicts or (asserts and min(asserts) < min(verdicts)), f"code cell {number}"
+
+
+def test_every_verdict_is_of_somebody() -> None:
+    of = {words(call.args[3]) for cell in chapter().code for call in calls(cell, "verdict")}
+    assert of <= {"both", "python-socketio"}
+    assert 'both = "websockets, python-socketio"' in "\n".join(cell.source for cell in chapter().code)
+
+
+def test_every_prediction_is_scored_by_what_ran() -> None:
+    asked = {words(call.args[0]): n for n, cell in enumerate(chapter().code) for call in calls(cell, "predict")}
+    scored = {words(call.args[0]): n for n, cell in enumerate(chapter().code) for call in calls(cell, "score")}
+    assert asked.keys() == scored.keys()
+    assert len(asked) >= 10
+    for question, n in scored.items():
+        assert n > asked[question] + 1, question  # something ran in between
+        assert any(isinstance(node, ast.Assert) for node in ast.walk(chapter().code[n].tree)), question
+
+
+def test_what_varies_is_shown_and_not_compared() -> None:
+    """A cell that measures time or memory stores its outputs, and nbval passes over them."""
+    for cell in chapter().code:
+        if any(next(calls(cell, name), None) for name in ("paired", "growth", "deflated")):
+            assert "nbval-ignore-output" in cell.tags, cell.source
+
+
+@in_a_loop
+async def test_several_questions_stand_in_one_row() -> None:
+    probe = Several(FEW, InsideOf(events=10), Idle(2, 22))
+    run = await paired([contenders.WEBSOCKETS_ECHO], probe, rounds=1, tls=False, warm_up=8)
+    assert probe.connections == 2
+    assert {"cpu_us", "p50_us", "wire_bytes", "tasks", "calls", "blocks", "kib"} <= {*run.measured}
+    assert run.median("websockets echo", "kib") > 1
+    assert run.median("websockets echo", "tasks") == 0
+
+
+@needs_node("socket.io")
+@in_a_loop
+async def test_a_server_that_is_no_python_is_not_looked_into() -> None:
+    run = await paired([node_contenders()[0]], Several(FEW, InsideOf()), rounds=1, tls=False, warm_up=1)
+    assert {"cpu_us", "tasks"} & {*run.measured} == {"cpu_us"}
+
+
+@pytest.mark.parametrize("probes", [(), (Idle(), Events())])
+def test_questions_that_cannot_be_asked_together_are_refused(probes: tuple[Events | Idle, ...]) -> None:
+    with pytest.raises(Refusal):
+        Several(*probes)
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+@in_a_loop
+async def test_uvicorn_sends_pings_of_its_own_unless_told_not_to(asked_for: bool) -> None:
+    """Seen on the wire: the second heartbeat that chapter 05 counts, and the argument that ends it."""
+    authority = Authority()
+    options = {"ws_ping_interval": 0.05 if asked_for else None}
+    serving = asgi_server(lambda _sio: None, authority.server, ping_interval=1, uvicorn_options=options)
+    async with serving as served, tap(served.port, authority) as seen:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=authority.client)) as http:
+            client = socketio.AsyncClient(http_session=http, reconnection=False)
+            await client.connect(f"https://{HOST}:{seen.port}", transports=["websocket"])
+            async with asyncio.timeout(20):
+                while "2 ping" not in str(dissect(seen.capture)):  # noqa: ASYNC110 (a tap tells nobody)
+                    await asyncio.sleep(0.02)
+            await client.disconnect()
+        lines = [sighting.what for sighting in dissect(await seen.settled()).frames()]
+    assert any("2 ping" in line for line in lines)
+    assert any(line.startswith("PING") for line in lines) == asked_for
