@@ -293,6 +293,9 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "checks.lab5_overhead.looking.again", "checks.lab5_overhead.looking.cost",  # tests/test_lab5_checks.py
     "bench.prices.rounds.paired", "bench.prices.growing.growth",  # tests/test_prices_rounds.py
     "bench.prices.several.Several", "wires.asgi.asgi_server",  # tests/test_chapter05.py
+    "checks.priced.lab5_contender",  # tests/test_prices_sessions.py
+    "bench.prices.rounds.paired", "bench.prices.growing.growth",  # tests/test_prices_rounds.py
+    "bench.prices.several.Several", "wires.asgi.asgi_server",  # tests/test_chapter05.py
     "checks.lab5_overhead.looking.look", "checks.lab3_failure.earlier.earlier",
 ]  # fmt: skip
 ALSO = (  # what the labs' authors and the command line call
