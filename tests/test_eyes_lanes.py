@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,8 @@ from midspan.eyes.lanes import FIRST, LAST, MOST_STEPS, lanes
 from midspan.eyes.shown import counterexample, run
 from midspan.eyes.svg import Picture, mono_px
 from midspan.refusal import Refusal
-from midspan.sim import NAIVE, Cut, Ladder, Mark, Moment, Rung, ServerRestart, draw, search, simple
+from midspan.sim import NAIVE, Cast, Cut, Ladder, Mark, Moment, Rung, ServerRestart, draw, search, simple
+from midspan.sim.control import NaiveServer
 from tests.sim_session import cast
 from tests.test_eyes_pictures import OURS, SVG, as_any, texts
 
@@ -100,3 +103,28 @@ def test_bad_input_is_refused_in_a_sentence(attempt: Callable[[], object], words
     with pytest.raises(Refusal) as refused:
         attempt()
     assert words in str(refused.value)
+
+
+def test_nodes_stand_in_their_order_and_the_broker_last() -> None:
+    names = ("a", "b", "n1", "n2", "n3", "broker")
+    steps = (Rung(0.0, "a", "n1", "hello", 0.1), Mark(0.2, "broker", "durable a1"))
+    heads = [one[2] for one in sorted(texts(lanes(Ladder(names, steps)))) if one[2] in names]
+    assert heads == [*names]
+
+
+def test_what_no_lane_is_known_of_stands_on_the_last() -> None:
+    """A task that nobody awaits and that raises: the run can be drawn, and says whose error it was not."""
+
+    class Careless(NaiveServer):
+        async def handle(self, connection: Any) -> None:
+            self.forgotten = asyncio.create_task(self.fail())
+            await super().handle(connection)
+
+        async def fail(self) -> None:
+            raise KeyError("forgotten")
+
+    _, ladder = draw(Cast(Careless, NAIVE.client), simple(1, ("a",)))
+    crash = ladder.steps[-1]
+    assert isinstance(crash, Mark)
+    assert (crash.lane, crash.text) == ("server", "a task crashed KeyError: 'forgotten'")
+    assert crash.text in str(lanes(ladder))

@@ -27,7 +27,7 @@ from midspan.eyes.svg import (
 )
 from midspan.records.record import count, shortened
 from midspan.refusal import need
-from midspan.sim.ladder import Ladder, Mark, Rung
+from midspan.sim.ladder import BROKER, Ladder, Mark, Rung
 
 WIDTH = 900
 FIRST, LAST = 112.0, 846.0  # the outermost lanes; the times stand left of the first
@@ -73,6 +73,9 @@ class _Lanes:
         self.steps, self.top = ladder.steps, top
         *clients, self.server = ladder.lanes
         names = [*clients[: (len(clients) + 1) // 2], self.server, *clients[(len(clients) + 1) // 2 :]]
+        self.nodes = self.server == BROKER
+        if self.nodes:
+            names = [*ladder.lanes]
         gap = (LAST - FIRST) / (len(names) - 1)
         self.x = {name: FIRST + i * gap for i, name in enumerate(names)}
         self.slots = self._slots()
@@ -181,7 +184,7 @@ class _Lanes:
 
     def fault(self, step: Mark, x: float, y: float) -> list[str]:
         """A line across the link that the fault hits (every link, if it is the server's), and the fault's own words."""
-        everywhere = step.text.startswith("server") or x == self.x[self.server]
+        everywhere = self.nodes or step.text.startswith("server") or x == self.x[self.server]
         ends = (FIRST, LAST) if everywhere else sorted((x, self.x[self.server]))
         right = x != LAST
         box_px = chip_px(FAULT.tag)

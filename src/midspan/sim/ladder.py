@@ -98,11 +98,10 @@ def draw(cast: Cast, schedule: Schedule, player: Player = play) -> tuple[History
     """Play a schedule once more, and write down every message."""
     tracer = _Tracer()
     history = player(cast, schedule, Watch(trace=tracer))
+    lanes = (*schedule.clients, *((*NODES, BROKER) if history.rooms else (SERVER,)))
     steps: list[tuple[float, Rung | Mark]] = list(tracer.rungs(history))
-    steps += [(i, mark) for i, record in enumerate(history) if (mark := _mark(record)) is not None]
-    ordered = tuple(step for _, step in sorted(steps, key=lambda step: step[0]))
-    servers = (*NODES, BROKER) if history.rooms else (SERVER,)
-    return history, Ladder((*schedule.clients, *servers), ordered)
+    steps += [(i, mark) for i, record in enumerate(history) if (mark := _mark(record, lanes)) is not None]
+    return history, Ladder(lanes, tuple(step for _, step in sorted(steps, key=lambda step: step[0])))
 
 
 def _served_by(history: History, client: str, records: int) -> str:
@@ -112,12 +111,15 @@ def _served_by(history: History, client: str, records: int) -> str:
     return next(seen, "") or SERVER
 
 
-def _mark(record: Record) -> Mark | None:
+def _mark(record: Record, lanes: tuple[str, ...]) -> Mark | None:
     if record.what == "fault":
         return Mark(record.at_s, record.who, record.detail, "fault")
     if record.what not in SHOWN or (record.what == "closed" and record.who.startswith("server/")):
         return None
-    return Mark(record.at_s, record.who, " ".join(filter(None, (record.what, record.message, record.detail))))
+    text = " ".join(filter(None, (record.what, record.message, record.detail)))
+    if record.who.removeprefix("server/") in lanes:
+        return Mark(record.at_s, record.who, text)
+    return Mark(record.at_s, lanes[-1], f"{record.who} {text}")  # a task, say: nobody knows whose it is
 
 
 def _as_text(data: bytes, most: int = 60) -> str:
