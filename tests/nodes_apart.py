@@ -62,21 +62,25 @@ def through(url: Callable[[], str], trust: ssl.SSLContext) -> Connect:
 class Members:
     """The clients of one run, their applications, and what these were told."""
 
-    def __init__(self, cast: Cast, connect: Connect, prefix: str, seed: int) -> None:
-        self._loop, self._cast, self._connect, self._prefix = asyncio.get_running_loop(), cast, connect, prefix
+    def __init__(self, cast: Cast, prefix: str, seed: int) -> None:
+        self._loop, self._cast, self._prefix = asyncio.get_running_loop(), cast, prefix
         self._began_s, self._rng = self._loop.time(), random.Random(seed)
         self.recorder = Recorder(lambda: self._loop.time() - self._began_s)
         self.clients: dict[str, Any] = {}
         self.room_of: dict[str, str] = {}
         self._progress = asyncio.Event()
         self.recorder.on_progress = self._progress.set
+        self.tasks: list[asyncio.Task[None]] = []
 
-    async def run(self, who: str, room: str) -> None:
-        """One client, until it is cancelled."""
+    def add(self, who: str, room: str, connect: Connect) -> None:
+        """A client that connects by `connect`, and keeps connected."""
         self.room_of[who] = room
+        self.tasks.append(asyncio.create_task(self._live(who, room, connect)))
+
+    async def _live(self, who: str, room: str, connect: Connect) -> None:
         facts = {"me": who, "token": f"token of {who}", "room": room, "bounds": self._cast.bounds}
         seat = MemberSeat(
-            connect=lambda: self._noted(who),
+            connect=lambda: self._noted(who, connect),
             store=Store(Disk(), 0.0),
             app=self.recorder.app(who),
             rng=self._rng,
@@ -90,9 +94,9 @@ class Members:
             self.recorder.note(who, "crashed", detail=f"{type(error).__name__}: {error}")
             self._progress.set()
 
-    async def _noted(self, who: str) -> ClientConnection:
+    async def _noted(self, who: str, connect: Connect) -> ClientConnection:
         self.recorder.note(who, "attempt")
-        connection = await self._connect()
+        connection = await connect()
         self.recorder.note(who, "opened")
         return connection
 
@@ -144,18 +148,15 @@ class Members:
 
 
 @asynccontextmanager
-async def members(
-    cast: Cast, connect: Connect, prefix: str, rooms: dict[str, str], seed: int = 0
-) -> AsyncIterator[Members]:
-    """Clients that connect and stay connected until the end of the block; `rooms`: who -> room."""
-    made = Members(cast, connect, prefix, seed)
-    tasks = [asyncio.create_task(made.run(who, room)) for who, room in rooms.items()]
+async def members(cast: Cast, prefix: str, seed: int = 0) -> AsyncIterator[Members]:
+    """Clients, once they are added, until the end of the block."""
+    made = Members(cast, prefix, seed)
     try:
         yield made
     finally:
-        for task in tasks:
+        for task in made.tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
 def verdicts(history: History) -> dict[str, str]:
@@ -217,9 +218,11 @@ def says_of(seed: int) -> Iterator[tuple[float, str, int]]:
 
 async def play(nodes: Cluster, cast: Cast, trust: ssl.SSLContext, seed: int, patience_s: float = END_S) -> History:
     """Play the schedule of a seed on nodes that serve, and wait until all has healed."""
-    rooms = {who: ROOMS[i % 2] for i, who in enumerate(MEMBERS)}
-    prefix, broker = nodes.broker.prefix, nodes.broker.url
-    async with members(cast, through(lambda: nodes.wss_url, trust), prefix, rooms, seed) as people:
+    broker = nodes.broker.url
+    async with members(cast, nodes.broker.prefix, seed) as people:
+        for i, who in enumerate(MEMBERS):
+            people.add(who, ROOMS[i % len(ROOMS)], through(lambda: nodes.wss_url, trust))
+        await asyncio.sleep(0)  # each makes its session
         speaking = asyncio.create_task(_speak(people, seed))
         try:
             for fault in faults_of(seed):

@@ -16,11 +16,11 @@ from midspan.__main__ import main
 from midspan.checks.abroad import Files, need_a_safe_place
 from midspan.refusal import Refusal
 from midspan.wires import standing as module
-from midspan.wires.broker import Broker, broker
+from midspan.wires.broker import broker
 from midspan.wires.certs import HOST, Authority
-from midspan.wires.gate import carry, connect
 from midspan.wires.standing import standing
 from tests.loops import in_a_loop
+from tests.tls_broker import tls_in_front
 
 AUTHORITY = Authority()
 NOWHERE = "redis://127.0.0.1:1"
@@ -102,7 +102,7 @@ async def test_a_broker_that_does_not_answer_and_an_address_that_is_none() -> No
 @in_a_loop
 async def test_a_password_is_wanted_and_never_shown(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(AUTHORITY.pem)
-    async with broker() as bus, bus.client() as client, tls_in_front(bus) as port:
+    async with broker() as bus, bus.client() as client, tls_in_front(bus, AUTHORITY.server) as port:
         await client.config_set("requirepass", "secret")
         plain = f"{HOST}:{port}"
         for given in ("", ":wrong@", "me:wrong@"):
@@ -115,30 +115,12 @@ async def test_a_password_is_wanted_and_never_shown(tmp_path: Path) -> None:
 
 @in_a_loop
 async def test_tls_to_the_broker_is_verified() -> None:
-    async with broker() as bus, tls_in_front(bus) as port:
+    async with broker() as bus, tls_in_front(bus, AUTHORITY.server) as port:
         at = f"rediss://{HOST}:{port}"
         assert "a broker whose certificate we can trust" in await refused(at)
         assert "TLS that is verified" in await refused(f"{at}?ssl_cert_reqs=none")
         assert "the broker's authority, but got '/not/there'" in await refused(f"{at}?ssl_ca_certs=/not/there")
         assert "a broker that answers" in await refused(f"redis://{HOST}:{port}")
-
-
-@asynccontextmanager
-async def tls_in_front(bus: Broker) -> AsyncIterator[int]:
-    """A broker that speaks TLS: ours does not, so TLS ends in front of it."""
-
-    async def passing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far = await connect(bus.url)
-        try:
-            await carry((reader, writer), far)
-        except OSError:
-            pass
-        finally:
-            for end in (writer, far[1]):
-                end.transport.abort()
-
-    async with await asyncio.start_server(passing, HOST, 0, ssl=AUTHORITY.server) as server:
-        yield server.sockets[0].getsockname()[1]
 
 
 # Another address than loopback

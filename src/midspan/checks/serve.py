@@ -55,7 +55,8 @@ async def serve(
     """
     lab = catalogue.find(name)
     need(bool(lab.serves), "a lab that builds a server", lab.name, "Choose another lab")
-    abroad.need_a_safe_place(host, with_tls, files, "broker" in options, options.get("origins", []))
+    has_broker = "broker" in options or "REDIS_URL" in os.environ
+    abroad.need_a_safe_place(host, with_tls, files, has_broker, options.get("origins", []))
     answers = Answers()
     with _stopping() as stop, _tls(with_tls, files) as (context, trust):
         define(answers, lab, cells_of(lab, source), source)
