@@ -59,6 +59,7 @@ async def test_who_burns_twice_is_larger_and_an_equal_is_not() -> None:
     run = await paired(three, FEW, rounds=5, tls=False, warm_up=WARM_UP)
     assert run.ratio("twice", "once", "cpu_us").verdict is Verdict.LARGER
     assert run.ratio("once", "twice", "cpu_us").verdict is Verdict.SMALLER
+    assert all(run.median(name, "floor_us") <= run.median(name, "p50_us") for name in run.names)
     assert run.ratio("once", "again", "cpu_us", margin=0.3).verdict is Verdict.NOISE
     assert run.ratio("once", "again", "frame_bytes").median == 1
 

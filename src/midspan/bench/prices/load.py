@@ -1,10 +1,11 @@
 """The load: a process of its own that opens connections to a server and says events on them.
 
-Three ways to say them, since they cost differently:
+Ways to say them, since they cost differently:
 
-    closed    one event, wait for its acknowledgement, the next: round trips, and the server's work per event
-    burst     many events in one turn of the loop, wait for all: what batching is worth under load
+    closed    one event, or many in one turn of the loop, wait for the acknowledgements, the next: the server's work
+    lone      the same on a single blocking socket: round trips
     steady    one event every so often, whatever comes back: bytes on the wire at a low rate
+    tell_all  one tells everybody: fan-out
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from midspan.bench.prices.code import Made, made
-from midspan.bench.prices.lone import path_of, round_trip_s
+from midspan.bench.prices.lone import path_of, round_trips_s
 from midspan.bench.prices.peer import Peer
+from midspan.bench.prices.turns import Pace, Run, Told
 from midspan.refusal import Refusal
 from midspan.wires.child import Child, child, obey
 
+FLOOR = 0.05  # the part of the round trips that is quicker: a busy machine disturbs these least
 OPENING = 50  # connections that are opened at once: a listening socket queues no more than that everywhere
 OPEN_S, RUN_S = 25.0, 25.0  # both less than what the parent waits for an answer
-DELAYED_ACK_S = 0.05  # Linux acknowledges a segment after 40 ms at the latest, if nothing goes its way before
-GONE = "the server ended the connection"
 SMALL_READ_BYTES = 16384  # of asyncio's TLS buffer, 256 KiB a connection: thousands of clients must fit in one process
 
 
@@ -66,10 +67,13 @@ class Load:
         turns = max(1, events // (together * at_once))
         return await self._counted(peers, [Run(peers[n::at_once], turns, together) for n in range(at_once)])
 
-    async def lone(self, url: str, dialect: Made, turns: int, together: int = 1, trust_pem: str = "") -> float:
-        """The median round trip, in seconds, of one more connection while the others are idle; see `lone`."""
+    async def lone(
+        self, url: str, dialect: Made, turns: int, together: int = 1, trust_pem: str = ""
+    ) -> dict[str, float]:
+        """Round trips of one more connection while the others are idle; see `lone`. Their median, and their floor."""
         one = made(dialect)(**dialect["options"])
-        return await asyncio.to_thread(round_trip_s, url, one, trust_pem, turns, together)
+        took_s = await asyncio.to_thread(round_trips_s, url, one, trust_pem, turns, together)
+        return {"p50_s": median(took_s), "floor_s": took_s[int(len(took_s) * FLOOR)]}
 
     async def steady(self, url: str, events: int, every_s: float, waits: bool) -> dict[str, Any]:
         """Say an event every `every_s` on the first connection, whatever comes back; whether somebody waits for it."""
@@ -128,97 +132,6 @@ def _wire(peers: list[Peer]) -> dict[str, int]:
     counted = [wire for peer in peers if (wire := peer.wire()) is not None]
     names = ("wire_bytes", "payload_bytes", "segments")
     return {name: sum(getattr(wire, name) for wire in counted) for name in names} if counted else {}
-
-
-class Run:
-    """Turns of events over some connections, each waiting for its acknowledgements.
-
-    It goes on in the very call that brings the acknowledgement: no task, no future between two events.
-    """
-
-    def __init__(self, peers: list[Peer], turns: int, together: int) -> None:
-        self._peers, self._turns, self._together = peers, turns, together
-        self._turn = 0
-        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def said(self) -> int:
-        """How many events it has said."""
-        return self._turn * self._together
-
-    async def all_said(self) -> None:
-        """Say them all."""
-        self._next()
-        await self._done
-
-    def _next(self) -> None:
-        self._peer = self._peers[self._turn % len(self._peers)]
-        self._turn += 1
-        self._until = self._peer.dialect.acked + self._together
-        self._peer.on_news = self._news
-        self._peer.say(self._together)
-
-    def _news(self) -> None:
-        if self._peer.gone:
-            self._peer.on_news = None
-            self._done.set_exception(ConnectionResetError(GONE))
-        elif self._peer.dialect.acked >= self._until:
-            self._peer.on_news = None
-            if self._turn == self._turns:
-                self._done.set_result(None)
-            else:
-                self._next()
-
-
-class Pace:
-    """An event every so often on one connection, until all are acknowledged.
-
-    And a moment longer, so that what only acknowledges the last segment is counted: TCP waits with it.
-    """
-
-    def __init__(self, peer: Peer, events: int, every_s: float, waits: bool) -> None:
-        self._peer, self.said, self._every_s = peer, events, every_s
-        self._words = peer.dialect.events if waits else peer.dialect.quietly
-        self._until = peer.dialect.acked + events
-        self._all = asyncio.Event()
-
-    async def all_said(self) -> None:
-        """Say them all."""
-        loop = asyncio.get_running_loop()
-        begin_s, self._peer.on_news = loop.time(), self._news
-        for turn in range(self.said):
-            await asyncio.sleep(begin_s + turn * self._every_s - loop.time())
-            for message in self._words(1):
-                self._peer.send(message)
-        await self._all.wait()
-        if self._peer.gone:
-            raise ConnectionResetError(GONE)
-        await asyncio.sleep(DELAYED_ACK_S)
-
-    def _news(self) -> None:
-        if self._peer.gone or self._peer.dialect.acked >= self._until:
-            self._peer.on_news = None
-            self._all.set()
-
-
-class Told:
-    """Waits until each connection was told once more."""
-
-    def __init__(self, peers: list[Peer]) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._missing = len(peers)
-        for peer in peers:
-            peer.on_news = self._watch(peer, peer.dialect.delivered)
-
-    def _watch(self, peer: Peer, before: int) -> Any:
-        def news() -> None:
-            if peer.dialect.delivered > before:
-                peer.on_news = None
-                self._missing -= 1
-                if not self._missing:
-                    self.done.set_result(None)
-
-        return news
 
 
 async def main() -> None:

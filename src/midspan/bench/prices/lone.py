@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +18,8 @@ READ_BYTES = 65536
 WARM_UP = 4  # the first of so many parts of the round trips does not count
 
 
-def round_trip_s(url: str, dialect: Dialect, trust_pem: str, turns: int, together: int) -> float:
-    """The median time from saying `together` events until all are acknowledged.
+def round_trips_s(url: str, dialect: Dialect, trust_pem: str, turns: int, together: int) -> list[float]:
+    """How long each turn took, from saying `together` events until all are acknowledged; sorted.
 
     Raises:
         OSError: the server does not answer, or ends the connection.
@@ -34,7 +33,7 @@ def round_trip_s(url: str, dialect: Dialect, trust_pem: str, turns: int, togethe
             while dialect.acked < until:
                 client.hear()
             took_s.append(time.perf_counter() - began_s)
-    return median(took_s[-turns:])
+    return sorted(took_s[-turns:])
 
 
 class Client:

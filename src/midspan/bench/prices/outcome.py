@@ -16,6 +16,7 @@ Numbers = dict[str, float]  # what one round found out about one contender, by n
 UNITS = {
     "cpu_us": "server CPU, µs",
     "p50_us": "median round trip, µs",
+    "floor_us": "latency floor, µs",
     "frame_bytes": "bytes in frames",
     "payload_bytes": "bytes in TCP",
     "wire_bytes": "bytes on the wire",

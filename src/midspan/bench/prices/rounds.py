@@ -31,6 +31,12 @@ SLICES = 2  # A B, then A B again, within a round
 EVENTS = Events()
 
 
+class Bar(tqdm):
+    """A progress bar without the thread that tqdm starts, once for good, to watch its bars."""
+
+    monitor_interval = 0
+
+
 @checked
 async def paired(
     contenders: Sequence[Contender],
@@ -64,7 +70,7 @@ async def paired(
     slices = 1 if once else SLICES
     found: dict[str, list[Numbers]] = {name: [] for name in names}
     hidden = not (progress and sys.stderr.isatty())
-    bar = tqdm(total=rounds * slices * len(names), desc="measuring", unit="run", leave=False, disable=hidden)
+    bar = Bar(total=rounds * slices * len(names), desc="measuring", unit="run", leave=False, disable=hidden)
     async with load() as client:
         if (ours := place.cores()) is not None:
             place.pin(client.pid, ours[1])
