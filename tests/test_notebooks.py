@@ -1,6 +1,7 @@
-"""Every notebook in a kernel of its own: run, run again, stopped, restarted, ten at once, and nothing left.
+"""Every notebook in a kernel of its own: all at once, run again, restarted, stopped, ten in one lesson, nothing left.
 
-Stored outputs are compared by nbval (`make nbval`); here is what nbval cannot see.
+Stored outputs are compared by nbval (`make nbval`), which runs each notebook alone on a fresh kernel; here is what
+nbval cannot see.
 
 Times are measured on a machine that does other work too. A limit is about what the course needs, so the best of up to
 three tries counts: one try within the limit shows that nothing in the course takes longer.
@@ -8,13 +9,15 @@ three tries counts: one try within the limit shows that nothing in the course ta
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError, Semaphore
 
 import pytest
 from jupyter_core.utils import ensure_event_loop
@@ -24,11 +27,13 @@ from tests.kernels import Facts, Kernel, Ran, kernel, left, unexpected
 
 RUN_S = {"01_framing": 20.0}  # Run All on a fresh kernel, in seconds
 RUN_ELSE_S = 60.0
+CHECK_S, SLOWEST_CHECK_S = 1.0, 3.0  # half of a lab's checks, and each of them
 TRIES = 3
 LEARNERS = 10
+CORES = os.cpu_count() or 1
 
 SOLVED, LABS = found("notebooks", "solutions"), found("labs")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole course
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,30 +44,97 @@ def _client_loop() -> None:
 
 @dataclass
 class Twice:
-    """A notebook run twice in one kernel, with the kernel's facts before and after each."""
+    """A notebook run twice or more in one kernel, with the kernel's facts before, after one run, and after two."""
 
     notebook: Notebook
     runs: list[list[Ran]]
     facts: list[Facts]
     after_restart: Ran
 
+    @property
+    def limit_s(self) -> float:
+        return RUN_S.get(self.notebook.path.stem, RUN_ELSE_S)
+
+    @property
+    def quickest_s(self) -> float:
+        return min(sum(one.took_s for one in run) for run in self.runs)
+
+    @property
+    def checks_s(self) -> list[float]:
+        """The quickest answer of each check."""
+        checks = [number for number, cell in enumerate(self.notebook.code) if cell.is_check]
+        return [min(run[number].took_s for run in self.runs) for number in checks]
+
+    @property
+    def is_quick(self) -> bool:
+        """Within the limits of both tests below: one more try would show nothing new."""
+        half_s, slowest_s = (statistics.median(self.checks_s), max(self.checks_s)) if self.checks_s else (0.0, 0.0)
+        return self.quickest_s < self.limit_s and half_s < CHECK_S and slowest_s < SLOWEST_CHECK_S
+
+
+@dataclass
+class Course:
+    """What came of all notebooks, and the temporary files that they left."""
+
+    came: dict[str, Future[Twice]]
+    files: list[str]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """All notebooks at the same time, one learner each; then each again in its kernel, no more at a time than cores."""
+    everyone, core, temporary = Barrier(len(SOLVED)), Semaphore(CORES), tmp_path_factory.mktemp("temporary")
+
+    def learn(notebook: Notebook) -> Twice:
+        with closing(ensure_event_loop()), kernel(notebook.path.parent) as live:  # jupyter_client keeps a loop a thread
+            try:
+                run = _once(live, notebook)
+            except BaseException:
+                everyone.abort()  # the others need not wait
+                raise
+            with suppress(BrokenBarrierError):
+                everyone.wait()
+            with core:
+                _again(live, run)
+        return run
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(SOLVED)) as room:
+        patch.setenv("TMPDIR", str(temporary))
+        came = {str(notebook): room.submit(learn, notebook) for notebook in SOLVED}
+        wait(came.values())
+    return Course(came, [path.name for path in temporary.iterdir()])
+
+
+def _once(live: Kernel, notebook: Notebook) -> Twice:
+    before = live.facts()
+    ran = live.run_all(notebook)
+    return Twice(notebook, [ran], [before, live.facts()], Ran(""))
+
+
+def _again(live: Kernel, run: Twice) -> None:
+    run.runs.append(live.run_all(run.notebook))
+    run.facts.append(live.facts())
+    while not run.is_quick and len(run.runs) < 1 + TRIES:
+        run.runs.append(live.run_all(run.notebook))
+    live.restart()
+    run.after_restart = live.run(run.notebook.code[0].source)
+
 
 @pytest.fixture(scope="module", params=SOLVED, ids=str)
-def twice(request: pytest.FixtureRequest) -> Iterator[Twice]:
-    notebook: Notebook = request.param
-    with kernel(notebook.path.parent) as live:
-        facts = [live.facts()]
-        runs = []
-        for _ in range(2):
-            runs.append(live.run_all(notebook))
-            facts.append(live.facts())
-        live.restart()
-        yield Twice(notebook, runs, facts, live.run(notebook.code[0].source))
+def twice(request: pytest.FixtureRequest, course: Course) -> Twice:
+    return course.came[str(request.param)].result()
+
+
+def test_no_temporary_file_is_left(course: Course) -> None:
+    assert course.files == []
 
 
 def test_run_all_twice_in_one_kernel(twice: Twice) -> None:
-    """The second Run All ends as well as the first: what lives across cells is replaced, not doubled."""
-    assert [unexpected(twice.notebook, run) for run in twice.runs] == [[], []]
+    """The first beside all other notebooks: nobody is in another's way, on a port or in a file. The second Run All
+    ends as well as the first: what lives across cells is replaced, not doubled.
+    """
+    assert len(twice.runs) >= 2
+    assert [line for run in twice.runs for line in unexpected(twice.notebook, run)] == []
 
 
 def test_nothing_is_left_in_the_kernel(twice: Twice) -> None:
@@ -81,19 +153,16 @@ def test_a_restart_frees_everything(twice: Twice) -> None:
 
 
 def test_a_run_takes_no_longer_than_promised(twice: Twice) -> None:
-    """The faster of two runs counts; see the top."""
-    limit_s = RUN_S.get(twice.notebook.path.stem, RUN_ELSE_S)
-    assert min(sum(one.took_s for one in run) for run in twice.runs) < limit_s
+    """The fastest run counts; see the top."""
+    assert twice.quickest_s < twice.limit_s
 
 
 def test_a_check_answers_fast(twice: Twice) -> None:
-    """Half of a lab's checks within one second, the slowest within three (the faster of two runs)."""
-    checks = [number for number, cell in enumerate(twice.notebook.code) if cell.is_check]
-    if not checks:
+    """Half of a lab's checks within one second, the slowest within three (each in its fastest run)."""
+    if not twice.checks_s:
         pytest.skip("this notebook has no checks")
-    took_s = [min(run[number].took_s for run in twice.runs) for number in checks]
-    assert statistics.median(took_s) < 1.0
-    assert max(took_s) < 3.0
+    assert statistics.median(twice.checks_s) < CHECK_S
+    assert max(twice.checks_s) < SLOWEST_CHECK_S
 
 
 @pytest.mark.parametrize("notebook", LABS, ids=str)
@@ -110,23 +179,17 @@ def test_an_unsolved_lab_is_to_do_and_nothing_else(notebook: Notebook) -> None:
 
 
 LESSON = [it for it in SOLVED if it.path.stem in {"01_framing", "lab1_framing"}]
-CLASSES: dict[str, Callable[[int], list[Notebook]]] = {
-    "one lesson": lambda number: LESSON if number % 2 else LESSON[::-1],  # half of them begin with the lab
-    "the whole course": lambda number: [SOLVED[number % len(SOLVED)]],
-}
 
 
-@pytest.mark.parametrize("together", CLASSES)
-def test_ten_learners_on_one_machine(together: str) -> None:
-    """Ten kernels at the same time: all in chapter 1 and its lab, or spread over all that there is."""
+def test_ten_learners_in_one_lesson() -> None:
+    """Ten kernels at the same time, half of them in chapter 1, half in its lab: nobody is in another's way."""
     assert len(LESSON) == 2
-    assert len(SOLVED) <= LEARNERS
 
     def learn(number: int) -> list[str]:
+        notebook = LESSON[number % 2]
         with closing(ensure_event_loop()), kernel(ROOT / "notebooks") as live:  # jupyter_client keeps a loop a thread
             before = live.facts()
-            failed = [line for it in CLASSES[together](number) for line in unexpected(it, live.run_all(it))]
-            return failed + left(before, live.facts())
+            return unexpected(notebook, live.run_all(notebook)) + left(before, live.facts())
 
     with ThreadPoolExecutor(LEARNERS) as room:
         assert list(room.map(learn, range(LEARNERS))) == [[] for _ in range(LEARNERS)]
@@ -144,29 +207,39 @@ async with websockets.connect(bench.raw.url, ssl=bench.trust) as ws:
 WAIT = "import asyncio\nprint('waiting', flush=True)\nawait asyncio.Event().wait()"
 
 
-def best(measure: Callable[[], float], limit_s: float) -> float:
+ANSWERED_S = 2.0  # from nothing to an echo through the tap, on a machine that does nothing else
+BARE_STARTS = 4.0  # the same as a multiple of a bare kernel's start, on any machine; 2.2 to 3.2 were seen
+
+
+def best(measure: Callable[[], float], limit: float) -> float:
     """The least of up to TRIES measurements; the first within the limit is enough."""
-    least_s = float("inf")
+    least = float("inf")
     for _ in range(TRIES):
-        least_s = min(least_s, measure())
-        if least_s < limit_s:
+        least = min(least, measure())
+        if least < limit:
             break
-    return least_s
+    return least
+
+
+def started_s(*cells: str) -> float:
+    """Seconds from nothing to the last cell's end, in a kernel of its own."""
+    begin_s = time.monotonic()
+    with kernel(ROOT) as live:
+        ran = [live.run(cell) for cell in cells]
+        took_s = time.monotonic() - begin_s
+        assert ([one.error for one in ran], ran[-1].text) == ([""] * len(cells), "hello\n")
+        assert live.run("if 'bench' in globals(): await bench.close()").error == ""
+    return took_s
 
 
 def test_from_kernel_start_to_the_first_answer_over_tls() -> None:
-    """Under two seconds from nothing to an echo through the tap, imports included."""
+    """Under two seconds, imports included; on a busy machine, in no more than four times what a bare kernel takes."""
 
     def measure() -> float:
-        begin_s = time.monotonic()
-        with kernel(ROOT) as live:
-            answer = live.run(OPEN + GREET)
-            took_s = time.monotonic() - begin_s
-            assert (answer.error, answer.text) == ("", "hello\n")
-            assert live.run("await bench.close()").error == ""
-        return took_s
+        bare_s, answered_s = started_s("print('hello')"), started_s(OPEN, GREET)
+        return min(answered_s / ANSWERED_S, answered_s / bare_s / BARE_STARTS)
 
-    assert best(measure, 2.0) < 2.0
+    assert best(measure, 1.0) < 1.0
 
 
 def test_stop_ends_an_awaiting_cell() -> None:

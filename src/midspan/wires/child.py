@@ -24,7 +24,7 @@ from typing import Any
 from midspan.refusal import Refusal
 
 READY_S = 60.0  # imports included, on a machine where ten learners begin at once
-ANSWER_S = 30.0
+ANSWER_S = 90.0  # a bound: the child may have a learner's whole notebook to run, beside nine others
 END_S = 5.0  # a child that has not gone by then is killed
 LINE_BYTES = 16 * 2**20  # the longest answer
 FILES = 8192  # that a child may have open
