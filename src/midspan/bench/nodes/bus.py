@@ -67,7 +67,11 @@ class Bus:
                 raise SimulationError(f"The broker has not answered within {ANSWER_S:g} s ({error}).") from None
 
     def kill(self) -> None:
-        """SIGKILL. (A broker of one's own is left alone; its connections are the stage's to cut.)"""
+        """SIGKILL, when all that had reached it is done: what it kept of that is then the same on each replay.
+
+        A broker of one's own is left alone; its connections are the stage's to cut.
+        """
+        self.settle()
         if self._asking is not None:
             self._asking.close()
             self._asking = None
