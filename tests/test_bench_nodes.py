@@ -216,6 +216,18 @@ def test_a_node_that_cannot_reach_the_broker_is_started_again() -> None:
     assert history.of("crashed") == ()
 
 
+def test_nodes_that_never_start_are_refusals_to_their_clients() -> None:
+    class Lost(Node):
+        async def start(self) -> None:
+            raise ConnectionRefusedError(111, "somebody else's service")
+
+    history = play_nodes(with_node(Lost), schedule(rooms=("red",), messages=1))
+    assert history.of("refused")
+    assert not history.of("opened")
+    assert not history.of("crashed")
+    assert outcomes(history)["liveness"] == "violated"
+
+
 def test_an_error_of_the_node_is_a_crash_that_names_it() -> None:
     class Broken(Node):
         async def handle(self, connection: Any) -> None:

@@ -35,6 +35,7 @@ class NodesNetwork(RealNetwork):
         self.bus, self._left = bus, left
         self.behind = None, None  # the balancer ends TLS
         self.prefix = bus.new_prefix()
+        self.closing = False  # the run is over: no node starts any more
         self.ways: list[BrokerWay] = []  # of all lives of all nodes
         self.ports: dict[str, int] = {}  # of the nodes in the balancer's turn
         self.cuts = 0  # faults because of which there is no balancer now
@@ -91,6 +92,7 @@ class NodesNetwork(RealNetwork):
             link.cut_all()
 
     async def close(self) -> None:
+        self.closing = True
         for way in self.ways:
             way.close()
         await super().close()

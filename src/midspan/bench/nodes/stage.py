@@ -105,7 +105,7 @@ class NodesStage(Stage):
             life.process.kill()
 
     def restart_node(self, name: str) -> None:
-        if name not in self.lives:
+        if name not in self.lives and not self.network.closing:
             self.recorder.note(name, "restarted")
             self.start_node(name)
 
