@@ -7,7 +7,7 @@ import pytest
 from midspan.bench.prices import contenders, paired
 from midspan.bench.prices.dialects import Echo
 from midspan.bench.prices.probes import Events, Steady
-from midspan.checks.priced import Lab3, Lab5, finished, lab3_contender, lab5_contender
+from midspan.checks.priced import Lab3, Lab5, extra_contenders, finished, lab3_contender, lab5_contender
 from midspan.refusal import Refusal
 from tests.loops import in_a_loop
 
@@ -27,6 +27,15 @@ async def test_lab_5_waits_with_its_acknowledgements_where_nobody_waits_for_them
     """Twelve events in a quarter of a second share their acknowledgement; where somebody waits, each has its own."""
     run = await paired([lab5_contender()], Steady(12, 0.02), rounds=1, tls=False, warm_up=4)
     assert run.median("lab 5", "frame_bytes") <= 20  # 23 with an ask, and a frame down, for each
+
+
+@in_a_loop
+async def test_lab_5_stays_as_it_is_on_picows() -> None:
+    """An extra: its bytes are the same, whatever library is below."""
+    pytest.importorskip("picows", reason="picows is an extra: pip install picows")
+    two = [lab5_contender(), *extra_contenders()]
+    run = await paired(two, Events(events=32, connections=4, at_once=4), rounds=1, tls=False, warm_up=16)
+    assert run.ratio("lab 5 on picows", "lab 5", "frame_bytes").median == 1
 
 
 def test_lab_5_says_once_what_comes_out_the_same_twice() -> None:

@@ -70,10 +70,11 @@ def _serve(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from midspan.bench.prices.reporting import report
     from midspan.checks import places
-    from midspan.checks.priced import lab3_contender, lab5_contender
+    from midspan.checks.priced import extra_contenders, lab3_contender, lab5_contender
 
     ours, idle = lab5_contender(options.source), lab5_contender(options.source, room="all")
-    found = asyncio.run(report(ours, lab3_contender(), idle=idle, rounds=options.rounds))
+    others = (lab3_contender(), *extra_contenders(options.source))
+    found = asyncio.run(report(ours, *others, idle=idle, rounds=options.rounds))
     print(found)
     benched = importlib.import_module("midspan.eyes.benched")
     for path in benched.write(found, places.course(), readme=options.readme):
