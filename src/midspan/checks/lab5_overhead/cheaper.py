@@ -15,7 +15,7 @@ from midspan.refusal import Words, need
 from midspan.sim import Cast, judge, negative_control, play, simple
 
 
-@lab.step("Cheaper still, and wrong", minutes=20, lines=5, points=3, hints=HINTS["cheaper"], limit_s=20.0)
+@lab.step("Cheaper still, and wrong", minutes=20, lines=6, points=3, hints=HINTS["cheaper"], limit_s=45.0)
 def cheaper(t: Transcript, cheaper: Any, ours: Cast) -> None:
     holds(t, ours, "cheaper")
     _ours_fails(t)

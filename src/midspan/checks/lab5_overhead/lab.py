@@ -18,7 +18,6 @@ MISCONCEPTIONS = {
     "shapes-kept": "A shape is known to the end that heard it, on this connection: the next one begins with none.",
     "shapes-unbounded": "Whoever teaches us shapes for ever fills our memory: the table has a bound at both ends.",
     "shape-unknown": "A number that nobody has taught is no shape: ValueError, and no shape of somebody else.",
-    "no-values": "An empty text has one value, a shape without places has none: who joins them must tell them apart.",
     "not-as-it-was": "A body is opaque: what comes out is what went in, to the last character.",
     # deflate
     "deflate-always": "Deflate makes a short text longer: send what is smaller.",

@@ -15,7 +15,7 @@ ONE, TWO, THREE = ("a1", "a", 1), ("a2", "a", 2), ("a3", "a", 3)
 OTHER = ("b1", "b", 7)
 
 
-@lab.step("What its sender knows already", minutes=20, lines=8, points=3, hints=HINTS["runs"], limit_s=8.0)
+@lab.step("What its sender knows already", minutes=20, lines=8, points=3, hints=HINTS["runs"], limit_s=15.0)
 def runs(t: Transcript, runs: Any, ours: Cast) -> None:
     t.say('runs(entries, "a", 0): nothing was acknowledged before')
     t.equal("no entry", runs([], "a", 0), [])

@@ -20,12 +20,12 @@ BATCH = 64  # messages in one frame, as the notebook says
 LONG_OUTAGE = 200  # messages
 
 
-@lab.step("Numbers that nobody sends", minutes=25, lines=10, points=3, hints=HINTS["sender"], limit_s=8.0)
+@lab.step("Numbers that nobody sends", minutes=25, lines=10, points=3, hints=HINTS["sender"], limit_s=15.0)
 def sender(t: Transcript, Sender: Any, ours: Cast) -> None:  # noqa: N803 - the answer is a class
     in_virtual_time(_sends(t, Sender))
     in_virtual_time(_after_an_outage(t, Sender))
     holds(t, ours, "sender")
-    costs_at_most(t, ours, load=80)
+    costs_at_most(t, ours, load=33)
 
 
 async def _sends(t: Transcript, make: Any) -> None:

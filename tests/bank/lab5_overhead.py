@@ -1,0 +1,130 @@
+"""Lab 5's bank: one plausible misconception each, and sessions that differ from the reference and are as good.
+
+Those that a schedule shows name the predicate that they break when the whole session is played (`breaks`), whatever the
+checks say: tests/test_lab5_bank.py searches for it.
+"""
+
+# ruff: noqa: E501 - an edit reads best when its lines are those of the notebook
+
+from __future__ import annotations
+
+from tests.bank import Right, Wrong
+from tests.bank.lab3_failure import Broken
+
+CODE = "    code = next(code for code in range(4) if number < 1 << (8 << code))\n"
+BYTES = 'return bytes((kind << 5 | 24 + code,)) + number.to_bytes(1 << code, "big")'
+CUT = '    if number > 27 or end > len(data):\n        raise ValueError("a head that is not all there, or none")\n'
+JOINED = 'return b"".join([write(value) if kind == "body" else head(KINDS[kind], value) for kind, value in packets])'
+LOOP = "        while at < len(data):\n"
+TABLES = "        self.numbers: dict[str, int] = {}  # of the shapes that we have written\n"
+KNOWN = "        number = self.numbers.setdefault(shape, len(self.numbers))\n"
+FULL = ' or (new and len(self.numbers) == SHAPES)'
+TAUGHT = "        if len(self.shapes) == SHAPES or number > SHAPE_BYTES or end + number > len(data):\n"
+UNKNOWN = '            if number >= len(self.shapes):\n                raise ValueError(f"nobody has taught shape {number}")\n'
+SMALLER = "    if len(data) >= WORTH and len(small := zlib.compress(data, 6, -15)) < len(data):\n"
+INFLATE = "            piece = inflating.decompress(piece, LONGEST)\n"
+ENDED = '        if not inflating.eof:\n            raise ValueError("a text that is too long, or not all there")\n'
+SENT = "        sent = 0  # on this connection\n"
+NUMBER = 'packets = [("number", waiting[0][0])] if waiting[0][0] != sent + 1 else []\n'
+BODIES = '[("body", body) for _, body in waiting]'
+LINE = "                    await connection.send(wire.write(packets))\n"
+ASKED = "sent, self.asks = waiting[-1][0], False"
+OWN = "        if sender == who and number > safe:\n"
+RUN = '            packets += [("mine", own), ("body", body)] if own else [("body", body)]\n            own = 0\n'
+SOON = "        if not own or self.owed >= self.most:\n"
+TIMER = "        elif self.timer is None:\n"
+START = "            self.timer = self.loop.call_later(ACK_S, self.rings)\n"
+ROOM = " or line.connection.transport.get_write_buffer_size() > ROOM"
+TASK = "        line.task = asyncio.create_task(catch_up(line))\n"
+SURE = "                safe_to(self, self.outbox.base + len(self.outbox) - 1)\n"
+
+CODEC = [
+    Broken("head-too-narrow", "head", "number.to_bytes(1 << code", "(number & 0xFFFF).to_bytes(1 << code"),
+    Broken("head-too-narrow/2", "head", "range(4)", "range(3)"),
+    Broken("head-little-endian", "head", BYTES, BYTES.replace("big", "little"), (("head", '"big"), end', '"little"), end'),)),
+    Broken("head-not-shortest", "head", CODE, "    code = 3\n"),
+    Broken("head-reads-on", "head", CUT, ""),
+    Right("the codes in a table", "head", CODE + "    " + BYTES, '    code, size = next((c, s) for c, s in ((24, 1), (25, 2), (26, 4), (27, 8)) if number < 256**s)\n    return bytes([kind << 5 | code]) + number.to_bytes(size, "big")'),
+    Broken("text-frames", "wire", JOINED, JOINED + '.decode("latin-1")'),
+    Broken("one-packet", "wire", LOOP, "        if at < len(data):\n"),
+]  # fmt: skip
+SHAPING = [
+    Broken("shapes-kept", "shapes", TABLES, "", (("shapes", "    def __init__(self) -> None:\n", "    numbers = {}\n\n    def __init__(self) -> None:\n"),), breaks="liveness"),
+    Broken("shapes-unbounded", "shapes", FULL, ""),
+    Broken("shapes-unbounded/2", "shapes", TAUGHT, "        if end + number > len(data):\n"),
+    Broken("shape-unknown", "shapes", UNKNOWN, '            if number >= len(self.shapes):\n                return "", read_block(data, end)[1]\n'),
+    Broken("not-as-it-was", "shapes", "return filled(self.shapes[number], values), end", "return json.dumps(json.loads(filled(self.shapes[number], values))), end", breaks="no_phantom"),
+    Right("a list of what was said", "shapes", KNOWN, "        number = self.numbers[shape] = self.numbers.get(shape, len(self.numbers))\n"),
+    Broken("deflate-always", "deflate", SMALLER, "    if small := zlib.compress(data, 6, -15):\n"),
+    Broken("deflate-never", "deflate", "        return head(DEFLATED, len(small)) + small\n", "        return head(TEXT, len(data)) + data\n"),
+    Broken("inflate-unbounded", "deflate", INFLATE, "            piece = inflating.decompress(piece)\n", (("deflate", "        if not inflating.eof:\n", "        if not inflating.eof or len(piece) > LONGEST:\n"),)),
+    Broken("inflate-unbounded/2", "deflate", INFLATE, "            piece = inflating.decompress(piece)\n"),
+    Broken("inflate-raises", "deflate", "        except zlib.error as error:\n", "        except zlib.error if False else KeyError as error:\n"),
+    Broken("characters-for-bytes", "deflate", "    return head(TEXT, len(data)) + data\n", "    return head(TEXT, len(text)) + data\n"),
+    Right("deflates whatever is longer than a hundred characters", "deflate", "len(data) >= WORTH and", "len(text) > 100 and"),
+]  # fmt: skip
+UPWARDS = [
+    Broken("numbers-not-resynchronised", "sender", NUMBER, "packets = []\n", breaks="no_loss"),
+    Broken("numbers-not-resynchronised/2", "sender", SENT, '        sent = getattr(self, "sent", 0)\n', (("sender", LINE, LINE + "                    self.sent = sent\n"),), breaks="no_loss"),
+    Broken("numbers-in-full", "sender", NUMBER, 'packets = [("number", waiting[0][0])]\n'),
+    Broken("batch-reorders", "sender", BODIES, '[("body", body) for _, body in reversed(waiting)]', breaks="order"),
+    Broken("batch-waits", "sender", LINE, "                    await asyncio.sleep(0.02)\n" + LINE),
+    Broken("batch-unbounded", "sender", "[:BATCH]", ""),
+    Broken("no-batch", "sender", "[:BATCH]", "[:1]"),
+    Broken("ask-kept", "sender", ASKED, "sent = waiting[-1][0]"),
+    Broken("ask-forgotten", "sender", ' + [("ask", 0)] * self.asks', ""),
+    Right("one message after the other into the frame", "sender", BODIES, "[*(((\"body\", pair[1])) for pair in waiting)]"),
+    Right("frames of sixteen", "sender", "[:BATCH]", "[:16]"),
+]  # fmt: skip
+DOWNWARDS = [
+    Broken("own-in-full", "runs", "            own += 1\n", '            packets += [("body", body), ("ack", number)]\n'),
+    Broken("acknowledged-by-welcome", "runs", OWN, "        if sender == who:\n", breaks="no_loss"),
+    Broken("run-overtakes", "runs", RUN, '            packets.append(("body", body))\n', breaks="convergence"),
+    Broken("acks-never-flushed", "acks", TIMER + START, "", breaks="liveness"),
+    Broken("timer-restarted", "acks", TIMER, "        else:\n            if self.timer is not None:\n                self.timer.cancel()\n"),
+    Broken("ack-each", "acks", "ACK_S, self.rings", "0.02, self.rings"),
+    Broken("others-wait", "acks", SOON, "        if self.owed >= self.most:\n"),
+    Broken("outbox-fills-up", "acks", SOON, "        if not own:\n"),
+    Broken("ack-before-durable", "acks", "    def rings(self) -> None:\n", '''    def __enter__(self) -> "Feed":
+        read = self.wire.read
+
+        def counted(data: bytes) -> list[Packet]:
+            packets = read(data)
+            said = sum(kind == "body" for kind, _ in packets)
+            if said and self.offset == self.log.end:
+                broadcast([self.connection], self.wire.write([("ack", self.safe + said)]))
+            return packets
+
+        self.wire.read = counted
+        return super().__enter__()
+
+    def rings(self) -> None:
+''', breaks="ack_after_durable"),
+    Right("half the time", "acks", "ACK_S, self.rings", "ACK_S / 1.5, self.rings"),
+    Broken("no-bound", "path", ROOM, ""),
+    Broken("gives-up-when-full", "path", TASK, "        line.takes(entries or [])\n", (("path", "    entries = at_hand(line.log, line.offset)\n", "    entries = at_hand(line.log, line.offset) or list(line.log.tail)\n"),)),
+    Broken("store-skipped", "path", "    if entries is None or", "    entries = list(line.log.tail) if entries is None else entries\n    if", breaks="no_loss"),
+    Broken("always-a-task", "path", "    if entries is None or", "    if True or"),
+    Right("half the room", "path", "> ROOM", "> ROOM // 2"),
+]  # fmt: skip
+CONTROL = [
+    Broken("cheaper-passes", "cheaper", "return Cast(Ends, Sure)", "return Cast(Ends, Member)"),
+    Broken("cheaper-breaks-nothing-else", "cheaper", "            if self.cursor.offset:  # what was sent before the cut has surely arrived\n" + SURE, "            safe_to(self, 10)\n"),
+    Broken("cheaper-is-dearer", "cheaper", "    return Cast(Ends, Sure)\n", '''    class Chatty(Sure):
+        def send(self, body: str, asks: bool = False) -> None:
+            super().send(body, True)
+
+    return Cast(Ends, Chatty)
+'''),
+    Right("another saving", "cheaper", "    return Cast(Ends, Sure)\n", '''    class Careless(Ends):
+        def __init__(self, seat: ServerSeat) -> None:
+            super().__init__(seat)
+            self.inbox.judge = lambda who, number: "new"
+
+    return Cast(Careless, Member)
+'''),
+]  # fmt: skip
+
+ENTRIES = [*CODEC, *SHAPING, *UPWARDS, *DOWNWARDS, *CONTROL]
+WRONG = [entry for entry in ENTRIES if isinstance(entry, Wrong)]
+RIGHT = [entry for entry in ENTRIES if not isinstance(entry, Wrong)]

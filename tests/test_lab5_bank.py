@@ -1,0 +1,59 @@
+"""Lab 5's wrong sessions break the predicate that they name; its right ones break none, on either link."""
+
+from __future__ import annotations
+
+import pytest
+
+from midspan.bench.real import play_real
+from midspan.checks.lab5_overhead.searching import LONG, spoken
+from midspan.sim import Cast, Schedule, generate, judge, play
+from tests.bank.lab3_failure import Broken
+from tests.bank.lab5_overhead import RIGHT, WRONG
+from tests.lab5 import session
+
+pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
+
+SEEDS = range(300)
+RIGHT_SEEDS = range(2000, 2030)  # 500 of them were played by hand
+REAL_SEEDS = range(3)
+SIMULATED_ONLY = {"shapes-kept"}  # comes back ten times a second, for ever: hundreds of TLS handshakes a run
+
+BREAKING = [entry for entry in WRONG if isinstance(entry, Broken) and entry.breaks]
+SESSIONS = [entry for entry in RIGHT if entry.step != "cheaper"]
+
+
+def schedules(seeds: range) -> list[Schedule]:
+    return [spoken(generate(seed, LONG)) for seed in seeds]
+
+
+def violated(cast: Cast, name: str) -> Schedule | None:
+    """The first schedule that breaks this predicate."""
+    for schedule in schedules(SEEDS):
+        if judge(play(cast, schedule), (name,))[name].outcome == "violated":
+            return schedule
+    return None
+
+
+def test_there_are_enough_of_both() -> None:
+    assert len({entry.misconception for entry in WRONG}) >= 30
+    assert len({entry.breaks for entry in BREAKING}) >= 6
+    assert len(SESSIONS) >= 6
+
+
+@pytest.mark.parametrize("entry", BREAKING, ids=lambda entry: entry.id)
+def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> None:
+    cast = session(entry)
+    found = violated(cast, entry.breaks)
+    assert found is not None, f"{entry.breaks} holds"
+    if entry.id not in SIMULATED_ONLY:
+        verdict = judge(play_real(cast, found), (entry.breaks,))[entry.breaks]
+        assert verdict.outcome == "violated", str(verdict)
+
+
+@pytest.mark.parametrize("entry", SESSIONS, ids=lambda entry: entry.id)
+def test_another_way_that_is_right_breaks_nothing_on_either_link(entry: Broken) -> None:
+    cast = session(entry)
+    histories = [play(cast, one) for one in schedules(RIGHT_SEEDS)]
+    histories += [play_real(cast, one) for one in schedules(REAL_SEEDS)]
+    wrong = [str(one) for history in histories for one in judge(history).values() if one.outcome == "violated"]
+    assert wrong == []

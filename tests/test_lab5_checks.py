@@ -1,0 +1,133 @@
+"""Lab 5's checks and its prices: the same whatever the seeds, what a learner reads, bytes as on a wire."""
+
+from __future__ import annotations
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from midspan.checks import CheckFailed, Result, limits
+from midspan.checks.attempt import judge_answers
+from midspan.checks.cells import Answers
+from midspan.checks.lab3_failure import earlier, searching
+from midspan.checks.lab5_overhead import again, check, cost, lab, look
+from midspan.checks.lab5_overhead.cost import LOAD, LOW_RATE, WAITED_FOR, Costs, costs, framed
+from midspan.refusal import Refusal
+from tests import bank
+from tests.lab5 import parts, reference
+
+pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
+
+FAR = 1_000_000  # seeds from those of the notebook; twenty repeats were made by hand
+
+
+def as_notebook_stands(upto: str, cells: str = "") -> Answers:
+    """The names of the solved notebook when the step `upto` has been answered, and these further lines were run."""
+    answers = Answers("lab5_stands")
+    names = list(parts())
+    wanted = names[: names.index(upto) + 1] if upto else []
+    setup = [cell for part in parts().values() for cell in part.setup]
+    solved = [cell for name in wanted for cell in parts()[name].answer]
+    ran = limits.run(lambda: answers.run([*setup, *solved]), 10.0)
+    assert ran.error is None
+    exec(compile(cells, "<cell extra>", "exec"), vars(answers))
+    return answers
+
+
+def failed(name: str, answers: Answers) -> Result:
+    """What a check says of the answers that stand there."""
+    result = judge_answers(lab.steps[name], answers)
+    assert result.verdict == "wrong", str(result)
+    return result
+
+
+def test_the_reference_passes_with_other_seeds_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "FIRST", FAR)
+    found = bank.results(lab, parts())
+    assert [str(result) for result in found.values() if not result.passed] == []
+    assert list(found) == list(lab.steps)
+
+
+def test_the_budgets_are_reached_and_the_draft_is_far_from_them() -> None:
+    ours, draft = costs(reference()), costs(as_notebook_stands("").ours)
+    assert ours.ratio(WAITED_FOR, "frame_bytes") <= 0.35
+    assert ours.ratio(LOW_RATE, "network_bytes") <= 0.65
+    assert ours.ratio(LOAD, "network_bytes") <= 0.40
+    assert min(draft.ratio(one, "frame_bytes") for one in (WAITED_FOR, LOW_RATE, LOAD)) > 1
+
+
+def test_a_price_is_the_same_each_time() -> None:
+    assert str(costs(reference())) == str(costs(reference()))
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 125, 126, 65535, 65536])
+def test_a_frame_is_as_large_as_the_library_makes_it(size_bytes: int) -> None:
+    frame = Frame(Opcode.BINARY, bytes(size_bytes))
+    assert framed(size_bytes, "up") == len(frame.serialize(mask=True))
+    assert framed(size_bytes, "down") == len(frame.serialize(mask=False))
+
+
+def test_pythonsocketio_is_weighed_by_its_own_encoders() -> None:
+    """Two frames an event: what chapter 05's tap has seen of one, with an id of one digit."""
+    event, answer = b'42' + b'1["typing_start",{"room":"general","user":"ana"}]', b"431[]"
+    one_digit = framed(len(event), "up") + framed(len(answer), "down")
+    theirs = costs(reference()).theirs[WAITED_FOR.name]
+    assert theirs.frames == 2
+    assert one_digit < theirs.frame_bytes < one_digit + 4, "ids of up to three digits, there and back"
+
+
+def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    stub = "class Sender(Sender):\n    async def run(self, connection, wire):\n        raise NotImplementedError()\n"
+    answers = as_notebook_stands("runs", stub)
+    assert judge_answers(lab.steps["sender"], answers).verdict == "to do"
+    assert judge_answers(lab.steps["runs"], answers).verdict == "to do"
+    assert cost(answers.ours) is None
+    assert look(answers.ours, "sender") is None
+    assert capsys.readouterr().out.count("Still to do: Sender.") == 2
+
+
+def test_a_violation_is_drawn_again_by_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    number = '[("number", waiting[0][0])] if waiting[0][0] != sent + 1 else'
+    wrong = parts()["sender"].answer[0].source.replace(number, "")
+    answers = as_notebook_stands("sender", wrong)
+    found = look(answers.ours, "sender")
+    assert found is not None
+    seed = int(found.replay.rstrip(")").rpartition(" ")[2])
+    assert found.replay == f'again(ours, "sender", {seed})'
+    assert str(again(answers.ours, "sender", seed)) == str(found)
+    assert again(reference(), "sender", seed) is None
+    assert f"Seed {seed} of sender: no violation any more." in capsys.readouterr().out
+
+
+def test_a_budget_that_is_missed_says_by_how_much() -> None:
+    """The wire's step with a number in eight bytes, always: nothing is wrong in it but its size."""
+    wide = 'def head(kind, number):\n    return bytes((kind << 5 | 27,)) + number.to_bytes(8, "big")\n'
+    told = str(failed("sender", as_notebook_stands("sender", wide)))
+    assert "✗ budget: an event takes at most 33 bytes in frames (32 in one turn)" in told
+
+
+def test_an_error_of_the_learners_is_told_with_its_line() -> None:
+    wrong = "def runs(entries, who, safe):\n    return entries.packets\n"
+    told = str(failed("runs", as_notebook_stands("runs", wrong)))
+    assert "AttributeError: 'list' object has no attribute 'packets'\n  your code, runs(), line 2: " in told
+    with pytest.raises(CheckFailed):
+        check.runs(as_notebook_stands("runs", wrong).runs, reference())
+
+
+def test_bad_arguments_are_a_sentence() -> None:
+    with pytest.raises(Refusal, match="one of the steps wire, shapes"):
+        look(reference(), "sendr")
+    with pytest.raises(Refusal, match="one of the steps wire, shapes"):
+        again(reference(), "sendr", 1)
+    with pytest.raises(Refusal, match="seed of a schedule, as in"):
+        again(reference(), "sender")
+    with pytest.raises(Refusal, match="a Cast"):
+        cost(3)  # type: ignore[arg-type]
+    assert isinstance(cost(reference()), Costs)
+
+
+def test_lab3s_parts_are_the_references_until_ours_are_finished() -> None:
+    session = earlier()
+    assert str(session) == "The session of lab 3: the reference's, until yours is finished"
+    assert session is earlier()
+    with pytest.raises(AttributeError, match="lab 3 defines no 'Inbax'"):
+        _ = session.Inbax
