@@ -7,15 +7,18 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from midspan.__main__ import main
 from midspan.bench.prices import contenders
 from midspan.bench.prices.growing import Growth
 from midspan.bench.prices.machine import machine
 from midspan.bench.prices.outcome import UNITS, Paired
 from midspan.bench.prices.reporting import BARS, HEAD, TWO_BY_TWO, Report
+from midspan.bench.prices.starting import Contender
 from midspan.eyes.benched import BEGIN, END, with_tables, write
 from midspan.eyes.prices import price_bars
 from midspan.refusal import Refusal
@@ -106,3 +109,22 @@ def test_the_line_from_which_on_it_is_felt() -> None:
 def test_a_machine_is_described_in_a_sentence() -> None:
     words = str(machine(lambda: datetime(2026, 1, 2, tzinfo=UTC)))
     assert re.fullmatch(r"2026-01-02, \d+ cores of .+, \w+ \w+; Python [\d.]+(, [\w-]+ [\d.]+){4}\.", words)
+
+
+def test_the_command_measures_prints_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: dict[str, Any] = {}
+
+    async def made(session: Contender, *others: Contender, idle: Contender, rounds: int) -> Report:
+        asked.update(names=[session.name, *(one.name for one in others)], idle=idle, rounds=rounds)
+        return report()
+
+    monkeypatch.setattr("midspan.bench.prices.reporting.report", made)
+    monkeypatch.setattr("midspan.checks.places.course", lambda: tmp_path)
+    assert main(["bench", "--rounds", "7"]) == 0
+    assert asked["names"][:2] == ["lab 5", "lab 3"]
+    assert (asked["idle"].name, asked["rounds"]) == ("lab 5", 7)
+    printed = capsys.readouterr().out
+    assert all(bar.words in printed for bar in BARS)
+    assert printed.endswith("written: results/bench.md\nwritten: results/bench.csv\nwritten: results/bench.svg\n")
