@@ -278,6 +278,35 @@ def test_a_server_may_bring_its_own_serving_and_a_client_its_own_connections() -
     assert '["welcome"' in str(ladder)
 
 
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Swit"], ids=["nothing", "half an answer"])
+def test_a_connection_that_breaks_while_it_opens_is_an_os_error(answer: bytes) -> None:
+    """Its server dies before it has agreed to speak WebSocket, or in the middle of saying so."""
+
+    class Dying(OwnServer):
+        @asynccontextmanager
+        async def serving(self, tls: ssl.SSLContext) -> AsyncIterator[int]:
+            async with await asyncio.start_server(self.die, HOST, 0, ssl=tls) as server:
+                yield server.sockets[0].getsockname()[1]
+
+        async def die(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            writer.close()
+
+    raised: list[BaseException] = []
+
+    class Seeing(Client):
+        async def run(self) -> None:
+            try:
+                await self.seat.connect()
+            except OSError as error:
+                raised.append(error)
+
+    seeing = Cast(Dying, lambda seat: Seeing(seat, frozenset()))
+    assert play_real(seeing, simple(1, ("a",))).of("crashed") == ()
+    assert [type(error) for error in raised] == [ConnectionResetError]
+
+
 def test_what_virtual_time_cannot_play_is_shrunk_over_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("midspan.bench.real.search.MOST_RUNS", 5)
 
