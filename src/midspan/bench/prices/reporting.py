@@ -145,7 +145,7 @@ async def report(session: Contender, *others: Contender, idle: Contender, rounds
     load = await paired((session, theirs), Events(events=1600, together=TOGETHER), rounds=rounds)
     weight = await paired((idle, theirs), Idle(), rounds=rounds, tls=False, warm_up=0)
     inside = await paired((idle, theirs, small(idle), small(theirs)), Idle(50, 250), rounds=1, warm_up=0)
-    grown = await growth((session, theirs, contenders.WEBSOCKETS_ENVELOPE))
+    grown = await growth((session, theirs))
     return Report(machine(), session.name, framework, alone, low, waited, load, weight, inside, grown)
 
 
