@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+import websockets
 from websockets.frames import Frame, Opcode
 
 from midspan.checks import CheckFailed, Result, limits
@@ -10,10 +13,12 @@ from midspan.checks.attempt import judge_answers
 from midspan.checks.cells import Answers
 from midspan.checks.lab3_failure import earlier, searching
 from midspan.checks.lab5_overhead import again, check, cost, lab, look
-from midspan.checks.lab5_overhead.cost import LOAD, LOW_RATE, WAITED_FOR, Costs, costs, framed
+from midspan.checks.lab5_overhead.cost import BODY, LOAD, LOW_RATE, WAITED_FOR, Costs, costs, framed
 from midspan.refusal import Refusal
+from midspan.wires.certs import HOST, Authority
 from tests import bank
-from tests.lab5 import parts, reference
+from tests.lab5 import answers, parts, reference
+from tests.loops import in_a_loop
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
@@ -22,15 +27,15 @@ FAR = 1_000_000  # seeds from those of the notebook; twenty repeats were made by
 
 def as_notebook_stands(upto: str, cells: str = "") -> Answers:
     """The names of the solved notebook when the step `upto` has been answered, and these further lines were run."""
-    answers = Answers("lab5_stands")
+    stands = Answers("lab5_stands")
     names = list(parts())
     wanted = names[: names.index(upto) + 1] if upto else []
     setup = [cell for part in parts().values() for cell in part.setup]
     solved = [cell for name in wanted for cell in parts()[name].answer]
-    ran = limits.run(lambda: answers.run([*setup, *solved]), 10.0)
+    ran = limits.run(lambda: stands.run([*setup, *solved]), 10.0)
     assert ran.error is None
-    exec(compile(cells, "<cell extra>", "exec"), vars(answers))
-    return answers
+    exec(compile(cells, "<cell extra>", "exec"), vars(stands))
+    return stands
 
 
 def failed(name: str, answers: Answers) -> Result:
@@ -131,3 +136,44 @@ def test_lab3s_parts_are_the_references_until_ours_are_finished() -> None:
     assert session is earlier()
     with pytest.raises(AttributeError, match="lab 3 defines no 'Inbax'"):
         _ = session.Inbax
+
+
+@in_a_loop
+async def test_the_session_is_served_over_tls_and_goes_on_where_it_stood() -> None:
+    """As `python -m midspan serve lab5` starts it: two events that somebody waits for, then a second connection."""
+    authority, said = Authority(), answers()
+    server = await said.serve_session(HOST, 0, authority.server)
+    try:
+        url = f"wss://localhost:{server.sockets[0].getsockname()[1]}"
+        offset, epoch = 0, ""
+        for base in (1, 3):
+            wire = said.Wire()
+            async with websockets.connect(url, host=HOST, ssl=authority.client, proxy=None) as connection:
+                await connection.send(json.dumps(["hello", "a", "token", epoch, offset, base]))
+                kind, epoch, offset, safe = json.loads(await connection.recv())
+                assert (kind, offset, safe) == ("welcome", base - 1, base - 1)
+                number = [("number", base)] if base > 1 else []
+                await connection.send(wire.write([*number, ("body", BODY), ("body", BODY), ("ask", 0)]))
+                assert wire.read(await connection.recv()) == [("mine", 2)]
+            offset += 2
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@in_a_loop
+async def test_bytes_that_are_no_packets_close_the_connection() -> None:
+    """With 1007, the code for data that is not what it should be (RFC 6455, section 7.4.1)."""
+    authority, said = Authority(), answers()
+    server = await said.serve_session(HOST, 0, authority.server)
+    try:
+        url = f"wss://localhost:{server.sockets[0].getsockname()[1]}"
+        async with websockets.connect(url, host=HOST, ssl=authority.client, proxy=None) as connection:
+            await connection.send(json.dumps(["hello", "a", "token", "", 0, 1]))
+            await connection.recv()
+            await connection.send(b"\xdc")
+            await connection.wait_closed()
+            assert connection.close_code == 1007
+    finally:
+        server.close()
+        await server.wait_closed()
