@@ -79,7 +79,7 @@ def test_every_prediction_is_scored_by_what_ran() -> None:
 def test_what_varies_is_shown_and_not_compared() -> None:
     """A cell that measures time or memory stores its outputs, and nbval passes over them."""
     for cell in chapter().code:
-        if any(next(calls(cell, name), None) for name in ("paired", "growth", "deflated")):
+        if any(next(calls(cell, name), None) for name in ("paired", "deflated")):
             assert "nbval-ignore-output" in cell.tags, cell.source
 
 
