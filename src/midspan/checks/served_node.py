@@ -13,9 +13,14 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from midspan.arguments import checked
+from midspan.bench.prices.dialects import Echo
+from midspan.bench.prices.starting import contender
+from midspan.bench.rooms import LAB4, Speaks
 from midspan.checks import catalogue
 from midspan.checks.cells import Answers
 from midspan.checks.serve import cells_of, define
+from midspan.wires.broker import Broker
 from midspan.wires.certs import HOST
 from midspan.wires.node import Node
 from midspan.wires.servers import Served
@@ -35,23 +40,33 @@ def on_node(node: Node, source: str) -> AbstractAsyncContextManager[Served]:
     return _served(node, source)
 
 
-async def app(tls: Any, source: str = "solutions", policy: str = "", **options: str) -> AsyncIterator[int]:
+async def app(
+    tls: Any, source: str = "solutions", outlet: dict[str, Any] | None = None, **options: str
+) -> AsyncIterator[int]:
     """The lab's node as `bench.prices` starts servers; gives its port.
 
     Args:
         tls: a server's context, or None.
         source: "solutions", "labs", or the path of a notebook.
-        policy: of its outlets, in place of what they do by themselves.
+        outlet: arguments of its outlets, in place of what they have by themselves: policy, most.
         options: broker, node, prefix.
     """
     answers = defined(source)
-    if policy:
-        vars(answers)["Outlet"] = functools.partial(answers.Outlet, policy=policy)
+    if outlet:
+        vars(answers)["Outlet"] = functools.partial(answers.Outlet, **outlet)
     server = await answers.serve_node(HOST, 0, tls, **options)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+
+
+@checked
+def lab4_on(bus: Broker, nodes: int = 1, source: str = "solutions", outlet: dict[str, Any] | None = None) -> Speaks:
+    """The lab's nodes on a broker, as `bench.rooms` measures them; arguments as of `app`."""
+    options: dict[str, Any] = {"broker": bus.url, "prefix": bus.prefix, "source": source, "outlet": outlet or {}}
+    made = [contender(f"n{i}", app, Echo, node=f"n{i}", **options) for i in range(1, nodes + 1)]
+    return Speaks("lab 4", tuple(made), LAB4)
 
 
 def defined(source: str) -> Answers:

@@ -7,8 +7,8 @@
 
 So that a thousand receivers cost the sender nothing but its own work. A receiver knows just enough of RFC 6455: it asks
 for the upgrade, and counts each `"at":SECONDS` in what follows (every message must carry one: `time.monotonic()` at its
-start, which all processes of a machine share). A slow one reads nothing at all, and has as little room as the system
-allows.
+start, which all processes of a machine share), and answers pings. A slow one reads nothing at all, and has as little
+room as the system allows.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from midspan.wires.child import Child, child, obey
 OPENING = 50  # connections that are opened at once: a listening socket queues no more than that everywhere
 SLOW_BYTES = 4096  # the room of a slow receiver
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # any 16 bytes will do; these are those of RFC 6455 section 1.3
-STAMP = re.compile(rb'"at": ?([0-9]+\.[0-9]+)\b.')  # and one more byte: a number cut off by a read is no number
+STAMP = re.compile(rb'"at\\?": ?([0-9]+\.[0-9]+)\b.')  # and one more byte: a number cut off by a read is no number
 STAMP_BYTES = 40
+PING = re.compile(rb"\x89\x04(.{4})", re.DOTALL)  # as `websockets` sends it: text that carries stamps has no such bytes
+PONG = bytes([0x8A, 0x84, 0, 0, 0, 0])  # masked with four zeros
+ENGINEIO_PING, ENGINEIO_PONG = b"\x81\x012", b"\x81\x81\x00\x00\x00\x003"
 
 
 def crowd() -> AbstractAsyncContextManager[Child]:
@@ -43,15 +46,17 @@ class Crowd:
         self.more = asyncio.Event()
 
     async def open(self, url: str, count: int, slow: int = 0, says: str = "") -> int:
-        """Open `count` connections to a `ws://` address, of which the last `slow` read nothing; give their number.
+        """Open `count` more connections to a `ws://` address, the last `slow` read nothing; give how many there are.
 
-        `says`: the text that each sends first ("40" greets a Socket.IO server).
+        `says`: the text that each sends first ("40" greets a Socket.IO server); `{n}` in it is the connection's number.
         """
         turn = asyncio.Semaphore(OPENING)
 
+        before = len(self._receivers)
+
         async def one(number: int) -> Receiver:
             async with turn:
-                return await self._open(url, number >= count - slow, says)
+                return await self._open(url, number >= count - slow, says.replace("{n}", str(before + number)))
 
         self._receivers += await asyncio.gather(*map(one, range(count)))
         return len(self._receivers)
@@ -122,6 +127,11 @@ class Receiver(asyncio.Protocol):
                 self._rest = head
                 return
             self._begin()
+        if b"\x89\x04" in data:
+            for ping in PING.finditer(data):
+                self.transport.write(PONG + ping[1])
+        if ENGINEIO_PING in data:
+            self.transport.write(ENGINEIO_PONG)
         counted = 0
         for stamp in STAMP.finditer(data):
             self._people.latencies_s.append(now_s - float(stamp[1]))

@@ -1,0 +1,87 @@
+"""Lab 4's node beside python-socketio in one room, and with a slow reader in it: a small sample of the whole measuring.
+
+The whole of it is `python -m tests.test_lab4_throughput` (some minutes, and a machine with nothing else to do).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from midspan.bench.rooms import Speaks, beside_a_slow_one, delivering, room, socketio_on
+from midspan.checks.served_node import lab4_on
+from midspan.refusal import Refusal
+from midspan.wires.broker import Broker, broker
+from tests.loops import in_a_loop
+
+NO_BOUND = {"policy": "drop oldest", "most": 10**9}
+BIG_BYTES = 2**16
+
+
+@pytest.fixture(autouse=True)
+def _no_broker_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+
+
+@in_a_loop
+async def test_it_delivers_more_for_less_on_one_node_and_on_two() -> None:
+    """The bars are 2.5 and 2, in a room of 1,000; here we look for a difference that no busy machine hides."""
+    async with broker() as bus:
+        for theirs, nodes in ((socketio_on(), 1), (socketio_on(bus, 2), 2)):
+            run = await delivering([lab4_on(bus, nodes), theirs], members=100, messages=20, rounds=1)
+            assert run.ratio(theirs.name, "lab 4", "cpu_us").median > 1.7
+            assert run.ratio(theirs.name, "lab 4", "each_us").median > 1.2
+
+
+@in_a_loop
+async def test_what_a_slow_reader_leaves_unread_is_bounded() -> None:
+    """12 MB that one member does not read: a node without a bound keeps them."""
+    async with broker() as bus:
+        grown_mb = {}
+        for name, outlet in (("bound", {"policy": "drop oldest", "most": 20}), ("no bound", NO_BOUND)):
+            async with room(lab4_on(bus, outlet=outlet), members=5, slow=1) as opened:
+                await opened.deliver(5, filler="x" * BIG_BYTES)
+                before = opened.rss_bytes()
+                await opened.deliver(200, filler="x" * BIG_BYTES)
+                grown_mb[name] = (opened.rss_bytes() - before) / 1e6
+    assert grown_mb["no bound"] - grown_mb["bound"] > 3
+
+
+@in_a_loop
+async def test_bad_arguments_are_sentences() -> None:
+    with pytest.raises(Refusal, match="one of aiohttp, uvicorn"):
+        socketio_on(server="gunicorn")
+    with pytest.raises(Refusal, match="servers, each with a name of its own"):
+        await delivering([])
+    with pytest.raises(Refusal, match="a member, a message and a round"):
+        await delivering([socketio_on()], members=0)
+    with pytest.raises(Refusal, match="a member, a message and a round"):
+        await beside_a_slow_one(socketio_on(), rounds=0)
+
+
+async def whole(rounds: int) -> None:
+    """All bars, said as they come."""
+    async with broker() as bus:
+        one = [lab4_on(bus), socketio_on(), socketio_on(server="uvicorn")]
+        await _delivered("one node", one, rounds)
+        await _delivered("two nodes", [lab4_on(bus, 2), socketio_on(bus, 2), socketio_on(bus, 2, "uvicorn")], rounds)
+        await _slow(bus, 3)
+
+
+async def _delivered(title: str, contenders: list[Speaks], rounds: int) -> None:
+    run = await delivering(contenders, rounds=rounds)
+    for theirs in run.names[1:]:
+        for what in ("each_us", "cpu_us"):
+            medians = f"{run.median(theirs, what):.1f} : {run.median('lab 4', what):.1f}"
+            print(f"{title}: {theirs} : lab 4, {what}: {medians} = {run.ratio(theirs, 'lab 4', what)}", flush=True)
+
+
+async def _slow(bus: Broker, rounds: int) -> None:
+    for outlet in ({"policy": "let go"}, {"policy": "drop oldest"}, {"policy": "conflate"}, NO_BOUND):
+        found = await beside_a_slow_one(lab4_on(bus, outlet=outlet), messages=800, size_bytes=2**15, rounds=rounds)
+        print(f"{outlet}: {found} {found.p99_times} {found.grown_mb}", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(whole(5))
