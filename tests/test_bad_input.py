@@ -62,6 +62,7 @@ INNER = {
     "midspan.eyes.cards": "IPython calls these, each with the type that it is registered for",
     "midspan.eyes.display": "IPython calls it",
     "midspan.eyes.readme": "a command of ours",
+    "midspan.eyes.benched": "a command of ours",
     "midspan.eyes.recording": "a command of ours",
     "midspan.records.record": "words for the records' own text",
 }
@@ -120,6 +121,10 @@ def asked() -> h11.Request:
     return h11.Request(method="GET", target="/?user=ana", headers=[("Host", "a")])
 
 
+def prices() -> Paired:
+    return Paired({"a": ({"cpu_us": 1.0},), "b": ({"cpu_us": 2.0},)})
+
+
 def history() -> sim.History:
     return sim.play(cast(), schedule())
 
@@ -167,26 +172,26 @@ CASES: dict[str, Good] = {
     "bench.bench.Bench": good(
         raw=lambda: handler, socketio=lambda: register, raw_options=None, socketio_options=None
     ),
-    "bench.cluster.cluster": good(authority=Authority, choose=lambda: round_robin, durable=False),
-    "bench.contenders.contender.named": good(name="raw"),
-    "bench.detection.noticed": good(name="websockets", interval_s=1.0, timeout_s=1.0, player=lambda: sim.play),
-    "bench.detection.noticed_cut_s": good(name="websockets", player=lambda: sim.play),
-    "bench.offline.emit_while_away": good(authority=Authority),
     "bench.byte_ledgers.opening": good(way=WAYS[0], authority=Authority, tls=False),
     "bench.byte_ledgers.weigh": good(said=TYPING_START, way=WAYS[0], authority=Authority, tls=False, told=1),
     "bench.byte_ledgers.weigh_all": good(
         authority=Authority, messages=[TYPING_START], ways=[WAYS[0]], tls=[False], deflate=[False]
     ),
-    "bench.real.play.play_real": good("watch", cast=cast, schedule=schedule, watch=None, speed=math.inf),
-    "bench.real.search.search_real": good(
-        "keep_going", cast=cast, seeds=(1,), shape=None, names=None, keep_going=False, speed=math.inf
-    ),
-    "bench.source.code_lines": good(source="a = 1"),
+    "bench.cluster.cluster": good(authority=Authority, choose=lambda: round_robin, durable=False),
+    "bench.contenders.contender.named": good(name="raw"),
+    "bench.detection.noticed": good(name="websockets", interval_s=1.0, timeout_s=1.0, player=lambda: sim.play),
+    "bench.detection.noticed_cut_s": good(name="websockets", player=lambda: sim.play),
+    "bench.offline.emit_while_away": good(authority=Authority),
     "bench.prices.probes.Events": good(events=8, together=1, connections=1, at_once=1),
     "bench.prices.probes.FanOut": good(times=1, connections=1),
     "bench.prices.probes.Idle": good(connections=1, until=2),
     "bench.prices.probes.InsideOf": good(events=1, connections=1),
     "bench.prices.probes.Steady": good(events=1, every_s=0.01, connections=1),
+    "bench.real.play.play_real": good("watch", cast=cast, schedule=schedule, watch=None, speed=math.inf),
+    "bench.real.search.search_real": good(
+        "keep_going", cast=cast, seeds=(1,), shape=None, names=None, keep_going=False, speed=math.inf
+    ),
+    "bench.source.code_lines": good(source="a = 1"),
     "bench.source.library_lines": good(),  # any number of names; tests/test_bench_source.py has the bad ones
     # eyes
     "eyes.anatomy.anatomy": good(frame=hello, title=""),
@@ -202,6 +207,7 @@ CASES: dict[str, Good] = {
     "eyes.parties.parties": good(bench=midspan.Bench),
     "eyes.byte_ledger.ledger_picture": good(ledgers=lambda: {"raw": byte_ledger(sample("raw"))}, title=""),
     "eyes.returns.returns_picture": good(reports=lambda: {"kill": Report(9, 1, (0.5,))}, title=""),
+    "eyes.prices.price_bars": good(run=prices, what="cpu_us", title=""),
     "eyes.stack.stack": good(seen=hello, title=""),
     "eyes.tables.frame_table": good("times", exchange=exchange, times=False),
     "eyes.tables.table": good("times", exchange=exchange, times=False),
@@ -272,6 +278,7 @@ CASES: dict[str, Good] = {
     "sim.wallclock.WallClockGuard": good(),
 }
 RESULTS = [  # made by us and handed out, or a shape that the learner's own class has
+    "bench.prices.growing.Growth",
     "bench.nodes.seats.MemberSeat", "bench.nodes.seats.NodeSeat",
     "checks.steps.Checks", "checks.steps.Hint", "checks.steps.Step", "checks.verdicts.CheckFailed",
     "checks.verdicts.Result", "records.capture.Capture", "records.frames.Frame", "records.messages.negotiated",
@@ -285,17 +292,17 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
 
 
 ELSEWHERE = [  # whose good call needs a server, a course or a long search: refused in tests of their own
+    "bench.prices.rounds.paired",  # tests/test_prices_rounds.py
+    "bench.prices.several.Several", "wires.asgi.asgi_server",  # tests/test_chapter05.py
+    "checks.priced.lab5_contender",  # tests/test_prices_sessions.py
     "bench.nodes.play.play_nodes", "bench.nodes.search.draw_nodes",  # tests/test_bench_nodes.py
     "bench.nodes.search.search_nodes",
     "bench.page.live_page", "bench.reaction.reaction",  # tests/test_bench_page.py, test_bench_reaction.py
     "checks.guarantees.guarantee_matrix",  # tests/test_guarantees.py
     "checks.lab3_failure.looking.again", "checks.lab3_failure.looking.look",  # below
+    "checks.lab4_scaling.looking.again", "checks.lab4_scaling.looking.draft",  # tests/test_lab4_checks.py
+    "checks.lab4_scaling.looking.look",
     "checks.lab5_overhead.looking.again", "checks.lab5_overhead.looking.cost",  # tests/test_lab5_checks.py
-    "bench.prices.rounds.paired", "bench.prices.growing.growth",  # tests/test_prices_rounds.py
-    "bench.prices.several.Several", "wires.asgi.asgi_server",  # tests/test_chapter05.py
-    "checks.priced.lab5_contender",  # tests/test_prices_sessions.py
-    "bench.prices.rounds.paired", "bench.prices.growing.growth",  # tests/test_prices_rounds.py
-    "bench.prices.several.Several", "wires.asgi.asgi_server",  # tests/test_chapter05.py
     "checks.lab5_overhead.looking.look", "checks.lab3_failure.earlier.earlier",
 ]  # fmt: skip
 ALSO = (  # what the labs' authors and the command line call
