@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+from tests.turns import turn
 
 # Figures, and what the machine says on the side. Every table and picture of ours has a text twin, which is compared.
 NOT_COMPARED = ("stderr", "text/html", "image/svg+xml", "image/png")
 
-_home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+FOLDER = "MIDSPAN_TESTS_FOLDER"  # of a whole run; where several processes test, they inherit it
+
+_folder = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Kernels inherit folders of their own: a test run leaves the learner's progress and history alone."""
-    config.stash[_home] = tempfile.TemporaryDirectory(prefix="midspan-home-")
+    worker = getattr(config, "workerinput", {})
+    if not worker:
+        config.stash[_folder] = tempfile.TemporaryDirectory(prefix="midspan-home-")
+        os.environ[FOLDER] = config.stash[_folder].name
+    own = Path(os.environ[FOLDER], worker.get("workerid", ""))
+    own.mkdir(exist_ok=True)
     for name in ("MIDSPAN_HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
-        os.environ[name] = os.path.join(config.stash[_home].name, name.lower())
+        os.environ[name] = str(own / name.lower())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[_home].cleanup()
+    if _folder in config.stash:
+        config.stash[_folder].cleanup()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout: to wait for one's turn is no hanging test
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where several processes test (`-n 2`), a test that is marked `alone` runs when no other does."""
+    alone, several = item.get_closest_marker("alone") is not None, hasattr(item.config, "workerinput")
+    with turn(Path(os.environ[FOLDER]), alone=alone) if several else contextlib.nullcontext():
+        return (yield)
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

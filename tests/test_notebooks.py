@@ -33,7 +33,7 @@ LEARNERS = 10
 CORES = os.cpu_count() or 1
 
 SOLVED, LABS = found("notebooks", "solutions"), found("labs")
-pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole course
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(1800)]  # the first test waits for the whole course
 
 
 @pytest.fixture(scope="module", autouse=True)
