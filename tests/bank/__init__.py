@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -143,8 +144,15 @@ class Judged:
 def judged(lab: Lab, entries: Sequence[Right]) -> Iterator[Judged]:
     """Each entry, edited into the solution and judged."""
     _, parts = read_reference(places.solution(lab.name), lab.name)
-    for entry in entries:
-        yield Judged(lab, entry, results(lab, edited(parts, entry), entry.step))
+    with around(lab.name):
+        for entry in entries:
+            yield Judged(lab, entry, results(lab, edited(parts, entry), entry.step))
+
+
+def around(lab: str) -> AbstractContextManager[object]:
+    """What all entries of a lab share, so that it is started once: the `AROUND` of its bank, if there is one."""
+    known = lab in banks()
+    return getattr(importlib.import_module(f"tests.bank.{lab}"), "AROUND", nullcontext)() if known else nullcontext()
 
 
 def entries(lab: str) -> tuple[list[Wrong], list[Right]]:

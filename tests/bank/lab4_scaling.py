@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from midspan.bench.nodes import bus
 from tests.bank import Right, Wrong
+
+AROUND = bus  # one broker for all entries
 
 ROOM = '''        for room in empty:
             del self.members[room]

@@ -88,11 +88,13 @@ async def nodes(broker: Brokered, ours: Cast, count: int = 3) -> AsyncIterator[l
     finally:
         for task in handlers:
             task.cancel()
-        await asyncio.gather(*handlers, return_exceptions=True)
+        ended = await asyncio.gather(*handlers, return_exceptions=True)
         for node in made:
             node.beating.cancel()
             await asyncio.gather(node.beating, return_exceptions=True)
             await node.broker.aclose()
+        if wrong := next((error for error in ended if isinstance(error, Exception)), None):
+            raise wrong from None  # it says more than what the check missed because of it
 
 
 async def entered(node: Any, who: str, room: str = "red", *mine: Any, answers: bool = True) -> Connection:

@@ -1,0 +1,135 @@
+"""Lab 4's checks: the same verdict whatever the seeds, what a learner reads, and what is to do said as such."""
+
+from __future__ import annotations
+
+import pytest
+
+from midspan.checks import Result, Transcript, limits
+from midspan.checks.attempt import judge_answers
+from midspan.checks.cells import Answers
+from midspan.checks.judging import judged
+from midspan.checks.lab4_scaling import again, check, draft, lab, look, searching
+from midspan.refusal import Refusal
+from midspan.sim import Cast
+from tests import bank
+from tests.bank.lab4_scaling import WRONG
+from tests.lab4 import parts, session
+
+pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
+
+FAR = 1_000_000  # seeds away from those of the notebook
+
+
+def as_notebook_stands(upto: str, cells: str = "") -> Answers:
+    """The namespace of the solved notebook when the step `upto` has been answered, and these further lines were run."""
+    answers = Answers("lab4_stands")
+    names = list(parts())
+    wanted = names[: names.index(upto) + 1] if upto else []
+    setup = [cell for part in parts().values() for cell in part.setup]
+    solved = [cell for name in wanted for cell in parts()[name].answer]
+    ran = limits.run(lambda: answers.run([*setup, *solved]), 5.0)
+    assert ran.error is None, ran.error
+    exec(compile(cells, "<cell extra>", "exec"), vars(answers))
+    return answers
+
+
+def test_the_reference_passes_whatever_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "FIRST", FAR)
+    found = bank.results(lab, parts())
+    assert [str(result) for result in found.values() if not result.passed] == []
+    assert list(found) == list(lab.steps)
+
+
+def searched(name: str, cast: Cast) -> Result:
+    """What the search of a step says, without its quicker checks."""
+
+    def body(t: Transcript, ours: Cast) -> None:
+        searching.holds(t, ours, name)
+
+    return judged(lab.name, name, lab.misconceptions, body, (cast,), 60.0)
+
+
+def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    copies = session(next(entry for entry in WRONG if entry.id == "dedupe-in-the-node"))
+    told = str(searched("streams", copies))
+    assert "✗ no_duplicate: No application is given a message twice." in told
+    assert lab.misconceptions["dedupe-in-the-node"] in told
+    assert "    who  starts  says\n" in told
+    assert "    fault: " in told
+    assert '"entry", ' in told
+    _, _, line = told.partition("To see it drawn: again(ours, ")
+    name, seed = line.split(")")[0].split(", ")
+    assert name == '"streams"'
+    found = again(copies, "streams", int(seed))
+    assert found is not None
+    assert found.predicate == "no_duplicate"
+    assert again(session(), "streams", int(seed)) is None
+    assert f"Seed {seed} of streams: no violation any more." in capsys.readouterr().out
+
+
+def test_the_draft_acknowledges_what_the_broker_does_not_have() -> None:
+    found = look(as_notebook_stands("streams").ours, "accept")
+    assert found is not None
+    assert found.predicate == "ack_after_durable"
+    assert "broker restarts" in str(found) or "cut off the broker" in str(found)
+
+
+@pytest.mark.parametrize(("upto", "step", "words"), [
+    ("", "rooms", "expected: ['b']"),
+    ("rooms", "broadcast", "✗ times that it was encoded"),
+    ("outlet", "presence", "got:      ['a', 'b', 'c']"),
+])  # fmt: skip
+def test_a_draft_shows_where_it_breaks_and_not_why(
+    upto: str, step: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = as_notebook_stands(upto)
+    draft(step, *(getattr(answers, name) for name in lab.steps[step].answers))
+    said = capsys.readouterr().out
+    assert words in said
+    assert not any(why in said for why in lab.misconceptions.values())
+
+
+def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """An earlier part that is not written: the checks and the demonstrations that need it."""
+    stub = "async def accept(log, *message, patience_s=5.0):\n    raise NotImplementedError()\n"
+    answers = as_notebook_stands("leaving", stub)
+    for step in ("accept", "streams", "leaving"):
+        assert judge_answers(lab.steps[step], answers).verdict == "to do", step
+    assert look(answers.ours, "leaving") is None
+    assert "Still to do: accept." in capsys.readouterr().out
+
+
+def test_an_error_of_the_learners_is_told_with_its_line() -> None:
+    wrong = "class Owners(Owners):\n    async def lost(self, mine):\n        return self.others[mine]\n"
+    result = judge_answers(lab.steps["owners"], as_notebook_stands("owners", wrong))
+    assert result.verdict == "wrong"
+    assert "AttributeError: 'Owners' object has no attribute 'others'" in result.words
+    assert "Owners.lost(), line 3: " in result.words
+
+
+def test_a_follower_that_hangs_ends_with_a_sentence() -> None:
+    wrong = "class Log(Log):\n    async def open(self, *_):\n        await asyncio.Event().wait()\n"
+    result = judge_answers(lab.steps["pubsub"], as_notebook_stands("pubsub", wrong))
+    assert result.verdict == "wrong"
+    assert "an answer within 5 s" in str(result)
+
+
+def test_a_check_leaves_the_notebooks_numbers_as_they_are() -> None:
+    answers = as_notebook_stands("leaving")
+    before = answers.KEEP, answers.GRACE_S
+    for step in ("streams", "leaving"):
+        assert judge_answers(lab.steps[step], answers).passed
+    assert before == (answers.KEEP, answers.GRACE_S)
+
+
+def test_bad_arguments_are_a_sentence() -> None:
+    ours = session()
+    with pytest.raises(Refusal, match="one of the steps streams, accept"):
+        look(ours, "strems")
+    with pytest.raises(Refusal, match="seed of a schedule, as in"):
+        again(ours, "streams")
+    with pytest.raises(Refusal, match="one of the steps rooms, broadcast"):
+        draft("room", ours)
+    with pytest.raises(Refusal, match=r"check\.rooms\(Rooms\)"):
+        draft("rooms")
+    assert check.streams.hint(1).text
