@@ -100,7 +100,6 @@ class Bus:
         if self._asking is not None:
             self._asking.close()
 
-
     def _connected(self) -> socket.socket:
         parts = urlsplit(self.url)
         if parts.scheme == "unix":
