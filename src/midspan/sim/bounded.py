@@ -53,7 +53,7 @@ def _no_silence(index: Index) -> str:
 
 
 def bounded_recovery(index: Index) -> str:
-    if index.healed_s == -math.inf:
+    if not index.troubles or index.history.records[-1].at_s <= index.healed_s + index.bounds.recovery_s:
         return ""
     for record in (*index.acknowledged.values(), *index.deliveries):
         sent = index.sent.get(record.message)
@@ -77,7 +77,7 @@ def no_herd(index: Index) -> str:
 def _in_lockstep(index: Index) -> str:
     """Two clients whose waits are equal come back together every time; once may be chance."""
     together: set[frozenset[str]] = set()
-    for one, two in pairwise(_returns(index)):
+    for one, two in pairwise(index.returns):
         if one.who != two.who and two.at_s - one.at_s <= index.bounds.lockstep_s:
             pair = frozenset({one.who, two.who})
             if pair in together:
@@ -90,25 +90,14 @@ def _all_the_time(index: Index) -> str:
     most = index.bounds.attempts_per_s
     for who in index.clients:
         times = [record.at_s for record in index.of("attempt") if record.who == who]
-        for first, last in zip(times, times[most:], strict=False):
+        for first, last in zip(times, times[most:], strict=False):  # none for who tried less often
             if last - first < 1.0:
                 return f"{who} tried to connect {most + 1} times within a second, from {first:.3f} s on."
     return ""
 
 
-def _returns(index: Index) -> list[Record]:
-    """Attempts to connect, but for the first of each client."""
-    seen: set[str] = set()
-    made = []
-    for record in index.of("attempt"):
-        if record.who in seen:
-            made.append(record)
-        seen.add(record.who)
-    return made
-
-
 def _nobody_returned(index: Index) -> str:
-    return "" if _returns(index) else "Nobody had to come back."
+    return "" if index.returns else "Nobody had to come back."
 
 
 BOUNDED = (

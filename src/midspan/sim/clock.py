@@ -58,6 +58,7 @@ class VirtualLoop(RunLoop, WalledLoop):
         self._timers: list[tuple[float, int, Tick]] = []  # (when, the how-manieth, handle): rule 2
         self._timers_set = 0
         self._stopping = self._running = self._closed = False
+        self._context = copy_context()
 
     # time and timers
 
@@ -95,7 +96,7 @@ class VirtualLoop(RunLoop, WalledLoop):
     def at(self, when: float, callback: Callable[[], object]) -> None:
         """A timer of the simulation's own, which belongs to no process: cheaper than `call_at`."""
         self._timers_set += 1
-        heappush(self._timers, (when, self._timers_set, Tick(when, callback, (), None)))
+        heappush(self._timers, (when, self._timers_set, Tick(when, callback, (), self._context)))
 
     def create_future(self) -> Future[Any]:
         return Future(loop=self)
@@ -147,10 +148,11 @@ class VirtualLoop(RunLoop, WalledLoop):
         return self._closed
 
     def close(self) -> None:
-        """Forget what is still to come."""
+        """Forget what is still to come, and the tasks: they and their loop would keep each other alive."""
         self._closed = True
         self._soon.clear()
         self._timers.clear()
+        self.tasks.clear()
 
     def _close_generator(self, agen: AsyncGenerator[Any, Any]) -> None:
         """Nobody holds this generator any more: close it as asyncio does, but in a turn of ours."""
@@ -166,27 +168,20 @@ class VirtualLoop(RunLoop, WalledLoop):
 
     def _run_until_stopped(self) -> None:
         soon, timers = self._soon, self._timers
-        steps_left = self.limit_steps - self.steps
-        try:
-            while not self._stopping:
-                if not steps_left:
-                    self._too_busy()
-                if soon:
-                    tick = soon.popleft()
-                elif timers:  # rule 1
-                    when, _, tick = heappop(timers)
-                    if when > self.now_s and tick.callback is not None:  # a cancelled one must not move the clock
-                        self._move_to(when)
-                else:
-                    self._deadlock()
-                if tick.callback is not None:
-                    steps_left -= 1
-                    if tick.context is None:
-                        tick.callback()
-                    else:
-                        tick.context.run(tick.callback, *tick.args)
-        finally:
-            self.steps = self.limit_steps - steps_left
+        for self.steps in range(self.steps, self.limit_steps):  # noqa: B020  counted also when something raises
+            if self._stopping:
+                return
+            if soon:
+                tick = soon.popleft()
+            elif timers:  # rule 1
+                when, _, tick = heappop(timers)
+                if when > self.now_s and tick.callback is not None:  # a cancelled one must not move the clock
+                    self._move_to(when)
+            else:
+                self._deadlock()
+            if tick.callback is not None:
+                tick.context.run(tick.callback, *tick.args)
+        self._too_busy()
 
     def _move_to(self, when: float) -> None:
         if when > self.limit_s:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -60,6 +60,22 @@ class SimProtocol:
 
     def send_binary(self, data: DataLike) -> None:
         self._connection.link.transmit(self._connection, "binary", as_bytes(data))
+
+
+class Messages:
+    """The messages of a connection, until it is closed normally."""
+
+    def __init__(self, connection: SimConnection) -> None:
+        self._recv = connection.recv
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    async def __anext__(self) -> Data:
+        try:
+            return await self._recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
 
 
 class SimConnection(End):
@@ -121,8 +137,9 @@ class SimConnection(End):
         data = message if isinstance(message, PLAIN) else await whole(message)
         if self.state is not OPEN:
             await self._check_open()
-        is_text = isinstance(data, str) if text is None else text
-        self.link.transmit(self, "text" if is_text else "binary", data.encode() if isinstance(data, str) else data)
+        is_text = isinstance(data, str)
+        encoded = data.encode() if isinstance(data, str) else data
+        self.link.transmit(self, "text" if (is_text if text is None else text) else "binary", encoded)
         if self.state is CLOSED:
             raise self._closed()
         if self.into.unread_bytes > self.limits.write_limit:
@@ -132,15 +149,8 @@ class SimConnection(End):
         """The next message. Raises `ConnectionClosed` at the end, `ConcurrencyError` for two readers."""
         if self._receiving:
             raise ConcurrencyError("cannot call recv while another coroutine is already running recv or recv_streaming")
-        self._receiving = True
-        try:
-            while not self._queue:
-                if self.state is CLOSED:
-                    raise self._closed()
-                self._reader = self.loop.create_future()
-                await self._reader
-        finally:
-            self._receiving = False
+        if not self._queue:
+            await self._wait_for_a_message()
         opcode, data = self._queue.popleft()
         if self.paused and len(self._queue) <= self.limits.max_queue // 4:
             self.paused = False
@@ -183,13 +193,8 @@ class SimConnection(End):
     ) -> None:
         await self.close(1000 if exc_type is None else 1011)
 
-    async def __aiter__(self) -> AsyncIterator[Data]:
-        """The messages, until the connection is closed normally."""
-        try:
-            while True:
-                yield await self.recv()
-        except ConnectionClosedOK:
-            return
+    def __aiter__(self) -> Messages:
+        return Messages(self)
 
     # inside
 
@@ -197,6 +202,17 @@ class SimConnection(End):
         if self.state is not OPEN:
             await self.wait_closed()
             raise self._closed()
+
+    async def _wait_for_a_message(self) -> None:
+        self._receiving = True
+        try:
+            while not self._queue:
+                if self.state is CLOSED:
+                    raise self._closed()
+                self._reader = self.loop.create_future()
+                await self._reader
+        finally:
+            self._receiving = False
 
     async def _drain(self) -> None:
         while self.into.unread_bytes > self.limits.write_limit // 4 and self.state is not CLOSED:

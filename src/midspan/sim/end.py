@@ -14,10 +14,11 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Conne
 from websockets.frames import OK_CLOSE_CODES, Close
 from websockets.protocol import State
 
+from midspan.sim.limits import Limits
+from midspan.sim.moment import Way
 from midspan.sim.pipe import Opcode, Pipe, SimFrame
 
 if TYPE_CHECKING:
-    from midspan.sim.limits import Limits
     from midspan.sim.link import Link
 
 OPEN, CLOSING, CLOSED = State.OPEN, State.CLOSING, State.CLOSED
@@ -35,6 +36,7 @@ class End:
 
     def __init__(self, link: Link, side: Literal["client", "server"], into: Pipe, limits: Limits) -> None:
         self.link, self.side, self.into, self.limits = link, side, into, limits
+        self.way: Way = "up" if side == "client" else "down"
         self.loop = link.loop
         self.peer: End  # set when the two ends are joined
         self.state = OPEN
@@ -55,7 +57,7 @@ class End:
         """A frame has arrived."""
         if self.state is CLOSED:
             return
-        if frame.opcode in ("text", "binary"):
+        if frame.number:
             self._receive_message(frame)
         elif frame.opcode == "ping":
             self.into.write(SimFrame("pong", frame.data))

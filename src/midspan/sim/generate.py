@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 from typing import TypeVar
 
@@ -35,6 +36,7 @@ from midspan.sim.schedule import Join, Say, Schedule, simple
 BURST = 4
 LATER_S = (0.0, 0.0, 0.002, 0.006, 0.02, 0.5)  # within a write, between write and answer, an answer's way, later
 _NAMES = "abcdefgh"
+_moment = cache(Moment)  # there are some hundred of them: a search draws the same ones again and again
 T = TypeVar("T")
 Crossing = tuple[str, Way, int]
 
@@ -71,10 +73,13 @@ class Shape(Fitting):
         need(known, f"kinds of fault, from {', '.join(FAULTS)}", self.kinds, "Correct the names")
 
 
+_SHAPE = Shape()
+
+
 @checked
 def generate(seed: int, shape: Shape | None = None) -> Schedule:
     """The schedule of this seed. The same seed and shape give the same schedule, on each machine."""
-    shape = shape or Shape()
+    shape = shape or _SHAPE
     rng = Random(seed)
     clients = _NAMES[: 1 + _below(rng, shape.clients)]
     joins = tuple(Join(0.0 if rng.random() < 0.5 else round(rng.random() * 0.3, 3), who) for who in clients)
@@ -105,7 +110,7 @@ def _fault(rng: Random, shape: Shape, clients: str, says: tuple[Say, ...]) -> Fa
     way: Way = "up" if rng.random() < 0.6 else "down"
     own = sum(say.who == who for say in says)  # up: a greeting and these; down: as many answers, and everybody's
     n = 1 + _below(rng, own + 2 if way == "up" else own + len(says) + 1)
-    return _MAKE[kind](rng, Moment(who, way, n, _one(rng, WHEN), _one(rng, LATER_S)))
+    return _MAKE[kind](rng, _moment(who, way, n, _one(rng, WHEN), _one(rng, LATER_S)))
 
 
 _MAKE: dict[str, Callable[[Random, Moment], Fault]] = {

@@ -3,80 +3,87 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from collections import defaultdict
 
-from midspan.sim.history import History, Record
+from midspan.sim.history import History, Record, What
 
 
 class Index:
-    """What the predicates look up in one history. All times in seconds from its start."""
+    """What the predicates look up in one history. All times in seconds from its start.
+
+    Args:
+        sent: accepted by a session, by message; what it declined is not.
+        acknowledged, durable: by message, the first time.
+        log: what is durable at the end, in its order.
+        wiped_s: when the server last lost its log; -inf if never.
+        views: deliveries to each client since its last reset.
+        clients: in order of first appearance.
+        present: those of them that have a right to be here at the end.
+        troubles: faults, their ends, and refusals: what recovery is counted from.
+        healed_s: when the last trouble was over; -inf without any.
+        returns: attempts to connect, but for the first of each client.
+        in_flight: was there a fault while a message was sent, and not yet known to be safe or not yet everywhere?
+    """
 
     def __init__(self, history: History) -> None:
         self.history, self.bounds = history, history.bounds
-        self.sent: dict[str, Record] = {}  # accepted by a session, by message
-        self.declined: set[str] = set()
-        self.acknowledged: dict[str, Record] = {}
-        self.durable: dict[str, float] = {}  # when first
-        self.log: list[str] = []  # what is durable at the end, in its order
-        self.views: dict[str, list[Record]] = {}  # deliveries to each client since its last reset
-        self.deliveries: list[Record] = []
-        self.clients: dict[str, None] = {}  # in order of first appearance
-        self.wiped_s = -math.inf  # when the server last lost its log
-        self.revoked: dict[str, float] = {}
-        self.faults: list[Record] = []
-        self.troubles: list[Record] = []  # faults, their ends, and refusals: what recovery is counted from
-        self.others: dict[str, list[Record]] = {}
+        self._kinds: defaultdict[str, list[Record]] = defaultdict(list)
         for record in history.records:
-            self._add(record)
+            self._kinds[record.what].append(record)
+        self.declined = {record.message for record in self.of("declined")}
+        self.sent = {r.message: r for r in self.of("sent") if r.message not in self.declined}
+        self.acknowledged = _first(self.of("acknowledged"))
+        self.durable = {message: record.at_s for message, record in _first(self.of("durable")).items()}
+        self.wiped_s = max((record.at_s for record in self.of("wiped")), default=-math.inf)
+        self.log = [record.message for record in _since_the_last("wiped", self.of("durable", "wiped"))]
+        self.deliveries = self.of("delivered")
+        self.views = self._views()
+        self.revoked = {record.who: record.at_s for record in self.of("revoked")}
+        self.clients = dict.fromkeys(record.who for record in self.of("attempt", "sent"))
+        self.present = [who for who in self.clients if who not in self.revoked]
+        self.faults = self.of("fault")
+        self.troubles = self.of("fault", "healed", "refused", "restarted")
+        self.healed_s = max((trouble.at_s for trouble in self.troubles), default=-math.inf)
+        self.returns = self._returns()
+        self.in_flight = self._in_flight()
 
-    def _add(self, record: Record) -> None:
-        what = record.what
-        if what == "delivered":
-            self.deliveries.append(record)
-            self.views.setdefault(record.who, []).append(record)
-        elif what == "acknowledged":
-            self.acknowledged.setdefault(record.message, record)
-        elif what == "durable":
-            self.durable.setdefault(record.message, record.at_s)
-            self.log.append(record.message)
-        elif what == "sent":
-            self.sent[record.message] = record
-            self.clients.setdefault(record.who)
-        elif what == "declined":
-            self.sent.pop(record.message, None)
-            self.declined.add(record.message)
-        elif what == "reset":
-            self.views[record.who] = []
-        elif what == "wiped":
-            self.wiped_s = record.at_s
-            self.log.clear()
-        else:
-            self._add_event(record)
+    def of(self, kind: What, *others: What) -> list[Record]:
+        """The records of this kind, or of these kinds, in their order."""
+        if self._kinds.keys().isdisjoint(others):
+            return self._kinds.get(kind, [])
+        kinds = (kind, *others)
+        return [record for record in self.history.records if record.what in kinds]
 
-    def _add_event(self, record: Record) -> None:
-        if record.what == "fault":
-            self.faults.append(record)
-        if record.what in ("fault", "healed", "refused", "restarted"):
-            self.troubles.append(record)
-        if record.what == "revoked":
-            self.revoked[record.who] = record.at_s
-        if record.what == "attempt":
-            self.clients.setdefault(record.who)
-        self.others.setdefault(record.what, []).append(record)
+    def _views(self) -> dict[str, list[Record]]:
+        views: dict[str, list[Record]] = {}
+        for record in self.of("delivered", "reset"):
+            if record.what == "reset":
+                views[record.who] = []
+            else:
+                views.setdefault(record.who, []).append(record)
+        return views
 
-    def of(self, what: str) -> list[Record]:
-        """The records of a kind that has no table of its own."""
-        return self.others.get(what, [])
+    def _returns(self) -> list[Record]:
+        """Attempts to connect, but for the first of each client."""
+        seen: set[str] = set()
+        made = []
+        for record in self.of("attempt"):
+            if record.who in seen:
+                made.append(record)
+            seen.add(record.who)
+        return made
 
-    @cached_property
-    def present(self) -> list[str]:
-        """The clients that have a right to be here at the end."""
-        return [who for who in self.clients if who not in self.revoked]
-
-    @cached_property
-    def healed_s(self) -> float:
-        """When the last trouble was over; -inf without any."""
-        return max((trouble.at_s for trouble in self.troubles), default=-math.inf)
+    def _in_flight(self) -> bool:
+        """Was there a fault while a message was sent, and not yet known to be safe or not yet everywhere?"""
+        if not self.faults:
+            return False
+        done = {message: record.at_s for message, record in self.acknowledged.items()}
+        for record in self.deliveries:
+            if record.at_s > done.get(record.message, -math.inf):
+                done[record.message] = record.at_s
+        faults = [fault.at_s for fault in self.faults]
+        times = [(record.at_s, done.get(message, math.inf)) for message, record in self.sent.items()]
+        return any(sent_s <= at_s <= done_s for at_s in faults for sent_s, done_s in times)
 
     def excused(self, message: str) -> bool:
         """The server's store lost it, with all it held, after its sender had been told that it was safe."""
@@ -90,14 +97,16 @@ class Index:
                 return message
         return ""
 
-    @cached_property
-    def in_flight(self) -> bool:
-        """Was there a fault while a message was sent, and not yet known to be safe or not yet everywhere?"""
-        done = {message: record.at_s for message, record in self.acknowledged.items()}
-        for record in self.deliveries:
-            done[record.message] = max(done.get(record.message, 0.0), record.at_s)
-        return any(
-            record.at_s <= fault.at_s <= done.get(message, math.inf)
-            for fault in self.faults
-            for message, record in self.sent.items()
-        )
+
+def _first(records: list[Record]) -> dict[str, Record]:
+    """By message, the first of its records."""
+    first: dict[str, Record] = {}
+    for record in records:
+        first.setdefault(record.message, record)
+    return first
+
+
+def _since_the_last(kind: What, records: list[Record]) -> list[Record]:
+    """Those behind the last record of this kind; all if there is none."""
+    places = [i for i, record in enumerate(records) if record.what == kind]
+    return records[places[-1] + 1 :] if places else records

@@ -18,7 +18,7 @@ from websockets.client import backoff
 
 from midspan.sim.connection import SimConnection
 from midspan.sim.end import OPEN
-from midspan.sim.faults import Moment, Refuse, TimedFault, Way, When
+from midspan.sim.faults import Refuse, TimedFault, Way, When
 from midspan.sim.pipe import LinkEnd, Opcode, Pipe, SimFrame
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Fire = Callable[[TimedFault, LinkEnd], None]
 Trace = Callable[[float, int, str, Way, int, bytes, str], None]  # as Watch.trace says
 
+_tuple = tuple.__new__  # a SimFrame(...) without the detour through Python
 ROUND_TRIPS_TO_OPEN = 3  # TCP, TLS 1.3, upgrade: what a wss:// connection costs before its first message
 
 
@@ -40,15 +41,16 @@ class Link:
         self.attempts = 0
         self.silent_until_s = 0.0
         self.ends: list[LinkEnd] = []  # both ends of each connection, while they are not closed
-        self._moments: dict[tuple[Way, int], list[tuple[Moment, TimedFault]]] = {}
+        self._moments: dict[tuple[Way, int], list[TimedFault]] = {}
         self._awaiting_reply: dict[LinkEnd, list[TimedFault]] = {}
         self._refusals: set[int] = set()
+        self._joined: list[SimConnection] = []  # all ends of the run: each knows its peer, until it is told to forget
         for fault in network.faults:
             if isinstance(fault, Refuse):
                 if fault.link == name:
                     self._refusals.update(range(fault.attempt, fault.attempt + fault.count))
             elif fault.at.link == name:
-                self._moments.setdefault((fault.at.way, fault.at.n), []).append((fault.at, fault))
+                self._moments.setdefault((fault.at.way, fault.at.n), []).append(fault)
 
     url = ""  # where a real link begins
 
@@ -66,39 +68,42 @@ class Link:
     def transmit(self, end: LinkEnd, opcode: Opcode, data: bytes, raw: bytes = b"") -> None:
         """Put one message of this end on its way, and let the faults happen that were set for it."""
         network = self.network
-        way: Way = "up" if end.side == "client" else "down"
+        way = end.way
         number = self.sent[way] = self.sent[way] + 1
         if network.crossings is not None:
             network.crossings.append((self.name, way, number))
         if network.trace is not None:
             network.trace(self.loop.now_s, len(self.recorder.records), self.name, way, number, data, "left")
-        if self._moments:
+        if self._awaiting_reply:
             for fault in self._awaiting_reply.pop(end, ()):
                 self._happen(fault, end, fault.at.later_s)
-            self._fire_at("before", way, number, end)
-            end.into.write(SimFrame(opcode, data, number, raw))
-            self._fire_at("during", way, number, end)
-        else:
-            end.into.write(SimFrame(opcode, data, number, raw))
+        frame = _tuple(SimFrame, (opcode, data, number, raw))
+        faults = self._moments.get((way, number))
+        if faults is None:
+            end.into.write(frame)
+            return
+        self._fire("before", faults, end)
+        end.into.write(frame)
+        self._fire("during", faults, end)
 
     def arrived(self, end: LinkEnd, frame: SimFrame) -> None:
         """A message has reached this end's queue."""
-        way: Way = "down" if end.side == "client" else "up"
-        if self.network.trace is not None:
-            self.network.trace(
-                self.loop.now_s, len(self.recorder.records), self.name, way, frame.number, frame.data, "arrived"
-            )
-        if (way, frame.number) in self._moments:
-            self._fire_at("after", way, frame.number, end)
-            self._fire_at("reply", way, frame.number, end)
+        way, network = end.peer.way, self.network
+        if network.trace is not None:
+            records = len(self.recorder.records)
+            network.trace(self.loop.now_s, records, self.name, way, frame.number, frame.data, "arrived")
+        faults = self._moments.get((way, frame.number))
+        if faults is not None:
+            self._fire("after", faults, end)
+            self._fire("reply", faults, end)
 
-    def _fire_at(self, when: When, way: Way, number: int, end: LinkEnd) -> None:
-        for moment, fault in self._moments.get((way, number), ()):
-            if moment.when == when == "reply":
+    def _fire(self, when: When, faults: list[TimedFault], end: LinkEnd) -> None:
+        for fault in faults:
+            if fault.at.when == when == "reply":
                 self._awaiting_reply.setdefault(end, []).append(fault)
-            elif moment.when == when:
+            elif fault.at.when == when:
                 half_way_s = self.network.latency_s / 2 if when == "during" else 0.0
-                self._happen(fault, end, moment.later_s + half_way_s)
+                self._happen(fault, end, fault.at.later_s + half_way_s)
 
     def _happen(self, fault: TimedFault, end: LinkEnd, later_s: float) -> None:
         if later_s:
@@ -140,6 +145,7 @@ class Link:
         client, server = SimConnection(self, "client", up, limits), SimConnection(self, "server", down, limits)
         client.peer, server.peer, up.to, down.to = server, client, server, client
         self.ends += (client, server)
+        self._joined += (client, server)
         self.recorder.note(self.name, "opened")
         self.recorder.note(f"server/{self.name}", "opened")
         network.accept(server)
@@ -176,6 +182,15 @@ class Link:
             if end.state is OPEN:
                 who = self.name if end.side == "client" else f"server/{self.name}"
                 self.recorder.note(who, "silent", value=until_s)
+
+
+    def let_go(self) -> None:
+        """The run is over: the two ends of a connection know each other no longer."""
+        for end in self._joined:
+            end.into.to = None
+            del end.peer
+        for kept in (self._joined, self.ends, self._awaiting_reply):
+            kept.clear()
 
 
 class Opening:

@@ -93,3 +93,11 @@ class Network:
             await connection.close(1011)
         else:
             await connection.close()
+
+    def let_go(self) -> None:
+        """The run is over."""
+        for link in self.links.values():
+            link.let_go()
+        self.links.clear()
+        self.handler = None
+        del self.fire, self.on_open, self.spawn

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from websockets.protocol import State
 
+from midspan.sim.moment import Way
+from midspan.sim.runloop import RunLoop
+
 if TYPE_CHECKING:
     from midspan.sim.link import Link
-    from midspan.sim.runloop import RunLoop
 
 Opcode = Literal["text", "binary", "ping", "pong", "close", "end", "http"]
 # RFC 6455 section 5.2. "end" is the end of TCP; "http" are bytes before the upgrade, on a real link.
@@ -52,6 +54,10 @@ class LinkEnd(Receiver, Protocol):
 
     @property
     def side(self) -> Literal["client", "server"]: ...
+
+    @property
+    def way(self) -> Way:
+        """Where what it sends goes."""
 
     @property
     def peer(self) -> LinkEnd: ...
@@ -101,7 +107,9 @@ class Pipe:
             return
         self.unread_bytes += len(frame.data)
         self._way.append(frame)
-        self._last_s = max(self.loop.now_s + self.latency_s, self._last_s)
+        arrives_s = self.loop.now_s + self.latency_s
+        if arrives_s > self._last_s:
+            self._last_s = arrives_s
         self.loop.at(self._last_s, self._arrive)
 
     def delay(self, by_s: float) -> None:

@@ -35,3 +35,8 @@ class Process:
         """
         for task in self.tasks:
             task.cancel()
+        self.forget()
+
+    def forget(self) -> None:
+        """Its tasks need it no longer: their context names the list, and the list names them."""
+        self.tasks.clear()

@@ -38,9 +38,8 @@ class RunLoop(asyncio.AbstractEventLoop):
     def create_task(
         self, coro: Any, *, name: object = None, context: contextvars.Context | None = None, **options: Any
     ) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(
-            coro, loop=self, name=None if name is None else str(name), context=context, **options
-        )
+        named = getattr(coro, "__name__", "a task") if name is None else str(name)  # asyncio's would differ in each run
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=named, context=context, **options)
         process = PROCESS.get() if context is None else context.get(PROCESS)
         for tasks in (self.tasks, process) if process is not None else (self.tasks,):
             tasks.append(task)

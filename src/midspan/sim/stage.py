@@ -49,12 +49,17 @@ class Stage:
         self.unsaid = len(schedule.says)
         self.revoked: set[str] = set()
         self.peaks: dict[tuple[str, str], int] = {}
+        self._processes: list[Process] = []  # all that ever were
         recorder.on_durable = self._sample_server
+
+    def _process(self) -> Process:
+        self._processes.append(Process(self.loop))
+        return self._processes[-1]
 
     # the server
 
     def start_server(self) -> None:
-        self.server_process = Process(self.loop)
+        self.server_process = self._process()
         self.server_store = Store(self.disk, self.write_s, self.recorder)
         seat = ServerSeat(self.server_store, self._authorise, self.rng, self.loop.time, self.cast.bounds)
         self.network.spawn = self.server_process.spawn
@@ -90,7 +95,7 @@ class Stage:
 
     def start_client(self, actor: Actor) -> None:
         name = actor.name
-        actor.process, actor.app = Process(self.loop), self.recorder.app(name)
+        actor.process, actor.app = self._process(), self.recorder.app(name)
         actor.store = Store(actor.disk, self.write_s)
         link = self.network.link(name)
         seat = self.make_client_seat(
@@ -171,3 +176,10 @@ class Stage:
         for (who, name), size in self.peaks.items():
             self.recorder.note(who, "size", detail=name, value=size)
         self.recorder.note("run", "ended")
+
+    def let_go(self) -> None:
+        """The run is over."""
+        self.server = None
+        for process in self._processes:
+            process.forget()
+        self.actors.clear()

@@ -21,9 +21,7 @@ _FACTS = frozenset({str, int, float, bytes, bool, type(None)})
 
 def _is_fact(value: object) -> bool:
     """What cannot change later; a tuple can hold what can."""
-    if type(value) is tuple:
-        return all(map(_is_fact, value))
-    return type(value) in _FACTS
+    return type(value) in _FACTS or (type(value) is tuple and all(map(_is_fact, value)))
 
 
 class Entry(NamedTuple):

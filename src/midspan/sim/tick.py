@@ -9,15 +9,12 @@ from typing import Any
 
 
 class Tick(TimerHandle):
-    """One callback to come. Leaner than asyncio's own: a run is some hundred of these, a search some million.
-
-    Its `context` is None if the simulation itself waits for it: that belongs to no process.
-    """
+    """One callback to come. Leaner than asyncio's own: a run is some hundred of these, a search some million."""
 
     __slots__ = ("args", "callback", "context", "when_s")
 
     def __init__(  # on purpose without super(): that looks up the loop's debug mode and keeps a source line
-        self, when_s: float, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
+        self, when_s: float, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context
     ) -> None:
         self.when_s = when_s
         self.callback: Callable[..., object] | None = callback

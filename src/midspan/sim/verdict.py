@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from midspan.sim.index import Index
@@ -44,6 +44,10 @@ class Predicate:
     claims: str
     wrong: Callable[[Index], str]
     idle: Callable[[Index], str]
+    holds: Verdict = field(init=False, repr=False, compare=False)  # one for all histories: a search makes thousands
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holds", Verdict(self.name, "holds", self.claims))
 
     def __str__(self) -> str:
         return f"{self.name}: {self.claims}"
@@ -54,4 +58,4 @@ class Predicate:
         if reason:
             return Verdict(self.name, "violated", reason)
         reason = self.idle(index)
-        return Verdict(self.name, "vacuous", reason) if reason else Verdict(self.name, "holds", self.claims)
+        return Verdict(self.name, "vacuous", reason) if reason else self.holds

@@ -183,3 +183,9 @@ class World:
     def _end(self) -> None:
         if not self.ended.done():
             self.ended.set_result(None)
+
+    def let_go(self) -> None:
+        """The run is over: its parts know each other no longer, so that nothing of it waits for the collector."""
+        self.network.let_go()
+        self.stage.let_go()
+        del self.recorder.on_progress, self.recorder.on_durable
