@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import signal
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +15,8 @@ from typing import Any
 
 import pytest
 import trustme
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from midspan.__main__ import main
 from midspan.checks.abroad import Files, need_a_safe_place
@@ -19,11 +25,13 @@ from midspan.wires import standing as module
 from midspan.wires.broker import broker
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.standing import standing
+from tests.course import ROOT
 from tests.loops import in_a_loop
 from tests.tls_broker import tls_in_front
 
 AUTHORITY = Authority()
 NOWHERE = "redis://127.0.0.1:1"
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -184,3 +192,81 @@ def test_a_lab_that_is_no_node_stays_on_loopback(capsys: pytest.CaptureFixture[s
     assert "a loopback address, as 127.0.0.1, but got '10.0.0.1'" in capsys.readouterr().err
     assert main(["serve", "lab1", "--from", "solutions", "--broker", NOWHERE]) == 2
     assert "the server of lab1_framing takes none, but got broker" in capsys.readouterr().err
+
+
+# The command
+
+
+NODE = ["serve", "lab4", "--from", "solutions"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "a broker: --broker URL, or REDIS_URL, but got neither. Start one: `python -m midspan.wires.keeper"),
+        (["--broker", NOWHERE], "a name for this node, but got no --node. Write --node n1"),
+        (["--broker", NOWHERE, "--node", "n1"], "a broker that answers, but got redis://127.0.0.1:1"),
+    ],
+)
+def test_what_a_node_needs_is_a_sentence(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*NODE, *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+@in_a_loop
+async def test_a_node_serves_on_the_broker_that_readme_names_and_drains() -> None:
+    """The README's two commands; a second node of one name is refused; SIGTERM says goodbye with 1012."""
+    lines = [line.split() for line in README.splitlines() if "keeper --durable" in line or "serve lab4" in line]
+    (_, *keeper), (_, *words) = lines
+    async with running(*keeper) as bus:
+        address = json.loads(await line_of(bus))["url"]
+        command = ["solutions" if word == "labs" else address if word == "ADDRESS" else word for word in words]
+        async with running(*command) as node:
+            line = await line_of(node)
+            async with running(*command) as twin:
+                assert "a name that no other node bears, but got n1" in await line_of(twin)
+                assert await twin.wait() == 2
+            url, pem = line.split(" serves ")[1].split()[0], line.split("clients trust ")[1].rstrip(")\n")
+            async with connect(url, ssl=ssl.create_default_context(cafile=pem)) as client:
+                await client.send('["hello","a","token","",0,1,"red"]')
+                assert json.loads(await client.recv())[0] == "welcome"
+                await client.send('["say",1,"hello"]')
+                assert {json.loads(await client.recv())[0] for _ in range(2)} == {"ack", "entry"}
+                node.send_signal(signal.SIGTERM)
+                with pytest.raises(ConnectionClosed) as closed:
+                    await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+            assert await node.wait() == 0
+            assert [await pipe.read() for pipe in pipes(node)] == [b"", b""]
+
+
+@asynccontextmanager
+async def running(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A command of Python's, from the course's folder; killed at the end if it still runs."""
+    pipe = asyncio.subprocess.PIPE
+    options = {"stdin": pipe, "stdout": pipe, "stderr": pipe}
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, **options, cwd=ROOT)  # type: ignore[arg-type]
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def pipes(process: asyncio.subprocess.Process) -> tuple[asyncio.StreamReader, asyncio.StreamReader]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return process.stdout, process.stderr
+
+
+async def line_of(process: asyncio.subprocess.Process) -> str:
+    """What it says first, or why it says nothing."""
+    out, errors = pipes(process)
+    return (await out.readline() or await errors.read()).decode()

@@ -24,6 +24,7 @@ def _no_broker_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
 
 
+@pytest.mark.alone
 @in_a_loop
 async def test_it_delivers_more_for_less_on_one_node_and_on_two() -> None:
     """The bars are 2.5 and 2, in a room of 1,000; here we look for a difference that no busy machine hides."""
@@ -34,6 +35,7 @@ async def test_it_delivers_more_for_less_on_one_node_and_on_two() -> None:
             assert run.ratio(theirs.name, "lab 4", "each_us").median > 1.2
 
 
+@pytest.mark.alone
 @in_a_loop
 async def test_what_a_slow_reader_leaves_unread_is_bounded() -> None:
     """12 MB that one member does not read: a node without a bound keeps them."""
