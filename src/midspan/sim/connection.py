@@ -15,19 +15,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterable, Awaitable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from websockets.exceptions import ConcurrencyError, ConnectionClosedOK
 from websockets.frames import Close
 from websockets.protocol import State
 
 from midspan.sim.end import CLOSED, OPEN, End
+from midspan.sim.ends import EndLink
 from midspan.sim.limits import Limits
 from midspan.sim.payload import PLAIN, Data, DataLike, as_bytes, whole
 from midspan.sim.pipe import Pipe, SimFrame
-
-if TYPE_CHECKING:
-    from midspan.sim.link import Link
 
 
 class SimTransport:
@@ -92,7 +90,7 @@ class SimConnection(End):
     send_in_progress = None  # of a fragmented message, which `broadcast` does not break into: here it is sent whole
     logger = logging.getLogger("midspan.sim.connection")
 
-    def __init__(self, link: Link, side: Literal["client", "server"], into: Pipe, limits: Limits) -> None:
+    def __init__(self, link: EndLink, side: Literal["client", "server"], into: Pipe, limits: Limits) -> None:
         super().__init__(link, side, into, limits)
         self.remote_address = self.local_address = (link.name, 0)
         self._receiving = False

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import OK_CLOSE_CODES, Close
 from websockets.protocol import State
 
+from midspan.sim.ends import EndLink
 from midspan.sim.limits import Limits
 from midspan.sim.moment import Way
 from midspan.sim.pipe import Opcode, Pipe, SimFrame
-
-if TYPE_CHECKING:
-    from midspan.sim.link import Link
 
 OPEN, CLOSING, CLOSED = State.OPEN, State.CLOSING, State.CLOSED
 
@@ -34,7 +32,7 @@ class End:
         limits: as passed to `connect` or `serve`.
     """
 
-    def __init__(self, link: Link, side: Literal["client", "server"], into: Pipe, limits: Limits) -> None:
+    def __init__(self, link: EndLink, side: Literal["client", "server"], into: Pipe, limits: Limits) -> None:
         self.link, self.side, self.into, self.limits = link, side, into, limits
         self.way: Way = "up" if side == "client" else "down"
         self.loop = link.loop

@@ -18,8 +18,9 @@ from websockets.client import backoff
 
 from midspan.sim.connection import SimConnection
 from midspan.sim.end import OPEN
+from midspan.sim.ends import LinkEnd
 from midspan.sim.faults import Refuse, TimedFault, Way, When
-from midspan.sim.pipe import LinkEnd, Opcode, Pipe, SimFrame
+from midspan.sim.pipe import Opcode, Pipe, SimFrame
 
 if TYPE_CHECKING:
     from midspan.sim.network import Network

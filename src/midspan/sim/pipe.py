@@ -8,15 +8,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from websockets.protocol import State
-
-from midspan.sim.moment import Way
 from midspan.sim.runloop import RunLoop
-
-if TYPE_CHECKING:
-    from midspan.sim.link import Link
 
 Opcode = Literal["text", "binary", "ping", "pong", "close", "end", "http"]
 # RFC 6455 section 5.2. "end" is the end of TCP; "http" are bytes before the upgrade, on a real link.
@@ -40,33 +34,6 @@ class Receiver(Protocol):
 
     def receive(self, frame: SimFrame, /) -> None:
         """A frame has arrived."""
-
-
-class LinkEnd(Receiver, Protocol):
-    """What a link knows of an end: that of a simulated connection, or a relay's face to a real one."""
-
-    @property
-    def link(self) -> Link: ...
-
-    @property
-    def into(self) -> Pipe:
-        """The pipe that it writes to."""
-
-    @property
-    def side(self) -> Literal["client", "server"]: ...
-
-    @property
-    def way(self) -> Way:
-        """Where what it sends goes."""
-
-    @property
-    def peer(self) -> LinkEnd: ...
-
-    @property
-    def state(self) -> State: ...
-
-    def lose(self, cause: BaseException | None, /) -> None:
-        """The TCP connection is gone: reset by `cause`, or ended."""
 
 
 class Pipe:

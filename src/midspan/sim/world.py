@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from midspan.sim.cast import Cast
+from midspan.sim.ends import LinkEnd
 from midspan.sim.faults import (
     ClientRestart,
     Cut,
@@ -24,7 +25,6 @@ from midspan.sim.generate import Crossing
 from midspan.sim.history import Recorder
 from midspan.sim.link import Trace
 from midspan.sim.network import Network
-from midspan.sim.pipe import LinkEnd
 from midspan.sim.runloop import RunLoop
 from midspan.sim.schedule import Say, Schedule
 from midspan.sim.stage import Stage

@@ -7,10 +7,10 @@ from typing import ClassVar
 from midspan.bench.nodes.log import RoomsRecorder
 from midspan.bench.nodes.network import NodesNetwork
 from midspan.bench.nodes.stage import NodesStage
+from midspan.sim.ends import LinkEnd
 from midspan.sim.faults import TimedFault
 from midspan.sim.history import Recorder
 from midspan.sim.outages import BalancerCut, BrokerCut, BrokerRestart, NodeDrain, NodeKill
-from midspan.sim.pipe import LinkEnd
 from midspan.sim.stage import Stage
 from midspan.sim.world import World
 

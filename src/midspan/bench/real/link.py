@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidMessage
 
+from midspan.bench.real.clock import HastyLoop
 from midspan.bench.real.door import Door
 from midspan.bench.real.face import Face
+from midspan.sim.ends import LinkEnd
 from midspan.sim.link import Link
-from midspan.sim.pipe import LinkEnd, Pipe, SimFrame
+from midspan.sim.pipe import Pipe, SimFrame
 from midspan.wires.certs import HOST
 from midspan.wires.reset import reset
 
 if TYPE_CHECKING:
-    from midspan.bench.real.clock import HastyLoop
     from midspan.bench.real.network import RealNetwork
 
 

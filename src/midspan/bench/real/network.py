@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from midspan.bench.real.clock import HastyLoop
+from midspan.bench.real.face import Face
 from midspan.bench.real.link import RealLink
 from midspan.sim.cast import Server
 from midspan.sim.clock import CANCELLATIONS
@@ -18,10 +20,6 @@ from midspan.sim.link import Link
 from midspan.sim.network import Network
 from midspan.wires.certs import Authority
 from midspan.wires.servers import raw_server
-
-if TYPE_CHECKING:
-    from midspan.bench.real.clock import HastyLoop
-    from midspan.bench.real.face import Face
 
 ENDING_S = 60  # of the run's clock: asyncio gives a TLS connection half of it to say goodbye
 
