@@ -136,6 +136,7 @@ def study(folder: Path, home: Path) -> Iterator[str]:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
             drain.join(30)
+        assert not [line for line in said if "Skipped" in line], "a line that makes a learner wonder what they lack"
 
 
 def _address(lines: Any, said: list[str]) -> str:
