@@ -137,18 +137,25 @@ def test_each_file_that_we_point_at_exists(paper: str) -> None:
     assert missing == []
 
 
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A file newer than the lock: what stands for it is there, and make has nothing to do for it."""
+    (tmp_path / "made").touch()
+    return tmp_path / "made"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a user id is a thing of POSIX")
-def test_root_is_allowed_only_where_it_is_root() -> None:
+def test_root_is_allowed_only_where_it_is_root(made: Path) -> None:
     """JupyterLab refuses to start as root unless told; nobody else is told."""
-    said = make("--dry-run", "study", "READY=Makefile", "PY=Makefile").stdout
+    said = make("--dry-run", "study", f"READY={made}", f"PY={made}").stdout
     assert ("--allow-root" in said) == (os.getuid() == 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
 @pytest.mark.parametrize(("display", "flag"), [("", True), (":0", False)])
-def test_no_browser_is_opened_without_a_screen(display: str, flag: bool) -> None:
+def test_no_browser_is_opened_without_a_screen(display: str, flag: bool, made: Path) -> None:
     """Without a display the address is printed and no browser is looked for."""
-    said = make("--dry-run", "study", "READY=Makefile", "PY=Makefile", DISPLAY=display, WAYLAND_DISPLAY="").stdout
+    said = make("--dry-run", "study", f"READY={made}", f"PY={made}", DISPLAY=display, WAYLAND_DISPLAY="").stdout
     assert ("--no-browser" in said) is flag
 
 
