@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError, Semaphore
+from threading import Barrier, BrokenBarrierError, Lock, Semaphore
 
 import pytest
 from jupyter_core.utils import ensure_event_loop
@@ -82,20 +82,29 @@ class Course:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    """All notebooks at the same time, one learner each; then each again in its kernel, no more at a time than cores."""
-    everyone, core, temporary = Barrier(len(SOLVED)), Semaphore(CORES), tmp_path_factory.mktemp("temporary")
+    """All notebooks at the same time, one learner each; then each again in its kernel, no more at a time than cores;
+    then what was slow once more, with nothing beside it.
+    """
+    everyone, core, one = Barrier(len(SOLVED)), Semaphore(CORES), Lock()
+    temporary = tmp_path_factory.mktemp("temporary")
+
+    def wait_for_the_others() -> None:
+        with suppress(BrokenBarrierError):  # one of them failed: the others go on
+            everyone.wait()
 
     def learn(notebook: Notebook) -> Twice:
         with closing(ensure_event_loop()), kernel(notebook.path.parent) as live:  # jupyter_client keeps a loop a thread
             try:
                 run = _once(live, notebook)
+                wait_for_the_others()
+                with core:
+                    _again(live, run)
+                wait_for_the_others()
+                with one:
+                    _once_more(live, run)
             except BaseException:
-                everyone.abort()  # the others need not wait
+                everyone.abort()
                 raise
-            with suppress(BrokenBarrierError):
-                everyone.wait()
-            with core:
-                _again(live, run)
         return run
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(SOLVED)) as room:
@@ -114,7 +123,10 @@ def _once(live: Kernel, notebook: Notebook) -> Twice:
 def _again(live: Kernel, run: Twice) -> None:
     run.runs.append(live.run_all(run.notebook))
     run.facts.append(live.facts())
-    while not run.is_quick and len(run.runs) < 1 + TRIES:
+
+
+def _once_more(live: Kernel, run: Twice) -> None:
+    while not run.is_quick and len(run.runs) < TRIES:
         run.runs.append(live.run_all(run.notebook))
     live.restart()
     run.after_restart = live.run(run.notebook.code[0].source)
