@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 UV     ?= uv
 START  ?= notebooks/00_two_layers.ipynb
+WORKERS ?= 2
 PY     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 READY  := $(VENV)/.ready
 SAY    := @printf '== %s\n'
@@ -12,6 +13,8 @@ SAY    := @printf '== %s\n'
 # JupyterLab refuses to start as root without being told; on a machine without a screen the learner opens the URL elsewhere.
 ROOT     := $(if $(filter 0,$(shell id -u)),--allow-root)
 HEADLESS := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s)),,--no-browser)
+# JupyterLab looks for language servers, which the course does not use, and lists those that are not there.
+NO_LSP   := --LanguageServerManager.autodetect=False
 
 .DELETE_ON_ERROR:
 .PHONY: help study test nbval lint bench labs store lock node chromium clean
@@ -21,12 +24,12 @@ help:  ## list the doors
 
 study: $(READY)  ## create what is missing, then open JupyterLab on the course
 	$(SAY) "JupyterLab opens on $(START); its address is in the lines below. Ctrl-C ends it."
-	@exec $(PY) -m jupyterlab $(ROOT) $(HEADLESS) --LabApp.default_url=/lab/tree/$(START) $(ARGS)
+	@exec $(PY) -m jupyterlab $(ROOT) $(HEADLESS) $(NO_LSP) --LabApp.default_url=/lab/tree/$(START) $(ARGS)
 
 test: $(READY) chromium node lint  ## create what is missing, then pass every test (ARGS="-k frames" picks some)
 	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"
 	@$(PY) -m compileall -q src tests
-	$(PY) -m pytest --nbval tests notebooks solutions $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval tests notebooks solutions $(ARGS)
 
 nbval: $(READY)  ## run the notebooks and compare them with their stored outputs
 	$(PY) -m pytest --nbval notebooks solutions $(ARGS)
