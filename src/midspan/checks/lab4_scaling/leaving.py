@@ -19,7 +19,7 @@ from midspan.sim.beside import beside
 
 GOING_DOWN = 1012  # Service Restart (IANA registry of close codes)
 MEMBERS = 5
-GRACE_S = 0.5  # in this check
+GRACE_S = 0.2  # in this check
 
 
 @lab.step(
