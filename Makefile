@@ -1,5 +1,6 @@
 # The doors of the course. `make` alone lists them; CI calls the same ones as you do.
 # Needed: make, git and a Python from 3.11 on. To choose the Python: make study PYTHON=python3.13
+# Two processes test side by side; to test in more, or in one alone: make test WORKERS=4, WORKERS=0
 
 PYTHON ?= python3
 VENV   ?= .venv
