@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.left_behind import watching
+
+# How long one example takes says how busy the machine is; what hangs is pytest-timeout's to tell.
+settings.register_profile("midspan", deadline=None)
+settings.load_profile("midspan")
 
 
 @pytest.fixture(autouse=True)
