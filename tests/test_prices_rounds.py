@@ -53,6 +53,7 @@ def burner(name: str, times: int) -> Contender:
     return contender(name, burning, Echo, times=times)
 
 
+@pytest.mark.timeout(300)  # fifteen servers are started: on a machine that does much else it takes its time
 @in_a_loop
 async def test_who_burns_twice_is_larger_and_an_equal_is_not() -> None:
     three = [burner("once", 1), burner("again", 1), burner("twice", 2)]

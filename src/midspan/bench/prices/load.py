@@ -15,7 +15,6 @@ import ssl
 import time
 from asyncio import sslproto
 from collections import defaultdict
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from statistics import median
 from typing import Any
@@ -59,13 +58,13 @@ class Load:
         return len(self.peers[url])
 
     async def closed(self, url: str, events: int, together: int = 1, over: int = 1, at_once: int = 1) -> dict[str, Any]:
-        """Say `together` events, wait until they are acknowledged, and again, until `events` were said.
+        """Say `together` events on each of `at_once` connections, wait until all are acknowledged, and again.
 
-        The turns go over the first `over` connections, one after the other; `at_once` of them are waiting at any time.
+        Until `events` were said. The turns go over the first `over` connections, one after the other.
         """
         peers = self.peers[url][:over]
         turns = max(1, events // (together * at_once))
-        return await self._counted(peers, [Run(peers[n::at_once], turns, together) for n in range(at_once)])
+        return await self._counted(peers, Run(peers, turns, together, at_once))
 
     async def lone(
         self, url: str, dialect: Made, turns: int, together: int = 1, trust_pem: str = ""
@@ -77,7 +76,7 @@ class Load:
 
     async def steady(self, url: str, events: int, every_s: float, waits: bool) -> dict[str, Any]:
         """Say an event every `every_s` on the first connection, whatever comes back; whether somebody waits for it."""
-        return await self._counted(self.peers[url][:1], [Pace(self.peers[url][0], events, every_s, waits)])
+        return await self._counted(self.peers[url][:1], Pace(self.peers[url][0], events, every_s, waits))
 
     async def tell_all(self, url: str, times: int) -> dict[str, Any]:
         """Ask the server, `times` times, to tell everybody; each time wait until everybody was told."""
@@ -99,12 +98,12 @@ class Load:
         self.peers.clear()
         await asyncio.sleep(0)
 
-    async def _counted(self, peers: list[Peer], runs: Sequence[Run | Pace]) -> dict[str, Any]:
-        """Do the runs, and count what went over these connections meanwhile; no wire where the system does not tell."""
+    async def _counted(self, peers: list[Peer], run: Run | Pace) -> dict[str, Any]:
+        """Do a run, and count what went over these connections meanwhile; no wire where the system does not tell."""
         frames, wire = _frames(peers), _wire(peers)
         async with asyncio.timeout(RUN_S):
-            await asyncio.gather(*(run.all_said() for run in runs))
-        counts: dict[str, Any] = {"events": sum(run.said for run in runs), "frame_bytes": _frames(peers) - frames}
+            await run.all_said()
+        counts: dict[str, Any] = {"events": run.said, "frame_bytes": _frames(peers) - frames}
         return counts | {what: count - wire[what] for what, count in _wire(peers).items()}
 
     async def _open(self, url: str, dialect: Any, tls: ssl.SSLContext | None) -> Peer:

@@ -15,17 +15,22 @@ GONE = "the server ended the connection"
 
 
 class Run:
-    """Turns of events over some connections, one after the other, each waiting for its acknowledgements."""
+    """Turns of events: on so many connections at once, then wait until all are acknowledged, then on the next ones.
 
-    def __init__(self, peers: list[Peer], turns: int, together: int) -> None:
+    The server finds the events of a turn one behind the other, and has not to be woken for each of them: what it
+    takes is its own work, for a light server as for a heavy one.
+    """
+
+    def __init__(self, peers: list[Peer], turns: int, together: int, at_once: int) -> None:
         self._peers, self._turns, self._together = peers, turns, together
-        self._turn = 0
+        self._at_once = min(at_once, len(peers))
+        self._turn = self._missing = 0
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def said(self) -> int:
         """How many events it has said."""
-        return self._turn * self._together
+        return self._turn * self._at_once * self._together
 
     async def all_said(self) -> None:
         """Say them all."""
@@ -33,22 +38,33 @@ class Run:
         await self._done
 
     def _next(self) -> None:
-        self._peer = self._peers[self._turn % len(self._peers)]
-        self._turn += 1
-        self._until = self._peer.dialect.acked + self._together
-        self._peer.on_news = self._news
-        self._peer.say(self._together)
+        first = self._turn * self._at_once
+        peers = [self._peers[(first + n) % len(self._peers)] for n in range(self._at_once)]
+        self._turn, self._missing = self._turn + 1, len(peers)
+        for peer in peers:
+            peer.on_news = self._watch(peer, peer.dialect.acked + self._together)
+            peer.say(self._together)
 
-    def _news(self) -> None:
-        if self._peer.gone:
-            self._peer.on_news = None
-            self._done.set_exception(ConnectionResetError(GONE))
-        elif self._peer.dialect.acked >= self._until:
-            self._peer.on_news = None
-            if self._turn == self._turns:
-                self._done.set_result(None)
-            else:
-                self._next()
+    def _watch(self, peer: Peer, until: int) -> Callable[[], None]:
+        def news() -> None:
+            if peer.gone:
+                peer.on_news = None
+                if not self._done.done():
+                    self._done.set_exception(ConnectionResetError(GONE))
+            elif peer.dialect.acked >= until:
+                peer.on_news = None
+                self._arrived()
+
+        return news
+
+    def _arrived(self) -> None:
+        self._missing -= 1
+        if self._missing:
+            return
+        if self._turn == self._turns:
+            self._done.set_result(None)
+        else:
+            self._next()
 
 
 class Pace:
