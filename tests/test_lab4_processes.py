@@ -13,7 +13,7 @@ import pytest
 from midspan.checks import places
 from midspan.checks.served_node import lab4_node
 from tests.loops import in_a_loop
-from tests.nodes_apart import KINDS, faults_of, forget, play, serving, verdicts
+from tests.nodes_apart import KINDS, faults_of, play, serving, verdicts
 
 SEEDS = (2, 8)
 CONTROL = 0
@@ -32,7 +32,6 @@ async def test_schedules_hold_and_a_node_that_does_not_resume_is_caught(tmp_path
             history = await play(nodes, cast, trust, seed)
             assert verdicts(history) == {}, "; ".join(map(str, faults_of(seed)))
             assert len(history.of("acknowledged")) == len(history.of("sent")) > 20
-            await forget(nodes)
         await nodes.serve(lab4_node, source=str(mistaken(tmp_path)))
         history = await play(nodes, cast, trust, CONTROL, patience_s=2.0)
         assert verdicts(history).keys() & {"no_loss", "convergence"}
