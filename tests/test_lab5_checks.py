@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import pytest
 import websockets
@@ -17,21 +18,21 @@ from midspan.checks.lab5_overhead.cost import BODY, LOAD, LOW_RATE, WAITED_FOR, 
 from midspan.refusal import Refusal
 from midspan.wires.certs import HOST, Authority
 from tests import bank
-from tests.lab5 import answers, parts, reference
 from tests.loops import in_a_loop
+from tests.solved import LAB5
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
-FAR = 1_000_000  # seeds from those of the notebook; twenty repeats were made by hand
+FAR = 1_000_000  # seeds from those of the notebook
 
 
 def as_notebook_stands(upto: str, cells: str = "") -> Answers:
     """The names of the solved notebook when the step `upto` has been answered, and these further lines were run."""
     stands = Answers("lab5_stands")
-    names = list(parts())
+    names = list(LAB5.parts)
     wanted = names[: names.index(upto) + 1] if upto else []
-    setup = [cell for part in parts().values() for cell in part.setup]
-    solved = [cell for name in wanted for cell in parts()[name].answer]
+    setup = [cell for part in LAB5.parts.values() for cell in part.setup]
+    solved = [cell for name in wanted for cell in LAB5.parts[name].answer]
     ran = limits.run(lambda: stands.run([*setup, *solved]), 10.0)
     assert ran.error is None
     exec(compile(cells, "<cell extra>", "exec"), vars(stands))
@@ -47,21 +48,31 @@ def failed(name: str, answers: Answers) -> Result:
 
 def test_the_reference_passes_with_other_seeds_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "FIRST", FAR)
-    found = bank.results(lab, parts())
+    found = bank.results(lab, LAB5.parts)
     assert [str(result) for result in found.values() if not result.passed] == []
     assert list(found) == list(lab.steps)
 
 
 def test_the_budgets_are_reached_and_the_draft_is_far_from_them() -> None:
-    ours, draft = costs(reference()), costs(as_notebook_stands("").ours)
+    ours, draft = costs(LAB5.reference), costs(as_notebook_stands("").ours)
     assert ours.ratio(WAITED_FOR, "frame_bytes") <= 0.35
     assert ours.ratio(LOW_RATE, "network_bytes") <= 0.65
     assert ours.ratio(LOAD, "network_bytes") <= 0.40
     assert min(draft.ratio(one, "frame_bytes") for one in (WAITED_FOR, LOW_RATE, LOAD)) > 1
 
 
+def test_the_predictions_of_the_lab_have_their_right_answers() -> None:
+    """What the notebook scores by, as relations: deflate, the network's share, frames at a low rate."""
+    event = BODY.encode()
+    assert len(zlib.compress(event, 6, -15)) > len(event)
+    shown = costs(as_notebook_stands("runs").ours)
+    assert shown.ratio(WAITED_FOR, "frame_bytes") < 0.36
+    assert shown.ratio(WAITED_FOR, "network_bytes") > 0.75
+    assert 1 < costs(as_notebook_stands("acks").ours).ours[LOW_RATE.name].frames < 1.2
+
+
 def test_a_price_is_the_same_each_time() -> None:
-    assert str(costs(reference())) == str(costs(reference()))
+    assert str(costs(LAB5.reference)) == str(costs(LAB5.reference))
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 125, 126, 65535, 65536])
@@ -75,7 +86,7 @@ def test_pythonsocketio_is_weighed_by_its_own_encoders() -> None:
     """Two frames an event: what chapter 05's tap has seen of one, with an id of one digit."""
     event, answer = b'42' + b'1["typing_start",{"room":"general","user":"ana"}]', b"431[]"
     one_digit = framed(len(event), "up") + framed(len(answer), "down")
-    theirs = costs(reference()).theirs[WAITED_FOR.name]
+    theirs = costs(LAB5.reference).theirs[WAITED_FOR.name]
     assert theirs.frames == 2
     assert one_digit < theirs.frame_bytes < one_digit + 4, "ids of up to three digits, there and back"
 
@@ -92,14 +103,14 @@ def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]
 
 def test_a_violation_is_drawn_again_by_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     number = '[("number", waiting[0][0])] if waiting[0][0] != sent + 1 else'
-    wrong = parts()["sender"].answer[0].source.replace(number, "")
+    wrong = LAB5.parts["sender"].answer[0].source.replace(number, "")
     answers = as_notebook_stands("sender", wrong)
     found = look(answers.ours, "sender")
     assert found is not None
     seed = int(found.replay.rstrip(")").rpartition(" ")[2])
     assert found.replay == f'again(ours, "sender", {seed})'
     assert str(again(answers.ours, "sender", seed)) == str(found)
-    assert again(reference(), "sender", seed) is None
+    assert again(LAB5.reference, "sender", seed) is None
     assert f"Seed {seed} of sender: no violation any more." in capsys.readouterr().out
 
 
@@ -115,19 +126,19 @@ def test_an_error_of_the_learners_is_told_with_its_line() -> None:
     told = str(failed("runs", as_notebook_stands("runs", wrong)))
     assert "AttributeError: 'list' object has no attribute 'packets'\n  your code, runs(), line 2: " in told
     with pytest.raises(CheckFailed):
-        check.runs(as_notebook_stands("runs", wrong).runs, reference())
+        check.runs(as_notebook_stands("runs", wrong).runs, LAB5.reference)
 
 
 def test_bad_arguments_are_a_sentence() -> None:
     with pytest.raises(Refusal, match="one of the steps wire, shapes"):
-        look(reference(), "sendr")
+        look(LAB5.reference, "sendr")
     with pytest.raises(Refusal, match="one of the steps wire, shapes"):
-        again(reference(), "sendr", 1)
+        again(LAB5.reference, "sendr", 1)
     with pytest.raises(Refusal, match="seed of a schedule, as in"):
-        again(reference(), "sender")
+        again(LAB5.reference, "sender")
     with pytest.raises(Refusal, match="a Cast"):
         cost(3)  # type: ignore[arg-type]
-    assert isinstance(cost(reference()), Costs)
+    assert isinstance(cost(LAB5.reference), Costs)
 
 
 def test_lab3s_parts_are_the_references_until_ours_are_finished() -> None:
@@ -141,7 +152,7 @@ def test_lab3s_parts_are_the_references_until_ours_are_finished() -> None:
 @in_a_loop
 async def test_the_session_is_served_over_tls_and_goes_on_where_it_stood() -> None:
     """As `python -m midspan serve lab5` starts it: two events that somebody waits for, then a second connection."""
-    authority, said = Authority(), answers()
+    authority, said = Authority(), LAB5.answers()
     server = await said.serve_session(HOST, 0, authority.server)
     try:
         url = f"wss://localhost:{server.sockets[0].getsockname()[1]}"
@@ -164,7 +175,7 @@ async def test_the_session_is_served_over_tls_and_goes_on_where_it_stood() -> No
 @in_a_loop
 async def test_bytes_that_are_no_packets_close_the_connection() -> None:
     """With 1007, the code for data that is not what it should be (RFC 6455, section 7.4.1)."""
-    authority, said = Authority(), answers()
+    authority, said = Authority(), LAB5.answers()
     server = await said.serve_session(HOST, 0, authority.server)
     try:
         url = f"wss://localhost:{server.sockets[0].getsockname()[1]}"

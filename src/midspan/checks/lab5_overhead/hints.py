@@ -19,10 +19,10 @@ HINTS: dict[str, tuple[str, str, str]] = {
     "shapes": (
         "Two tables: what I have taught (shape to number), and what I was taught (number to shape). Neither is shared.",
         "split(body) and filled(shape, values) do the text. head(SHAPE, size) teaches, head(SHAPED, number) uses, "
-        'block("\\0".join(values)) carries the values.',
-        'write: block(body) for all that has no shape; else setdefault(shape, len(self.numbers)). read: SHAPE is kept '
-        "if there is room and gives None; anything but SHAPED is read_block; values.split only if the shape has a "
-        "zero character.",
+        "block(values) carries the values.",
+        "write: block(body) for all that has no shape; else self.numbers.setdefault(shape, len(self.numbers)). read: "
+        "SHAPED: is the number known? then read_block and filled; SHAPE is kept if there is room, and gives None; "
+        "anything else is read_block.",
     ),
     "deflate": (
         "Compare two sizes, send the smaller one. And who decides how much comes out when we inflate?",

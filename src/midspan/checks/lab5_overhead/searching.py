@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from midspan.checks import Transcript, lab3_failure
 from midspan.checks.lab3_failure.searching import Search
-from midspan.sim import PREDICATES, Cast, Say, Schedule, Shape
+from midspan.sim import PREDICATES, Cast, Fault, Refuse, Say, Schedule, Shape
 
 SPOKEN = ('["typing_start",{{"room":"{0}"}}]', "{0}", '["message","{0}",{{"at":[1,{1}]}}]')
 
@@ -20,14 +20,28 @@ class Spoken(Search):
         return map(spoken, super().schedules())
 
 
+FEWER = 3  # frames, where several messages or acknowledgements share one
+
+
 def spoken(schedule: Schedule) -> Schedule:
-    """The same schedule, in which events are said. Bodies stay unique."""
+    """The same schedule, in which events are said. Bodies stay unique.
+
+    Moments count messages of WebSocket, and this session needs fewer of them. So they are counted in `FEWER`, and what
+    is said comes in as many times the time: else most faults would wait for a frame that never comes.
+    """
     says = (_spoken(number, say) for number, say in enumerate(schedule.says))
-    return replace(schedule, says=tuple(says))
+    return replace(schedule, says=tuple(says), faults=tuple(map(_sooner, schedule.faults)))
 
 
 def _spoken(number: int, say: Say) -> Say:
-    return replace(say, body=SPOKEN[number % len(SPOKEN)].format(say.body, number))
+    body = SPOKEN[number % len(SPOKEN)].format(say.body, number)
+    return replace(say, at_s=round(FEWER * say.at_s, 3), body=body)
+
+
+def _sooner(fault: Fault) -> Fault:
+    if isinstance(fault, Refuse):
+        return fault
+    return replace(fault, at=replace(fault.at, n=1 + (fault.at.n - 1) // FEWER))
 
 
 def holds(t: Transcript, cast: Cast, step: str) -> None:
