@@ -9,7 +9,7 @@ import pytest
 from midspan.bench.real import play_real, search_real
 from midspan.sim import Schedule, judge, play, search
 from tests.bank.lab3_failure import RIGHT, WRONG, Broken
-from tests.lab3 import session
+from tests.solved import LAB3
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
@@ -32,7 +32,7 @@ def test_there_are_enough_of_both() -> None:
 @pytest.mark.parametrize("entry", BREAKING, ids=lambda entry: entry.id)
 def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> None:
     """Found within the limit, shrunk to few faults, found again from its seed, and the same on real wss."""
-    cast, name = session(entry), entry.breaks
+    cast, name = LAB3.session(entry), entry.breaks
     began_s = time.process_time()
     found = search(cast, SEEDS, names=(name,)).counterexamples.get(name)
     took_s = time.process_time() - began_s
@@ -48,7 +48,7 @@ def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> No
 
 @pytest.mark.parametrize("entry", SESSIONS, ids=lambda entry: entry.id)
 def test_another_way_that_is_right_breaks_nothing_on_either_link(entry: Broken) -> None:
-    cast = session(entry)
+    cast = LAB3.session(entry)
     findings = search(cast, RIGHT_SEEDS)
     assert findings.outcome == "holds", str(findings)
     assert {name for name, outcome in findings.verdicts if outcome == "holds"} == {n for n, _ in findings.verdicts}

@@ -13,7 +13,7 @@ from midspan.refusal import Refusal
 from midspan.sim import Cast
 from tests import bank
 from tests.bank.lab3_failure import WRONG
-from tests.lab3 import parts, session
+from tests.solved import LAB3
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
@@ -25,10 +25,10 @@ REPEATED = [entry for entry in WRONG if entry.id in ("sent-is-acknowledged/2", "
 def as_notebook_stands(upto: str, cells: str = "") -> Answers:
     """The namespace of the solved notebook when the step `upto` has been answered, and these further lines were run."""
     answers = Answers("lab3_stands")
-    names = list(parts())
+    names = list(LAB3.parts)
     wanted = names[: names.index(upto) + 1] if upto else []
-    setup = [cell for part in parts().values() for cell in part.setup]
-    solved = [cell for name in wanted for cell in parts()[name].answer]
+    setup = [cell for part in LAB3.parts.values() for cell in part.setup]
+    solved = [cell for name in wanted for cell in LAB3.parts[name].answer]
     limits.run(lambda: answers.run([*setup, *solved]), 5.0)
     exec(compile(cells, "<cell extra>", "exec"), vars(answers))
     return answers
@@ -37,7 +37,7 @@ def as_notebook_stands(upto: str, cells: str = "") -> Answers:
 @pytest.mark.parametrize("repeat", REPEATS)
 def test_the_reference_passes_whatever_the_seeds(repeat: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "FIRST", repeat * FAR)
-    found = bank.results(lab, parts())
+    found = bank.results(lab, LAB3.parts)
     assert [str(result) for result in found.values() if not result.passed] == []
     assert list(found) == list(lab.steps)
 
@@ -59,7 +59,7 @@ def test_the_search_alone_tells_the_misconception_too(entry: bank.Wrong, monkeyp
     for repeat in REPEATS:
         monkeypatch.setattr(searching, "FIRST", repeat * FAR)
         step = lab.steps[entry.catcher]
-        found = [searching.hunt(session(entry), one, step.name) for one in searching.SEARCHES[step.name]]
+        found = [searching.hunt(LAB3.session(entry), one, step.name) for one in searching.SEARCHES[step.name]]
         results.append([one.example.predicate for one in found if one.example is not None])
     assert results[0]
     assert all(result == results[0] for result in results)
@@ -168,7 +168,7 @@ def test_a_session_that_never_connects_is_not_passed() -> None:
 
 
 def test_bad_arguments_are_a_sentence() -> None:
-    ours: Cast = session()
+    ours: Cast = LAB3.session()
     with pytest.raises(Refusal, match="one of the steps heartbeat, reconnect"):
         look(ours, "rety")
     with pytest.raises(Refusal, match="one of the steps heartbeat, reconnect"):

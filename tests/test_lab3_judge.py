@@ -12,7 +12,7 @@ from midspan.checks.seeds import judge_seeds
 from midspan.refusal import Refusal
 from midspan.sim import search
 from tests.course import ROOT
-from tests.lab3 import NAME, SOLVED, reference
+from tests.solved import LAB3
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
@@ -27,7 +27,7 @@ BUSY = (
 )
 
 
-def notebook(folder: Path, *edits: tuple[str, str], solved: Path = SOLVED) -> Path:
+def notebook(folder: Path, *edits: tuple[str, str], solved: Path = LAB3.path) -> Path:
     """The solution with these edits, in a file from elsewhere under another name."""
     text = json.loads(solved.read_text("utf-8"))
     for old, new in edits:
@@ -46,10 +46,10 @@ def course(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("link", ["simulated", "real"])
 def test_the_solution_holds(link: str) -> None:
-    report = judge_seeds(SOLVED, range(5, 25), link)
+    report = judge_seeds(LAB3.path, range(5, 25), link)
     assert report.passed
     lines = str(report).splitlines()
-    assert lines[0] == f"{NAME}, answers from {NAME}.ipynb, seeds 5 to 24, {link} link"
+    assert lines[0] == f"{LAB3.name}, answers from {LAB3.name}.ipynb, seeds 5 to 24, {link} link"
     assert lines[1].split() == ["predicate", "held", "violated", "vacuous"]
     assert lines[-1].startswith("20 schedules: ")
     assert ", 0 violated, " in lines[-1]
@@ -85,10 +85,10 @@ def test_the_command_exits_with_0_1_or_2(tmp_path: Path, capsys: pytest.CaptureF
         out, err = capsys.readouterr()
         return code, out, err
 
-    assert judged(SOLVED, "--seeds", 3)[0] == 0
+    assert judged(LAB3.path, "--seeds", 3)[0] == 0
     code, out, _ = judged(notebook(tmp_path, NO_DEDUPE), "--seeds", 1, "--start", 5)
     assert (code, "no_duplicate is violated" in out) == (1, True)
-    code, out, err = judged(ROOT / "labs" / f"{NAME}.ipynb", "--seeds", 3)
+    code, out, err = judged(ROOT / "labs" / f"{LAB3.name}.ipynb", "--seeds", 3)
     assert (code, out) == (2, "")
     assert "still to do: sender, heartbeat, reconnect, outbox" in err
     assert "All steps are needed: finish it, or take solutions/lab3_failure.ipynb" in err
@@ -98,8 +98,8 @@ def test_the_command_exits_with_0_1_or_2(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_only_vacuous_runs_do_not_pass() -> None:
     """A seed in which nothing is at risk."""
-    seed = next(seed for seed in range(100) if search(reference(), [seed]).outcome == "vacuous")
-    report = judge_seeds(SOLVED, range(seed, seed + 1))
+    seed = next(seed for seed in range(100) if search(LAB3.reference, [seed]).outcome == "vacuous")
+    report = judge_seeds(LAB3.path, range(seed, seed + 1))
     assert report.outcomes == {"vacuous": 1}
     assert not report.passed
 
@@ -133,4 +133,4 @@ def test_what_cannot_be_played_is_a_sentence(what: str, tmp_path: Path, monkeypa
 )
 def test_bad_arguments_are_a_sentence(seeds: range, link: str, words: str) -> None:
     with pytest.raises(Refusal, match=words):
-        judge_seeds(SOLVED, seeds, link)
+        judge_seeds(LAB3.path, seeds, link)

@@ -12,10 +12,10 @@ from midspan.checks.lab3_failure.searching import SEARCHES
 from midspan.sim import PREDICATES
 from tests.bank.lab3_failure import WRONG
 from tests.course import ROOT, Notebook
-from tests.lab3 import NAME, SOLVED, session_lines
+from tests.solved import LAB3
 from tests.test_lab1_notebook import size
 
-NOTEBOOK = Notebook(SOLVED)
+NOTEBOOK = Notebook(LAB3.path)
 EXERCISES = {cell.graded["grade_id"]: cell for cell in NOTEBOOK.code if cell.is_exercise}
 MOST_LINES = 300
 STEPS = pytest.mark.parametrize("step", list(check), ids=lambda step: step.name)
@@ -31,7 +31,7 @@ def test_a_step_is_as_long_as_it_says(step: Step) -> None:
 
 def test_one_reads_the_session_in_one_sitting() -> None:
     """All that it needs, frame included, as it stands in the end; the title says how much that is."""
-    lines = session_lines()
+    lines = LAB3.session_lines()
     assert 200 < len(lines) <= MOST_LINES
     assert f"with {len(lines)} lines" in NOTEBOOK.cells[0].source
 
@@ -60,7 +60,7 @@ def test_no_hint_is_empty_or_said_twice() -> None:
 
 def test_every_misconception_is_looked_for_and_has_a_wrong_solution() -> None:
     """An id that no check uses would never be read; one without an entry in the bank is not known to be found."""
-    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{NAME}").glob("*.py")]
+    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{LAB3.name}").glob("*.py")]
     used = {id for source in sources if "MISCONCEPTIONS = {" not in source for id in re.findall(r'"([\w-]+)"', source)}
     assert set(lab.misconceptions) - used == set()
     assert set(lab.misconceptions) == {"vacuous", *(entry.misconception for entry in WRONG)}
@@ -78,7 +78,7 @@ def test_every_predicate_is_searched_for_in_some_step() -> None:
 
 def test_the_package_holds_no_answer() -> None:
     """Nothing that the learner is to build stands in the lab's own checks."""
-    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{NAME}").glob("*.py"))
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{LAB3.name}").glob("*.py"))
     for name in ("Sender", "Outbox", "Inbox", "Desk", "Log", "Cursor"):
         assert f"class {name}" not in sources
     for name in ("heartbeat", "backoff", "stay_connected", "feed", "greet"):

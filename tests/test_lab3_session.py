@@ -11,7 +11,7 @@ from midspan.bench.real import search_real
 from midspan.checks.lab3_failure import cast_of
 from midspan.refusal import Refusal
 from midspan.sim import PREDICATES, Bounds, Cut, Moment, judge, play, search, search_all, simple
-from tests.lab3 import reference
+from tests.solved import LAB3
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
@@ -21,7 +21,7 @@ MESSAGES = 10_000  # 100,000 were sent by hand
 
 
 def test_nothing_is_violated_and_everything_is_tested() -> None:
-    findings = search(reference(), SEEDS)
+    findings = search(LAB3.reference, SEEDS)
     assert findings.outcomes["violated"] == 0, str(findings)
     assert findings.outcomes["holds"] > 0.8 * len(SEEDS)
     assert all(findings.verdicts[name, "holds"] for name in PREDICATES), "a predicate that nothing tested"
@@ -30,12 +30,12 @@ def test_nothing_is_violated_and_everything_is_tested() -> None:
 def test_every_placement_of_two_cuts() -> None:
     """The lab itself tries four messages of one client; here are fewer messages, and a second client."""
     for messages, clients, cuts in ((1, ("a",), 2), (2, ("a",), 2), (3, ("a", "b"), 1)):
-        findings = search_all(reference(), messages, clients, cuts)
+        findings = search_all(LAB3.reference, messages, clients, cuts)
         assert findings.outcome == "holds", str(findings)
 
 
 def test_the_same_on_real_wss() -> None:
-    findings = search_real(reference(), REAL_SEEDS)
+    findings = search_real(LAB3.reference, REAL_SEEDS)
     assert findings.outcome == "holds", str(findings)
     assert findings.runs == len(REAL_SEEDS)
 
@@ -43,7 +43,7 @@ def test_the_same_on_real_wss() -> None:
 def test_many_messages_leave_nothing_behind() -> None:
     """Buffers and tables stay within their bounds while the link is cut now and then."""
     cuts = tuple(Cut(Moment("ab"[i % 2], "up", 500 + 997 * i)) for i in range(MESSAGES // 2500))
-    history = play(reference(), simple(MESSAGES, ("a", "b"), gap_s=0.02, faults=cuts))
+    history = play(LAB3.reference, simple(MESSAGES, ("a", "b"), gap_s=0.02, faults=cuts))
     wrong = [str(verdict) for verdict in judge(history).values() if verdict.outcome == "violated"]
     assert wrong == []
     sizes = {(record.who, record.detail): record.value for record in history if record.what == "size"}
@@ -65,7 +65,7 @@ def test_bodies_are_opaque() -> None:
     ]
     schedule = simple(len(bodies), ("a",), gap_s=0.05)
     says = tuple(replace(say, body=body) for say, body in zip(schedule.says, bodies, strict=True))
-    history = play(reference(), replace(schedule, says=says))
+    history = play(LAB3.reference, replace(schedule, says=says))
     assert [record.message for record in history if record.what == "delivered"] == bodies
 
 

@@ -8,7 +8,7 @@ from midspan.bench.nodes import bus, generate_nodes, play_nodes, search_nodes
 from midspan.sim import judge
 from tests.bank import Right
 from tests.bank.lab4_scaling import RIGHT, WRONG
-from tests.lab4 import reference, session
+from tests.solved import LAB4
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
@@ -33,14 +33,14 @@ def test_there_are_enough_of_both() -> None:
 
 
 def test_the_reference_holds_on_three_nodes() -> None:
-    findings = search_nodes(reference(), SEEDS)
+    findings = search_nodes(LAB4.reference, SEEDS)
     assert findings.outcome == "holds", str(findings)
     assert findings.outcomes["holds"] > 0.6 * len(SEEDS)
 
 
 @pytest.mark.parametrize("id", BREAKS)
 def test_a_misconception_breaks_its_predicate_on_nodes(id: str) -> None:
-    cast = session(next(entry for entry in WRONG if entry.id == id))
+    cast = LAB4.session(next(entry for entry in WRONG if entry.id == id))
     names = (BREAKS[id],)
     with bus():
         outcomes = (judge(play_nodes(cast, generate_nodes(seed)), names)[BREAKS[id]].outcome for seed in WRONG_SEEDS)
@@ -49,5 +49,5 @@ def test_a_misconception_breaks_its_predicate_on_nodes(id: str) -> None:
 
 @pytest.mark.parametrize("entry", NODES, ids=lambda entry: entry.id)
 def test_another_way_that_is_right_breaks_nothing(entry: Right) -> None:
-    findings = search_nodes(session(entry), RIGHT_SEEDS)
+    findings = search_nodes(LAB4.session(entry), RIGHT_SEEDS)
     assert findings.outcome == "holds", str(findings)

@@ -13,7 +13,7 @@ from midspan.refusal import Refusal
 from midspan.sim import Cast
 from tests import bank
 from tests.bank.lab4_scaling import WRONG
-from tests.lab4 import parts, session
+from tests.solved import LAB4
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
@@ -23,10 +23,10 @@ FAR = 1_000_000  # seeds away from those of the notebook
 def as_notebook_stands(upto: str, cells: str = "") -> Answers:
     """The namespace of the solved notebook when the step `upto` has been answered, and these further lines were run."""
     answers = Answers("lab4_stands")
-    names = list(parts())
+    names = list(LAB4.parts)
     wanted = names[: names.index(upto) + 1] if upto else []
-    setup = [cell for part in parts().values() for cell in part.setup]
-    solved = [cell for name in wanted for cell in parts()[name].answer]
+    setup = [cell for part in LAB4.parts.values() for cell in part.setup]
+    solved = [cell for name in wanted for cell in LAB4.parts[name].answer]
     ran = limits.run(lambda: answers.run([*setup, *solved]), 5.0)
     assert ran.error is None, ran.error
     exec(compile(cells, "<cell extra>", "exec"), vars(answers))
@@ -35,7 +35,7 @@ def as_notebook_stands(upto: str, cells: str = "") -> Answers:
 
 def test_the_reference_passes_whatever_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "FIRST", FAR)
-    found = bank.results(lab, parts())
+    found = bank.results(lab, LAB4.parts)
     assert [str(result) for result in found.values() if not result.passed] == []
     assert list(found) == list(lab.steps)
 
@@ -50,7 +50,7 @@ def searched(name: str, cast: Cast) -> Result:
 
 
 def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    copies = session(next(entry for entry in WRONG if entry.id == "dedupe-in-the-node"))
+    copies = LAB4.session(next(entry for entry in WRONG if entry.id == "dedupe-in-the-node"))
     told = str(searched("streams", copies))
     assert "✗ no_duplicate: No application is given a message twice." in told
     assert lab.misconceptions["dedupe-in-the-node"] in told
@@ -63,7 +63,7 @@ def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line(capsys: pytest.Ca
     found = again(copies, "streams", int(seed))
     assert found is not None
     assert found.predicate == "no_duplicate"
-    assert again(session(), "streams", int(seed)) is None
+    assert again(LAB4.session(), "streams", int(seed)) is None
     assert f"Seed {seed} of streams: no violation any more." in capsys.readouterr().out
 
 
@@ -123,7 +123,7 @@ def test_a_check_leaves_the_notebooks_numbers_as_they_are() -> None:
 
 
 def test_bad_arguments_are_a_sentence() -> None:
-    ours = session()
+    ours = LAB4.session()
     with pytest.raises(Refusal, match="one of the steps streams, accept"):
         look(ours, "strems")
     with pytest.raises(Refusal, match="seed of a schedule, as in"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from midspan.checks.seeds import judge_seeds
-from tests.lab4 import NAME, SOLVED
+from tests.solved import LAB4
 from tests.test_lab3_judge import course, notebook
 
 __all__ = ["course"]
@@ -17,16 +17,16 @@ NO_DEDUPE = ("    if number <= safe then return safe end\n", "")
 
 
 def test_the_solution_holds() -> None:
-    report = judge_seeds(SOLVED, range(5, 11))
+    report = judge_seeds(LAB4.path, range(5, 11))
     assert report.passed, str(report)
     lines = str(report).splitlines()
-    assert lines[0] == f"{NAME}, answers from {NAME}.ipynb, seeds 5 to 10, three nodes and a broker"
+    assert lines[0] == f"{LAB4.name}, answers from {LAB4.name}.ipynb, seeds 5 to 10, three nodes and a broker"
     assert lines[-1].startswith("6 schedules: ")
 
 
 def test_a_wrong_session_is_told_with_its_smallest_schedule(tmp_path: Path) -> None:
     """A script that does not know copies: the line that shows it again names no link."""
-    report = judge_seeds(notebook(tmp_path, NO_DEDUPE, solved=SOLVED), range(3, 6))
+    report = judge_seeds(notebook(tmp_path, NO_DEDUPE, solved=LAB4.path), range(3, 6))
     assert not report.passed
     assert report.verdicts["no_duplicate"]["violated"] > 0
     example = next(one for one in report.examples if one.startswith("no_duplicate"))

@@ -12,10 +12,10 @@ from midspan.checks.lab4_scaling.searching import SEARCHES
 from midspan.sim import PREDICATES
 from tests.bank.lab4_scaling import WRONG
 from tests.course import ROOT, Notebook
-from tests.lab4 import NAME, SOLVED, session_lines
+from tests.solved import LAB4
 from tests.test_lab1_notebook import size
 
-NOTEBOOK = Notebook(SOLVED)
+NOTEBOOK = Notebook(LAB4.path)
 EXERCISES = {cell.graded["grade_id"]: cell for cell in NOTEBOOK.code if cell.is_exercise}
 MOST_LINES = 430  # with docstrings
 STEPS = pytest.mark.parametrize("step", list(check), ids=lambda step: step.name)
@@ -33,7 +33,7 @@ def test_one_reads_the_nodes_in_one_sitting() -> None:
     """What the learner writes, and all that a node needs, frame included; the title says how much the first is."""
     total = sum(step.lines for step in check)
     assert f"with {total} lines of yours" in NOTEBOOK.cells[0].source
-    assert total < len(session_lines()) <= MOST_LINES
+    assert total < len(LAB4.session_lines()) <= MOST_LINES
 
 
 def test_every_step_has_its_cells_in_order() -> None:
@@ -60,7 +60,7 @@ def test_no_hint_is_empty_or_said_twice() -> None:
 
 def test_every_misconception_is_looked_for_and_has_a_wrong_solution() -> None:
     """An id that no check uses would never be read; one without an entry in the bank is not known to be found."""
-    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{NAME}").glob("*.py")]
+    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{LAB4.name}").glob("*.py")]
     used = {id for source in sources if "MISCONCEPTIONS = {" not in source for id in re.findall(r'"([\w-]+)"', source)}
     assert set(lab.misconceptions) - used == set()
     assert set(lab.misconceptions) == {"vacuous", *(entry.misconception for entry in WRONG)}
@@ -77,7 +77,7 @@ def test_what_the_searches_name_is_searched_for() -> None:
 
 def test_the_package_holds_no_answer() -> None:
     """Nothing that the learner is to build stands in the lab's own checks."""
-    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{NAME}").glob("*.py"))
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{LAB4.name}").glob("*.py"))
     for name in ("Rooms", "Log", "Owners", "Outlet", "Presence"):
         assert f"class {name}" not in sources
     for name in ("accept", "mailbox", "resume", "take_script", "release_script"):

@@ -12,10 +12,10 @@ from midspan.checks.lab5_overhead import searching as lab5_searching
 from midspan.sim import PREDICATES
 from tests.bank.lab5_overhead import WRONG
 from tests.course import ROOT, Notebook
-from tests.lab5 import NAME, SOLVED, answers
+from tests.solved import LAB5
 from tests.test_lab1_notebook import size
 
-NOTEBOOK = Notebook(SOLVED)
+NOTEBOOK = Notebook(LAB5.path)
 EXERCISES = {cell.graded["grade_id"]: cell for cell in NOTEBOOK.code if cell.is_exercise}
 STEPS = pytest.mark.parametrize("step", list(check), ids=lambda step: step.name)
 
@@ -53,7 +53,7 @@ def test_no_hint_is_empty_or_said_twice() -> None:
 
 def test_every_misconception_is_looked_for_and_has_a_wrong_solution() -> None:
     """An id that no check uses would never be read; one without an entry in the bank is not known to be found."""
-    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{NAME}").glob("*.py")]
+    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{LAB5.name}").glob("*.py")]
     used = {id for source in sources if "MISCONCEPTIONS = {" not in source for id in re.findall(r'"([\w-]+)"', source)}
     assert set(lab.misconceptions) - used == {"vacuous"}, "lab 3's searches say it"
     assert set(lab.misconceptions) == {"vacuous", *(entry.misconception for entry in WRONG)}
@@ -70,7 +70,7 @@ def test_what_the_checks_take_from_the_notebook_is_what_it_says() -> None:
     """Kinds, limits and times stand in the notebook; a check that looks at bytes must have the same."""
     from midspan.checks.lab5_overhead import acking, deflating, sending, shaping, writing
 
-    said = answers()
+    said = LAB5.answers()
     assert (said.LONGEST, said.ACK_S, said.BATCH, said.ROOM) == (
         deflating.LONGEST,
         acking.ACK_S,
@@ -84,7 +84,7 @@ def test_what_the_checks_take_from_the_notebook_is_what_it_says() -> None:
 
 def test_the_package_holds_no_answer() -> None:
     """Nothing that the learner is to build stands in the lab's own checks."""
-    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{NAME}").glob("*.py"))
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{LAB5.name}").glob("*.py"))
     for name in ("Wire", "Shapes", "Sender", "Feed"):
         assert f"class {name}" not in sources
     for name in ("head(kind", "read_head(data", "block(text", "read_block(data", "runs(entries", "flush(line"):

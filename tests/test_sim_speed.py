@@ -14,7 +14,7 @@ import pytest
 
 from midspan.sim import Shape, VirtualLoop, generate, judge, play
 from midspan.sim.control import NAIVE
-from tests.lab3 import reference
+from tests.solved import LAB3
 
 ONE_CUT = Shape(messages=5, clients=1, faults=1, bursts=0.0, kinds=("Cut",))
 SEEDS = range(60)
@@ -32,7 +32,7 @@ def test_a_run_takes_few_steps_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(sys.modules["midspan.sim.play"], "VirtualLoop", Counted)
     for seed in SEEDS:
-        play(reference(), generate(seed, ONE_CUT))
+        play(LAB3.reference, generate(seed, ONE_CUT))
     assert len(loops) == len(SEEDS)
     assert sum(loop.steps for loop in loops) / len(SEEDS) <= STEPS
 
@@ -42,7 +42,7 @@ def test_a_run_takes_few_calls_of_our_functions() -> None:
 
     def some() -> None:
         for seed in SEEDS:
-            judge(play(reference(), generate(seed, ONE_CUT)))
+            judge(play(LAB3.reference, generate(seed, ONE_CUT)))
 
     some()  # what is made once
     assert calls_of(some) / len(SEEDS) <= CALLS
@@ -54,7 +54,7 @@ def test_nothing_of_a_run_is_left_to_the_collector() -> None:
     gc.disable()
     try:
         for seed in SEEDS:
-            play(reference(), generate(seed))
+            play(LAB3.reference, generate(seed))
             play(NAIVE, generate(seed))
         assert gc.collect() < len(SEEDS)  # each run left 280 objects when its parts held each other
     finally:
