@@ -17,7 +17,7 @@ from websockets.asyncio.client import process_exception  # type: ignore[attr-def
 from websockets.client import backoff
 
 from midspan.sim.connection import SimConnection
-from midspan.sim.end import OPEN
+from midspan.sim.end import CLOSED, OPEN
 from midspan.sim.ends import LinkEnd
 from midspan.sim.faults import Refuse, TimedFault, Way, When
 from midspan.sim.pipe import Opcode, Pipe, SimFrame
@@ -188,6 +188,7 @@ class Link:
     def let_go(self) -> None:
         """The run is over: the two ends of a connection know each other no longer."""
         for end in self._joined:
+            end.state = CLOSED  # whoever still holds it, a task that ignored its cancellation, finds it so
             end.into.to = None
             del end.peer
         for kept in (self._joined, self.ends, self._awaiting_reply):

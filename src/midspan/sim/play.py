@@ -40,12 +40,12 @@ def need_no_nodes(schedule: Schedule) -> None:
 
 def _play(cast: Cast, schedule: Schedule, watch: Watch) -> History:
     loop = VirtualLoop(limit_steps=STEPS + STEPS_A_MESSAGE * len(schedule.says))
-    world = World(loop, cast, schedule, watch)
     try:
+        world = World(loop, cast, schedule, watch)
         history = to_the_end(world)
     finally:
         loop.clear()
-        world.let_go()
+    world.let_go()
     if loop.refused is not None:
         raise loop.refused
     return history
