@@ -6,6 +6,7 @@ The whole of it is `python -m tests.test_lab4_throughput` (some minutes, and a m
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,8 @@ async def whole(rounds: int) -> None:
         one = [lab4_on(bus), socketio_on(), socketio_on(server="uvicorn")]
         await _delivered("one node", one, rounds)
         await _delivered("two nodes", [lab4_on(bus, 2), socketio_on(bus, 2), socketio_on(bus, 2, "uvicorn")], rounds)
-        await _slow(bus, 3)
+        for outlet in ({"policy": "let go"}, {"policy": "drop oldest"}, {"policy": "conflate"}, NO_BOUND):
+            await _slow(bus, outlet, 2)
 
 
 async def _delivered(title: str, contenders: list[Speaks], rounds: int) -> None:
@@ -79,10 +81,9 @@ async def _delivered(title: str, contenders: list[Speaks], rounds: int) -> None:
             print(f"{title}: {theirs} : lab 4, {what}: {medians} = {run.ratio(theirs, 'lab 4', what)}", flush=True)
 
 
-async def _slow(bus: Broker, rounds: int) -> None:
-    for outlet in ({"policy": "let go"}, {"policy": "drop oldest"}, {"policy": "conflate"}, NO_BOUND):
-        found = await beside_a_slow_one(lab4_on(bus, outlet=outlet), messages=800, size_bytes=2**15, rounds=rounds)
-        print(f"{outlet}: {found} {found.p99_times} {found.grown_mb}", flush=True)
+async def _slow(bus: Broker, outlet: dict[str, Any], rounds: int) -> None:
+    found = await beside_a_slow_one(lab4_on(bus, outlet=outlet), messages=200, size_bytes=BIG_BYTES, rounds=rounds)
+    print(f"{outlet}: {found} {found.p99_times} {found.grown_mb}", flush=True)
 
 
 if __name__ == "__main__":
