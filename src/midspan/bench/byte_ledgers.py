@@ -14,11 +14,13 @@ from midspan.arguments import checked
 from midspan.bench.conversations import conversation
 from midspan.bench.said import HELLO, MESSAGES, WAYS, Said, Way
 from midspan.records.byte_ledger import ByteLedger, byte_ledger
-from midspan.records.capture import SIDES, Capture, Side
-from midspan.refusal import need
+from midspan.records.capture import Capture, Side
+from midspan.refusal import Refusal, need
 from midspan.wires.certs import Authority
+from midspan.wires.tcp_count import WireCount
 
 PATIENCE_S = 20.0
+Counts = Mapping[tuple[int, Side], WireCount]  # of a tap, by connection and sender
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,20 @@ async def weigh(
         mark, before = len(seen.capture), seen.counts()
         await say(said, way.acknowledged)
         capture = seen.capture.since(mark)
-        counts = {at: count - before[at] for at, count in seen.counts().items() if at in before}
-    sums = {side: [count for (_, sender), count in counts.items() if sender == side] for side in SIDES if counts}
-    segments = {side: sum(count.data_segments_received for count in each) for side, each in sums.items()}
-    received = {side: sum(count.received_bytes for count in each) for side, each in sums.items()}
+        received, segments = _between(before, seen.counts())
     return Weighed(said, way, tls, deflate, byte_ledger(capture, said.payload, segments), capture, received, segments)
+
+
+def _between(before: Counts, after: Counts) -> tuple[dict[Side, int], dict[Side, int]]:
+    """What the kernel has counted from each side since: bytes, and segments with something in them."""
+    received: dict[Side, int] = {}
+    segments: dict[Side, int] = {}
+    for (connection, side), count in after.items():
+        earlier = before.get((connection, side))
+        new = count if earlier is None else count - earlier
+        received[side] = received.get(side, 0) + new.received_bytes
+        segments[side] = segments.get(side, 0) + new.data_segments_received
+    return received, segments
 
 
 @checked
@@ -101,8 +112,7 @@ class Weighing(tuple[Weighed, ...]):
             if (cell.said.name, cell.way.name, cell.tls, cell.deflate) == (said, way, tls, deflate):
                 return cell
         names = ", ".join(dict.fromkeys(f"{cell.said.name!r}/{cell.way.name!r}" for cell in self))
-        need(False, f"a message and a way ({names})", (said, way, tls, deflate), "Choose among them")
-        raise AssertionError
+        raise Refusal(f"a message and a way ({names})", (said, way, tls, deflate), "Choose among them")
 
     def __str__(self) -> str:
         head = f"{'bytes that TCP carries, both ways':<34}  {'plain':>7} {'TLS':>7} {'deflate':>7} {'both':>7}"
