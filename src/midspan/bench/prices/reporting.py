@@ -19,7 +19,7 @@ from midspan.bench.prices.statistics import Ratio
 from midspan.bench.prices.table import Table
 
 FRAMEWORK, ECHO = "python-socketio", contenders.WEBSOCKETS_ECHO.name
-SERVED = (contenders.AIOHTTP_SOCKETIO, contenders.UVICORN_SOCKETIO)  # the faster of these stands for python-socketio
+SERVED = (contenders.AIOHTTP_SOCKETIO, contenders.UVICORN_SOCKETIO)  # in each row the one that needs less
 TOGETHER = 16  # events in one turn of the application's loop: what we call load
 HEAD = ("one acknowledged event, TLS", "session", "against", "its value", "ratio", "99 % interval", "bar", "verdict")
 ROUNDS = 5
@@ -62,14 +62,13 @@ class Report:
     """All runs of one `make bench`.
 
     Attributes:
-        session: the contender with the guarantees; `framework`: the faster python-socketio.
-        alone: one event at a time, everybody. low, waited, load, idle: the session and python-socketio.
+        session: the contender with the guarantees.
+        alone: one event at a time, everybody. low, waited, load, idle: the session and python-socketio on both servers.
         inside: memory of an idle connection with TLS in the server's own process, without and with small reads.
     """
 
     machine: Machine
     session: str
-    framework: str
     alone: Paired
     low: Paired
     waited: Paired
@@ -81,23 +80,25 @@ class Report:
     def ratio(self, bar: Bar) -> Ratio:
         """What was found for one row."""
         run: Paired = getattr(self, bar.how)
-        return run.ratio(self.session, self._named(bar.theirs), bar.what)
+        return run.ratio(self.session, self.rival(bar), bar.what)
 
-    def _named(self, theirs: str) -> str:
-        return self.framework if theirs == FRAMEWORK else theirs
+    def rival(self, bar: Bar) -> str:
+        """Whom a row is against: of the servers of python-socketio that which needs less of this."""
+        run: Paired = getattr(self, bar.how)
+        return run.least(bar.what, *(one.name for one in SERVED)) if bar.theirs == FRAMEWORK else bar.theirs
 
     @property
     def bars(self) -> Table:
         """The session against python-socketio, with the bar of each row."""
-        return Table(f"{self.session} against {self.framework}", HEAD, tuple(map(self._row, BARS)))
+        return Table(f"{self.session} against {FRAMEWORK}", HEAD, tuple(map(self._row, BARS)))
 
     def _row(self, bar: Bar) -> tuple[str, ...]:
         run, found = getattr(self, bar.how), self.ratio(bar)
-        values = [f"{run.median(name, bar.what):.3g} {bar.unit}" for name in (self.session, self._named(bar.theirs))]
+        values = [f"{run.median(name, bar.what):.3g} {bar.unit}" for name in (self.session, self.rival(bar))]
         spread = f"{found.low:.2f} to {found.high:.2f}"
         limit = "" if bar.at_most is None else f"≤ {bar.at_most:.2f}"
         verdict = str(found.verdict if bar.at_most is None else found.at_most(bar.at_most))
-        return (bar.words, values[0], bar.theirs, values[1], f"{found.median:.2f}", spread, limit, verdict)
+        return (bar.words, values[0], self.rival(bar), values[1], f"{found.median:.2f}", spread, limit, verdict)
 
     @property
     def two_by_two(self) -> Table:
@@ -138,15 +139,14 @@ async def report(session: Contender, *others: Contender, idle: Contender, rounds
     """
     everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders(), *contenders.extras())
     alone = await paired(everybody, Events(events=500), rounds=rounds)
-    framework = alone.least("cpu_us", *(one.name for one in SERVED))
-    theirs = next(one for one in SERVED if one.name == framework)
-    low = await paired((session, theirs), Steady(), rounds=rounds)
-    waited = await paired((session, theirs), Steady(events=20, waits=True), rounds=rounds)
-    load = await paired((session, theirs), Events(events=1600, together=TOGETHER), rounds=rounds)
-    weight = await paired((idle, theirs), Idle(), rounds=rounds, tls=False, warm_up=0)
+    low = await paired((session, *SERVED), Steady(), rounds=rounds)
+    waited = await paired((session, *SERVED), Steady(events=20, waits=True), rounds=rounds)
+    load = await paired((session, *SERVED), Events(events=1600, together=TOGETHER), rounds=rounds)
+    weight = await paired((idle, *SERVED), Idle(), rounds=rounds, tls=False, warm_up=0)
+    theirs = SERVED[0]
     inside = await paired((idle, theirs, small(idle), small(theirs)), Idle(50, 250), rounds=1, warm_up=0)
     grown = await growth((session, theirs))
-    return Report(machine(), session.name, framework, alone, low, waited, load, weight, inside, grown)
+    return Report(machine(), session.name, alone, low, waited, load, weight, inside, grown)
 
 
 def small(one: Contender) -> Contender:
