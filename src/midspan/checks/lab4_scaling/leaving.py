@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+from midspan.bench.nodes import bus
 from midspan.checks import Transcript
 from midspan.checks.lab4_scaling.doubles import SOON_S, brokered
 from midspan.checks.lab4_scaling.hints import HINTS
@@ -32,19 +33,20 @@ GRACE_S = 0.2  # in this check
     processes=True,
 )
 async def leaving(t: Transcript, drain: Any, ours: Cast) -> None:
-    names = drain.__globals__
-    grace_s = names["GRACE_S"]
-    try:
-        names["GRACE_S"] = GRACE_S
-        async with brokered() as broker, nodes(broker, ours, 1) as (node,):
-            await _acks_first(t, drain, node)
-        async with brokered() as broker, nodes(broker, ours, 1) as (node,):
-            await _all_at_once(t, drain, node)
-        async with brokered() as broker, nodes(broker, ours, 1) as (node,):
-            await _ends(t, drain, node)
-    finally:
-        names["GRACE_S"] = grace_s
-    beside(holds, t, ours, "leaving")
+    with bus():  # one for all parts of this check
+        names = drain.__globals__
+        grace_s = names["GRACE_S"]
+        try:
+            names["GRACE_S"] = GRACE_S
+            async with brokered() as broker, nodes(broker, ours, 1) as (node,):
+                await _acks_first(t, drain, node)
+            async with brokered() as broker, nodes(broker, ours, 1) as (node,):
+                await _all_at_once(t, drain, node)
+            async with brokered() as broker, nodes(broker, ours, 1) as (node,):
+                await _ends(t, drain, node)
+        finally:
+            names["GRACE_S"] = grace_s
+        beside(holds, t, ours, "leaving")
 
 
 class Slow:

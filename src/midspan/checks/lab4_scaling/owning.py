@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from midspan.bench.nodes import bus
 from midspan.checks import Transcript
 from midspan.checks.lab4_scaling.doubles import Brokered, Connection, brokered
 from midspan.checks.lab4_scaling.hints import HINTS
@@ -19,17 +20,18 @@ PATIENT_S = 5.0
 
 @lab.step("Who is connected where", minutes=35, lines=12, points=4, hints=HINTS["owners"], limit_s=25.0, processes=True)
 async def owners(t: Transcript, Owners: Any, mailbox: Any, ours: Cast) -> None:  # noqa: N803
-    async with brokered() as broker:
-        first, second = (Owners(broker.link(name), broker.seat(name)) for name in ("n1", "n2"))
-        await _claims(t, first, second)
-        await _same_node(t, first)
-        await _asks_once(t, broker, first)
-    boxes = [mailbox(who) for who in ("b", "c", "b")]
-    t.say("the mailboxes of b, c and b")
-    t.true("one for each", boxes[0] == boxes[2] != boxes[1], got=boxes, expected="two names", id="one-mailbox")
-    t.true("a name that begins with @", all(box.startswith("@") for box in boxes), got=boxes, expected="@...")
-    async with brokered() as broker, nodes(broker, ours) as three:
-        await _direct(t, three, mailbox)
+    with bus():  # one for all parts of this check
+        async with brokered() as broker:
+            first, second = (Owners(broker.link(name), broker.seat(name)) for name in ("n1", "n2"))
+            await _claims(t, first, second)
+            await _same_node(t, first)
+            await _asks_once(t, broker, first)
+        boxes = [mailbox(who) for who in ("b", "c", "b")]
+        t.say("the mailboxes of b, c and b")
+        t.true("one for each", boxes[0] == boxes[2] != boxes[1], got=boxes, expected="two names", id="one-mailbox")
+        t.true("a name that begins with @", all(box.startswith("@") for box in boxes), got=boxes, expected="@...")
+        async with brokered() as broker, nodes(broker, ours) as three:
+            await _direct(t, three, mailbox)
 
 
 async def _claims(t: Transcript, first: Any, second: Any) -> None:

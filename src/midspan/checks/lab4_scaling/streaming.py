@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from midspan.bench.nodes import NodeSeat
+from midspan.bench.nodes import NodeSeat, bus
 from midspan.checks import Transcript
 from midspan.checks.lab4_scaling.doubles import Brokered, Follower, brokered
 from midspan.checks.lab4_scaling.hints import HINTS
@@ -24,21 +24,22 @@ SLACK = 200  # a trimming that goes by whole blocks is a trimming too: Valkey's 
     "A log that nodes share", minutes=60, lines=22, points=5, hints=HINTS["streams"], limit_s=30.0, processes=True
 )
 async def streams(t: Transcript, Log: Any, resume: Any, ours: Cast) -> None:  # noqa: N803
-    async with brokered() as broker:
-        seats = [broker.seat(name) for name in ("n1", "n2")]
-        first, second = (Log(broker.link(seat.name), seat) for seat in seats)
-        await _misses_nothing(t, broker, first, second)
-    _resumes(t, Log, resume)
-    async with brokered() as broker:
-        seats = [broker.seat(name) for name in ("n1", "n2")]
-        first, second = (Log(broker.link(seat.name), seat) for seat in seats)
-        epoch = await _takes(t, broker, seats[0], first, second)
-        await _takes_at_once(t, broker, seats[0], epoch, first, second)
-        await _follows(t, second, epoch)
-        await _notices_another_log(t, broker, first, second, epoch)
-    async with brokered() as broker:
-        await _is_bounded(t, broker, Log)
-    beside(holds, t, ours, "streams")
+    with bus():  # one for all parts of this check
+        async with brokered() as broker:
+            seats = [broker.seat(name) for name in ("n1", "n2")]
+            first, second = (Log(broker.link(seat.name), seat) for seat in seats)
+            await _misses_nothing(t, broker, first, second)
+        _resumes(t, Log, resume)
+        async with brokered() as broker:
+            seats = [broker.seat(name) for name in ("n1", "n2")]
+            first, second = (Log(broker.link(seat.name), seat) for seat in seats)
+            epoch = await _takes(t, broker, seats[0], first, second)
+            await _takes_at_once(t, broker, seats[0], epoch, first, second)
+            await _follows(t, second, epoch)
+            await _notices_another_log(t, broker, first, second, epoch)
+        async with brokered() as broker:
+            await _is_bounded(t, broker, Log)
+        beside(holds, t, ours, "streams")
 
 
 async def _opened(log: Any, who: str = "a", base: int = 1) -> Any:
