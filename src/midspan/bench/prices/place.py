@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -23,7 +23,8 @@ def cores() -> tuple[int, int] | None:
 def pin(pid: int, core: int) -> None:
     """Keep a process, with all its threads, on one core."""
     for thread in psutil.Process(pid).threads():
-        os.sched_setaffinity(thread.id, {core})
+        with suppress(ProcessLookupError):  # it has ended since
+            os.sched_setaffinity(thread.id, {core})
 
 
 @contextmanager
@@ -41,11 +42,11 @@ def beside(pid: int) -> Iterator[None]:
 
 def cpu_s(pid: int) -> float:
     """Processor time that a process has used so far, user and system, all threads; by the nanosecond on Linux."""
-    try:
-        told = [path.read_text() for path in (TASKS / str(pid) / "task").glob("*/schedstat")]
-    except OSError:  # a thread ended meanwhile
-        told = []
-    if told and all(told):
+    told = []
+    for path in (TASKS / str(pid) / "task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has ended since
+            told.append(path.read_text())
+    if told:
         return sum(int(line.split()[0]) for line in told) / 1e9
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
