@@ -86,7 +86,7 @@ def socketio_on(bus: Broker | None = None, nodes: int = 1, server: str = "aiohtt
         server: "aiohttp" or "uvicorn" (ASGI).
     """
     need(server in SOCKETIO_SERVERS, f"one of {', '.join(SOCKETIO_SERVERS)}", server, "Pass one of these")
-    options = {} if bus is None else {"broker": bus.url}
+    options = {} if bus is None else {"broker": bus.url, "channel": bus.name(server)}  # or they hear each other
     made = [contender(f"node {i}", SOCKETIO_SERVERS[server], SocketIo, **options) for i in range(nodes)]
     return Speaks(f"python-socketio on {server}", tuple(made), SOCKETIO)
 

@@ -136,14 +136,14 @@ async def aiohttp_envelope(tls: Tls) -> AsyncIterator[int]:
         yield port
 
 
-async def aiohttp_socketio(tls: Tls, broker: str = "") -> AsyncIterator[int]:
+async def aiohttp_socketio(tls: Tls, broker: str = "", channel: str = "socketio") -> AsyncIterator[int]:
     """python-socketio on aiohttp; with the address of a `broker` it is one node of several."""
     import socketio
     from aiohttp import web
 
     from midspan.wires.servers import serve_app
 
-    sio = socketio.AsyncServer(async_mode="aiohttp", http_compression=False, client_manager=_manager(broker))
+    sio = socketio.AsyncServer(async_mode="aiohttp", http_compression=False, client_manager=_manager(broker, channel))
     _register(sio)
     app = web.Application()
     sio.attach(app)
@@ -151,12 +151,12 @@ async def aiohttp_socketio(tls: Tls, broker: str = "") -> AsyncIterator[int]:
         yield port
 
 
-async def uvicorn_socketio(tls: Tls, broker: str = "") -> AsyncIterator[int]:
+async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio") -> AsyncIterator[int]:
     """python-socketio as an ASGI application, in uvicorn with `websockets` behind it; `broker` as above."""
     import socketio
     import uvicorn
 
-    sio = socketio.AsyncServer(async_mode="asgi", client_manager=_manager(broker))
+    sio = socketio.AsyncServer(async_mode="asgi", client_manager=_manager(broker, channel))
     _register(sio)
     config = uvicorn.Config(
         socketio.ASGIApp(sio),
@@ -194,11 +194,11 @@ async def picows_echo(tls: Tls) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-def _manager(broker: str) -> Any:
+def _manager(broker: str, channel: str) -> Any:
     """What carries what is said from node to node; None: there is one node."""
     import socketio
 
-    return socketio.AsyncRedisManager(broker) if broker else None
+    return socketio.AsyncRedisManager(broker, channel) if broker else None
 
 
 def _register(sio: Any) -> None:
