@@ -18,7 +18,7 @@ from tests.solved import LAB3
 
 ONE_CUT = Shape(messages=5, clients=1, faults=1, bursts=0.0, kinds=("Cut",))
 SEEDS = range(60)
-STEPS = 100  # of the loop in a run, those of cancelled timers among them; 97 when this was written, half the session's
+STEPS = 95  # of the loop in a run, those of cancelled timers among them; 90 when this was written
 CALLS = 1250  # of our Python functions, and resumptions, from the seed to the verdicts; 1,174 when this was written
 
 
