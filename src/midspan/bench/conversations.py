@@ -32,21 +32,15 @@ Say = Callable[[Said, bool], Awaitable[None]]  # returns when all that belongs t
 @asynccontextmanager
 async def conversation(way: Way, authority: Authority, tls: bool, deflate: bool) -> AsyncIterator[tuple[Tap, Say]]:
     """A server, a tap before it, and a client that is connected through the tap."""
-    server_tls, client_tls = (authority.server, authority.client) if tls else (None, None)
     speak = _socketio if way.protocol == "Socket.IO" else _raw
-    async with speak(way, server_tls, client_tls, authority if tls else None, deflate) as (seen, say):
+    async with speak(way, authority if tls else None, deflate) as (seen, say):
         yield seen, say
 
 
 @asynccontextmanager
-async def _raw(
-    way: Way,
-    server_tls: ssl.SSLContext | None,
-    client_tls: ssl.SSLContext | None,
-    authority: Authority | None,
-    deflate: bool,
-) -> AsyncIterator[tuple[Tap, Say]]:
+async def _raw(way: Way, authority: Authority | None, deflate: bool) -> AsyncIterator[tuple[Tap, Say]]:
     """`websockets` at both ends."""
+    server_tls, client_tls = _contexts(authority)
     options: dict[str, Any] = {"compression": "deflate" if deflate else None, "ping_interval": None, "max_size": None}
     received: asyncio.Queue[str | bytes] = asyncio.Queue()
     numbers = iter(range(1, 10**6))
@@ -85,14 +79,9 @@ def _number(message: str | bytes) -> int:
 
 
 @asynccontextmanager
-async def _socketio(
-    way: Way,
-    server_tls: ssl.SSLContext | None,
-    client_tls: ssl.SSLContext | None,
-    authority: Authority | None,
-    deflate: bool,
-) -> AsyncIterator[tuple[Tap, Say]]:
+async def _socketio(way: Way, authority: Authority | None, deflate: bool) -> AsyncIterator[tuple[Tap, Say]]:
     """python-socketio at both ends, on one transport."""
+    server_tls, client_tls = _contexts(authority)
     received: asyncio.Queue[Any] = asyncio.Queue()
 
     def register(sio: socketio.AsyncServer) -> None:
@@ -121,6 +110,11 @@ async def _socketio(
                 await asyncio.sleep(LOOK_EVERY_S)
 
         yield seen, say
+
+
+def _contexts(authority: Authority | None) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """The server's and the client's; without an authority there is no TLS."""
+    return (authority.server, authority.client) if authority else (None, None)
 
 
 async def _leave(client: socketio.AsyncClient) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "lasts_s",
 ]
 
+
 @dataclass(frozen=True, slots=True)
 class Cut(Fitting):
     """The TCP connection is reset: both ends see it at once; what is on its way is lost. As real as a reset gets."""

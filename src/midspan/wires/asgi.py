@@ -33,7 +33,7 @@ async def asgi_server(
     sio = socketio.AsyncServer(async_mode="asgi", logger=logger, engineio_logger=logger, **options)
     tasks = own_background_tasks(sio)
     register(sio)
-    server = _uvicorn(socketio.ASGIApp(sio), tls, uvicorn_options or {})
+    server = uvicorn_server(socketio.ASGIApp(sio), tls, uvicorn_options or {})
     await server.startup()
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
@@ -45,8 +45,14 @@ async def asgi_server(
         await cancel(tasks)
 
 
-def _uvicorn(app: Any, tls: ssl.SSLContext | None, options: dict[str, Any]) -> uvicorn.Server:
-    """A server that has read its configuration, and does not listen yet."""
+def uvicorn_server(app: Any, tls: ssl.SSLContext | None, options: dict[str, Any]) -> uvicorn.Server:
+    """A server of an ASGI application that has read its configuration, and does not listen yet.
+
+    Args:
+        app: the application.
+        tls: the server's context, or None.
+        options: passed on to `uvicorn.Config`.
+    """
     config = uvicorn.Config(
         app,
         host=HOST,

@@ -154,24 +154,14 @@ async def aiohttp_socketio(tls: Tls, broker: str = "", channel: str = "socketio"
 async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio") -> AsyncIterator[int]:
     """python-socketio as an ASGI application, in uvicorn with `websockets` behind it; `broker` as above."""
     import socketio
-    import uvicorn
+
+    from midspan.wires.asgi import uvicorn_server
 
     sio = socketio.AsyncServer(async_mode="asgi", client_manager=_manager(broker, channel))
     _register(sio)
-    config = uvicorn.Config(
-        socketio.ASGIApp(sio),
-        host=HOST,
-        port=0,
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        lifespan="off",
-        log_level="critical",
-        access_log=False,
-        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+    server = uvicorn_server(
+        socketio.ASGIApp(sio), tls, {"ws": "websockets-sansio", "ws_per_message_deflate": False}
     )
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
     await server.startup()
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = server.force_exit = True
