@@ -89,6 +89,7 @@ CLOSING = [
     Right("a set of codes", "close_frame", "    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999", "    return code in {*range(1000, 1015), *range(3000, 5000)} - {1004, 1005, 1006}"),
 ]  # fmt: skip
 CONNECTIONS = [
+    Wrong("client-does-not-mask", "connection", "            self.write(TEXT, message.encode())\n", "            self.out += encode_frame(TEXT, message.encode())\n"),
     Wrong("pong-without-payload", "connection", "self.write(PONG, frame.payload)", "self.write(PONG, b\"\")"),
     Wrong("control-breaks-message", "connection", "                if frame.opcode == PING:\n", "                if frame.opcode == PING:\n                    self.assembler.opcode = None\n"),
     Wrong("answers-after-all", "connection", "    def receive(self, data: bytes) -> Iterator[str | bytes]:", "    def receive(self, data):\n        return iter(list(self.messages(data)))\n\n    def messages(self, data: bytes) -> Iterator[str | bytes]:"),
