@@ -93,3 +93,19 @@ class Notebook:
 def found(*folders: str) -> list[Notebook]:
     """The notebooks of these folders, in reading order."""
     return [Notebook(path) for folder in folders for path in sorted((ROOT / folder).glob("*.ipynb"))]
+
+
+def size(cell: Cell) -> int:
+    """Lines of code between the marks: no blank ones, no comments, no docstrings."""
+    documented = set[int]()
+    for node in ast.walk(cell.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            text = node.body[0]
+            documented |= set(range(text.lineno, (text.end_lineno or text.lineno) + 1))
+    inside, count = False, 0
+    for number, line in enumerate(cell.source.splitlines(), start=1):
+        if line.strip().startswith("### "):
+            inside = "BEGIN" in line
+        elif inside and number not in documented and line.strip() and not line.strip().startswith("#"):
+            count += 1
+    return count

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Iterable
 from itertools import count
 
-from midspan.checks import limits
+from midspan.checks import limits, sheet
 from midspan.checks.cells import Answers
-from midspan.checks.sheet import Part, read_reference
+from midspan.checks.sheet import Part
 from midspan.sim import Cast
 from tests.bank import Right, edited
 from tests.course import ROOT, Cell, Notebook
@@ -30,14 +31,21 @@ class Solved:
     @functools.cached_property
     def parts(self) -> dict[str, Part]:
         """The solved notebook, step by step."""
-        return read_reference(self.path, self.name)[1]
+        return sheet.read_reference(self.path, self.name)[1]
 
     def answers(self, entry: Right | None = None) -> Answers:
         """The names that it defines, or what is left of them when an entry of the bank has edited it."""
         own = self.parts if entry is None else edited(self.parts, entry)
-        made = Answers(f"{self.name}_session_{next(_numbers)}")
-        ran = limits.run(lambda: made.run(cell for part in own.values() for cell in part.cells), CELLS_LIMIT_S)
-        assert ran.error is None, ran.error
+        return self._run(cell for part in own.values() for cell in part.cells)
+
+    def stands(self, upto: str, cells: str = "") -> Answers:
+        """The names that it defines when the step `upto` has been answered, and these further lines were run."""
+        names = list(self.parts)
+        wanted = names[: names.index(upto) + 1] if upto else []
+        setup = [cell for part in self.parts.values() for cell in part.setup]
+        solved = [cell for name in wanted for cell in self.parts[name].answer]
+        made = self._run([*setup, *solved])
+        exec(compile(cells, "<cell extra>", "exec"), vars(made))
         return made
 
     def session(self, entry: Right | None = None) -> Cast:
@@ -57,6 +65,12 @@ class Solved:
         last = {name: cell.source for cell in cells for name in _defined(cell) if name != "broken"}
         lines = [line for source in dict.fromkeys(last.values()) for line in source.splitlines() if line.strip()]
         return [line for line in lines if not line.strip().startswith("### ")]
+
+    def _run(self, cells: Iterable[sheet.Cell]) -> Answers:
+        made = Answers(f"{self.name}_{next(_numbers)}")
+        ran = limits.run(lambda: made.run(cells), CELLS_LIMIT_S)
+        assert ran.error is None, ran.error
+        return made
 
 
 def _defined(cell: Cell) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.checks import CheckFailed, Result, Transcript, limits
+from midspan.checks import CheckFailed, Result, Transcript
 from midspan.checks.attempt import judge_answers
 from midspan.checks.cells import Answers
 from midspan.checks.judging import judged
@@ -20,18 +20,6 @@ pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other wo
 REPEATS = range(1, 4)  # twenty were made by hand
 FAR = 1_000_000  # seeds between two repeats
 REPEATED = [entry for entry in WRONG if entry.id in ("sent-is-acknowledged/2", "no-lock", "resume-unauthorised")]
-
-
-def as_notebook_stands(upto: str, cells: str = "") -> Answers:
-    """The namespace of the solved notebook when the step `upto` has been answered, and these further lines were run."""
-    answers = Answers("lab3_stands")
-    names = list(LAB3.parts)
-    wanted = names[: names.index(upto) + 1] if upto else []
-    setup = [cell for part in LAB3.parts.values() for cell in part.setup]
-    solved = [cell for name in wanted for cell in LAB3.parts[name].answer]
-    limits.run(lambda: answers.run([*setup, *solved]), 5.0)
-    exec(compile(cells, "<cell extra>", "exec"), vars(answers))
-    return answers
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
@@ -74,7 +62,7 @@ def failed(name: str, answers: Answers) -> Result:
 
 def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line() -> None:
     """The draft's sender in the place of the one that sends again, as a learner might leave it."""
-    answers = as_notebook_stands("outbox")
+    answers = LAB3.stands("outbox")
     with pytest.raises(CheckFailed) as caught:
         raise CheckFailed(searched("retry", answers))
     told = str(caught.value)
@@ -96,13 +84,13 @@ def searched(name: str, answers: Answers) -> Result:
 
 
 def test_the_line_to_see_it_again_draws_it(capsys: pytest.CaptureFixture[str]) -> None:
-    draft = as_notebook_stands("outbox")
+    draft = LAB3.stands("outbox")
     found = look(draft.ours, "retry")
     assert found is not None
     seed = int(found.replay.rstrip(")").rpartition(" ")[2])
     assert found.replay == f'again(ours, "retry", {seed})'
     assert str(again(draft.ours, "retry", seed)) == str(found)
-    whole = as_notebook_stands("greet")
+    whole = LAB3.stands("greet")
     assert again(whole.ours, "retry", seed) is None
     assert look(whole.ours, "retry") is None
     said = capsys.readouterr().out
@@ -113,7 +101,7 @@ def test_the_line_to_see_it_again_draws_it(capsys: pytest.CaptureFixture[str]) -
 def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     """An earlier part that is not written, and a demonstration that needs it."""
     stub = "async def heartbeat(connection, interval_s=2, timeout_s=2):\n    raise NotImplementedError()\n"
-    answers = as_notebook_stands("retry", stub)
+    answers = LAB3.stands("retry", stub)
     assert judge_answers(lab.steps["retry"], answers).verdict == "to do"
     assert judge_answers(lab.steps["heartbeat"], answers).verdict == "to do"
     assert look(answers.ours, "retry") is None
@@ -122,7 +110,7 @@ def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]
 
 def test_an_error_of_the_learners_is_told_with_its_line() -> None:
     wrong = "class Inbox(Inbox):\n    def adopt(self, who, base):\n        self.taken[who] = self.numbers[who]\n"
-    told = failed("desk", as_notebook_stands("desk", wrong)).words
+    told = failed("desk", LAB3.stands("desk", wrong)).words
     assert "AttributeError: 'Inbox' object has no attribute 'numbers' in adopt(), line 3: " in told
 
 
@@ -138,7 +126,7 @@ def test_a_heartbeat_that_fails_is_told_why_it_fails(body: str, words: str) -> N
     wrong = "async def heartbeat(connection, interval_s=2, timeout_s=2):\n"
     wrong += "    with contextlib.suppress(ConnectionClosed):\n"
     wrong += f"        while True:\n            await asyncio.sleep(interval_s)\n            {body}\n"
-    told = str(failed("heartbeat", as_notebook_stands("heartbeat", wrong)))
+    told = str(failed("heartbeat", LAB3.stands("heartbeat", wrong)))
     assert words in told
     assert "Sending a ping proves nothing" not in told
     assert ("heartbeat(), line 5: " in told) == ("raised" in words)
@@ -148,21 +136,21 @@ def test_a_heartbeat_that_fails_is_told_why_it_fails(body: str, words: str) -> N
 def test_what_is_no_json_text_is_shown_and_not_read(text: str, came: str) -> None:
     wrong = "class Sender(Sender):\n    async def run(self, connection):\n"
     wrong += f"        for number, body in self.outbox.after(0):\n            await connection.send({text})\n"
-    told = failed("sender", as_notebook_stands("sender", wrong)).message
+    told = failed("sender", LAB3.stands("sender", wrong)).message
     assert told == f'Expected: the JSON text of ["say", number, body]; got: {came}.'
 
 
 def test_a_real_clock_is_a_sentence() -> None:
     wrong = "import time\nclass Sender(Sender):\n    def __init__(self, outbox):\n        super().__init__(outbox)\n"
     wrong += "        self.at_s = time.monotonic()\n"
-    told = failed("desk", as_notebook_stands("desk", wrong)).words
+    told = failed("desk", LAB3.stands("desk", wrong)).words
     assert "Your code uses time.monotonic, which virtual time does not reach" in told
 
 
 def test_a_session_that_never_connects_is_not_passed() -> None:
     """Nothing is at risk in it; a check that counted that as held would pass it."""
     idle = "async def stay_connected(client):\n    await asyncio.Event().wait()\n"
-    told = failed("dedupe", as_notebook_stands("dedupe", idle)).words
+    told = failed("dedupe", LAB3.stands("dedupe", idle)).words
     assert "vacuous in all 100: nothing was at risk" in told
     assert "proves nothing: the verdict is vacuous, not passed." in told
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.checks import Result, Transcript, limits
+from midspan.checks import Result, Transcript
 from midspan.checks.attempt import judge_answers
-from midspan.checks.cells import Answers
 from midspan.checks.judging import judged
 from midspan.checks.lab4_scaling import again, check, draft, lab, look, searching
 from midspan.refusal import Refusal
@@ -18,19 +17,6 @@ from tests.solved import LAB4
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
 FAR = 1_000_000  # seeds away from those of the notebook
-
-
-def as_notebook_stands(upto: str, cells: str = "") -> Answers:
-    """The namespace of the solved notebook when the step `upto` has been answered, and these further lines were run."""
-    answers = Answers("lab4_stands")
-    names = list(LAB4.parts)
-    wanted = names[: names.index(upto) + 1] if upto else []
-    setup = [cell for part in LAB4.parts.values() for cell in part.setup]
-    solved = [cell for name in wanted for cell in LAB4.parts[name].answer]
-    ran = limits.run(lambda: answers.run([*setup, *solved]), 5.0)
-    assert ran.error is None, ran.error
-    exec(compile(cells, "<cell extra>", "exec"), vars(answers))
-    return answers
 
 
 def test_the_reference_passes_whatever_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +54,7 @@ def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line(capsys: pytest.Ca
 
 
 def test_the_draft_acknowledges_what_the_broker_does_not_have() -> None:
-    found = look(as_notebook_stands("streams").ours, "accept")
+    found = look(LAB4.stands("streams").ours, "accept")
     assert found is not None
     assert found.predicate == "ack_after_durable"
     assert "broker restarts" in str(found) or "cut off the broker" in str(found)
@@ -82,7 +68,7 @@ def test_the_draft_acknowledges_what_the_broker_does_not_have() -> None:
 def test_a_draft_shows_where_it_breaks_and_not_why(
     upto: str, step: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = as_notebook_stands(upto)
+    answers = LAB4.stands(upto)
     draft(step, *(getattr(answers, name) for name in lab.steps[step].answers))
     said = capsys.readouterr().out
     assert words in said
@@ -92,7 +78,7 @@ def test_a_draft_shows_where_it_breaks_and_not_why(
 def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     """An earlier part that is not written: the checks and the demonstrations that need it."""
     stub = "async def accept(log, *message, patience_s=5.0):\n    raise NotImplementedError()\n"
-    answers = as_notebook_stands("leaving", stub)
+    answers = LAB4.stands("leaving", stub)
     for step in ("accept", "streams", "leaving"):
         assert judge_answers(lab.steps[step], answers).verdict == "to do", step
     assert look(answers.ours, "leaving") is None
@@ -101,7 +87,7 @@ def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]
 
 def test_an_error_of_the_learners_is_told_with_its_line() -> None:
     wrong = "class Owners(Owners):\n    async def lost(self, mine):\n        return self.others[mine]\n"
-    result = judge_answers(lab.steps["owners"], as_notebook_stands("owners", wrong))
+    result = judge_answers(lab.steps["owners"], LAB4.stands("owners", wrong))
     assert result.verdict == "wrong"
     assert "AttributeError: 'Owners' object has no attribute 'others'" in result.words
     assert "Owners.lost(), line 3: " in result.words
@@ -109,13 +95,13 @@ def test_an_error_of_the_learners_is_told_with_its_line() -> None:
 
 def test_a_follower_that_hangs_ends_with_a_sentence() -> None:
     wrong = "class Log(Log):\n    async def open(self, *_):\n        await asyncio.Event().wait()\n"
-    result = judge_answers(lab.steps["pubsub"], as_notebook_stands("pubsub", wrong))
+    result = judge_answers(lab.steps["pubsub"], LAB4.stands("pubsub", wrong))
     assert result.verdict == "wrong"
     assert "an answer within 5 s" in str(result)
 
 
 def test_a_check_leaves_the_notebooks_numbers_as_they_are() -> None:
-    answers = as_notebook_stands("leaving")
+    answers = LAB4.stands("leaving")
     before = answers.KEEP, answers.GRACE_S
     for step in ("streams", "leaving"):
         assert judge_answers(lab.steps[step], answers).passed

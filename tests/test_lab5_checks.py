@@ -9,7 +9,7 @@ import pytest
 import websockets
 from websockets.frames import Frame, Opcode
 
-from midspan.checks import CheckFailed, Result, limits
+from midspan.checks import CheckFailed, Result
 from midspan.checks.attempt import judge_answers
 from midspan.checks.cells import Answers
 from midspan.checks.lab3_failure import earlier, searching
@@ -24,19 +24,6 @@ from tests.solved import LAB5
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
 FAR = 1_000_000  # seeds from those of the notebook
-
-
-def as_notebook_stands(upto: str, cells: str = "") -> Answers:
-    """The names of the solved notebook when the step `upto` has been answered, and these further lines were run."""
-    stands = Answers("lab5_stands")
-    names = list(LAB5.parts)
-    wanted = names[: names.index(upto) + 1] if upto else []
-    setup = [cell for part in LAB5.parts.values() for cell in part.setup]
-    solved = [cell for name in wanted for cell in LAB5.parts[name].answer]
-    ran = limits.run(lambda: stands.run([*setup, *solved]), 10.0)
-    assert ran.error is None
-    exec(compile(cells, "<cell extra>", "exec"), vars(stands))
-    return stands
 
 
 def failed(name: str, answers: Answers) -> Result:
@@ -54,7 +41,7 @@ def test_the_reference_passes_with_other_seeds_too(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_budgets_are_reached_and_the_draft_is_far_from_them() -> None:
-    ours, draft = costs(LAB5.reference), costs(as_notebook_stands("").ours)
+    ours, draft = costs(LAB5.reference), costs(LAB5.stands("").ours)
     assert ours.ratio(WAITED_FOR, "frame_bytes") <= 0.35
     assert ours.ratio(LOW_RATE, "network_bytes") <= 0.65
     assert ours.ratio(LOAD, "network_bytes") <= 0.40
@@ -65,10 +52,10 @@ def test_the_predictions_of_the_lab_have_their_right_answers() -> None:
     """What the notebook scores by, as relations: deflate, the network's share, frames at a low rate."""
     event = BODY.encode()
     assert len(zlib.compress(event, 6, -15)) > len(event)
-    shown = costs(as_notebook_stands("runs").ours)
+    shown = costs(LAB5.stands("runs").ours)
     assert shown.ratio(WAITED_FOR, "frame_bytes") < 0.36
     assert shown.ratio(WAITED_FOR, "network_bytes") > 0.75
-    assert 1 < costs(as_notebook_stands("acks").ours).ours[LOW_RATE.name].frames < 1.2
+    assert 1 < costs(LAB5.stands("acks").ours).ours[LOW_RATE.name].frames < 1.2
 
 
 def test_a_price_is_the_same_each_time() -> None:
@@ -93,7 +80,7 @@ def test_pythonsocketio_is_weighed_by_its_own_encoders() -> None:
 
 def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     stub = "class Sender(Sender):\n    async def run(self, connection, wire):\n        raise NotImplementedError()\n"
-    answers = as_notebook_stands("runs", stub)
+    answers = LAB5.stands("runs", stub)
     assert judge_answers(lab.steps["sender"], answers).verdict == "to do"
     assert judge_answers(lab.steps["runs"], answers).verdict == "to do"
     assert cost(answers.ours) is None
@@ -104,7 +91,7 @@ def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]
 def test_a_violation_is_drawn_again_by_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     number = '[("number", waiting[0][0])] if waiting[0][0] != sent + 1 else'
     wrong = LAB5.parts["sender"].answer[0].source.replace(number, "")
-    answers = as_notebook_stands("sender", wrong)
+    answers = LAB5.stands("sender", wrong)
     found = look(answers.ours, "sender")
     assert found is not None
     seed = int(found.replay.rstrip(")").rpartition(" ")[2])
@@ -117,16 +104,16 @@ def test_a_violation_is_drawn_again_by_its_line(capsys: pytest.CaptureFixture[st
 def test_a_budget_that_is_missed_says_by_how_much() -> None:
     """The wire's step with a number in eight bytes, always: nothing is wrong in it but its size."""
     wide = 'def head(kind, number):\n    return bytes((kind << 5 | 27,)) + number.to_bytes(8, "big")\n'
-    told = str(failed("sender", as_notebook_stands("sender", wide)))
+    told = str(failed("sender", LAB5.stands("sender", wide)))
     assert "✗ budget: an event takes at most 33 bytes in frames (32 in one turn)" in told
 
 
 def test_an_error_of_the_learners_is_told_with_its_line() -> None:
     wrong = "def runs(entries, who, safe):\n    return entries.packets\n"
-    told = str(failed("runs", as_notebook_stands("runs", wrong)))
+    told = str(failed("runs", LAB5.stands("runs", wrong)))
     assert "AttributeError: 'list' object has no attribute 'packets'\n  your code, runs(), line 2: " in told
     with pytest.raises(CheckFailed):
-        check.runs(as_notebook_stands("runs", wrong).runs, LAB5.reference)
+        check.runs(LAB5.stands("runs", wrong).runs, LAB5.reference)
 
 
 def test_bad_arguments_are_a_sentence() -> None:

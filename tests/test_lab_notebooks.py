@@ -1,0 +1,80 @@
+"""Each lab's notebook and its checks say the same: names, sizes, points, hints; each misconception is looked for."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from midspan.checks import Step
+from tests.bank import banks, entries
+from tests.course import ROOT, Cell, Notebook, size
+
+LABS = pytest.mark.parametrize("name", banks())
+STEPS = [(name, step) for name in banks() for step in import_module(f"midspan.checks.{name}").check]
+SAID_BY_LAB_3 = {"lab5_overhead": {"vacuous"}}  # its searches are lab 3's
+
+
+@cache
+def solved(name: str) -> Notebook:
+    """The solved notebook of a lab."""
+    return Notebook(ROOT / "solutions" / f"{name}.ipynb")
+
+
+def exercises(name: str) -> dict[str, Cell]:
+    """The cell of each step."""
+    return {cell.graded["grade_id"]: cell for cell in solved(name).code if cell.is_exercise}
+
+
+def checks(name: str) -> Any:
+    """The package of a lab: `check` and `lab` are what its notebook imports."""
+    return import_module(f"midspan.checks.{name}")
+
+
+@pytest.mark.parametrize(("name", "step"), STEPS, ids=[f"{name}-{step.name}" for name, step in STEPS])
+def test_a_step_is_as_long_as_it_says(name: str, step: Step) -> None:
+    """In the check and in the goal that stands above the exercise."""
+    cells, exercise = solved(name).cells, exercises(name)[step.name]
+    goal = next(cell for cell in reversed(cells[: cells.index(exercise)]) if "## Step" in cell.source)
+    assert (size(exercise), f"({step.lines} lines)" in goal.source) == (step.lines, True)
+
+
+@LABS
+def test_every_step_has_its_cells_in_order(name: str) -> None:
+    steps, cells = list(checks(name).check), [cell for cell in solved(name).code if cell.is_check]
+    assert list(exercises(name)) == [step.name for step in steps]
+    assert [cell.graded["grade_id"] for cell in cells] == [f"check_{step.name}" for step in steps]
+    assert [cell.source for cell in cells] == [f"check.{step.name}({', '.join(step.answers)})" for step in steps]
+    assert [cell.graded["points"] for cell in cells] == [step.points for step in steps]
+
+
+@LABS
+def test_every_step_ends_with_a_question(name: str) -> None:
+    prose = [cell.source for cell in solved(name).cells if not cell.is_code]
+    steps = checks(name).lab.steps
+    assert sum("*A question.*" in text for text in prose) >= len(steps) - 1, "a control is itself a question"
+
+
+@LABS
+def test_the_minutes_of_the_steps_are_those_of_the_notebook(name: str) -> None:
+    assert 0 < sum(step.minutes for step in checks(name).check) <= solved(name).about["minutes"]
+
+
+@LABS
+def test_no_hint_is_empty_or_said_twice(name: str) -> None:
+    hints = [hint for step in checks(name).check for hint in step.hints]
+    assert len(set(hints)) == len(hints) == 3 * len(checks(name).lab.steps)
+
+
+@LABS
+def test_every_misconception_is_looked_for_and_has_a_wrong_solution(name: str) -> None:
+    """An id that no check uses would never be read; one without an entry in the bank is not known to be found."""
+    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{name}").glob("*.py")]
+    used = {id for source in sources if "MISCONCEPTIONS = {" not in source for id in re.findall(r'"([\w-]+)"', source)}
+    lab, (wrong, _) = checks(name).lab, entries(name)
+    assert set(lab.misconceptions) - used == SAID_BY_LAB_3.get(name, set())
+    assert set(lab.misconceptions) == {*(["vacuous"] if lab.plays else []), *(entry.misconception for entry in wrong)}
+    assert {entry.catcher for entry in wrong} == set(lab.steps)
