@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
+from typing import ClassVar
 
 from midspan.checks import Transcript
 from midspan.checks.transcript import Wrong
@@ -28,6 +30,10 @@ from midspan.sim import (
     judge,
     play,
 )
+from midspan.sim.history import History
+from midspan.sim.play import Player
+from midspan.sim.shrink import MOST_RUNS
+from midspan.sim.world import Watch
 
 FIRST = 0  # the seed with which each search begins
 
@@ -52,12 +58,27 @@ class Search:
     wipes: bool = True
     only: int | None = None
 
+    where: ClassVar[str] = ""  # they are played, in words
+    most_runs: ClassVar[int] = MOST_RUNS  # that shrinking a counterexample may take
+
     def schedules(self) -> Iterator[Schedule]:
         """The first schedules of this shape, from `FIRST` on; or that of the only seed."""
         if self.only is not None:
             return iter([generate(self.only, self.shape)])
         made = (generate(seed, self.shape) for seed in count(FIRST))
         return islice((one for one in made if self.wipes or not _wipes(one)), self.seeds)
+
+    @contextmanager
+    def player(self, cast: Cast, /) -> Iterator[Player]:
+        """What plays this cast, on this thread; raises when it looks at the wall's clock."""
+        with WallClockGuard(cast.server, cast.client) as guard:
+
+            def guarded(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
+                history = play(cast, schedule, watch)
+                guard.check()
+                return history
+
+            yield guarded
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,26 +105,24 @@ def hunt(cast: Cast, search: Search, step: str) -> Found:
     All are played unless the first name is broken, so that what is told does not depend on which schedule comes first.
     Raises `NotImplementedError` when a part is still to do.
     """
-    tested: Counter[str] = Counter()
+    runs, tested = 0, Counter[str]()
     broken: dict[str, Schedule] = {}
-    runs = 0
-    with WallClockGuard(cast.server, cast.client) as guard:
+    with search.player(cast) as player:
         for schedule in search.schedules():
             runs += 1
-            verdicts = judge(play(cast, schedule), search.names)
-            guard.check()
+            verdicts = judge(player(cast, schedule, None), search.names)
             _to_do(verdicts["no_crash"].reason)
-            tested.update(verdict.predicate for verdict in verdicts.values() if verdict.outcome != "vacuous")
-            for verdict in verdicts.values():
+            tested.update(name for name, verdict in verdicts.items() if verdict.outcome != "vacuous")
+            for name, verdict in verdicts.items():
                 if verdict.outcome == "violated":
-                    broken.setdefault(verdict.predicate, schedule)
+                    broken.setdefault(name, schedule)
             if search.names[0] in broken or "no_crash" in broken:
                 break
-        name = next((name for name in ("no_crash", *search.names) if name in broken), None)
-        if name is None:
+        worst = next((name for name in ("no_crash", *search.names) if name in broken), None)
+        if worst is None:
             return Found(runs, tested, None)
-        again = f'again(ours, "{step}", {broken[name].seed})'
-        return Found(runs, tested, counterexample(cast, broken[name], name, again))
+        again = f'again(ours, "{step}", {broken[worst].seed})'
+        return Found(runs, tested, counterexample(cast, broken[worst], worst, again, player, search.most_runs))
 
 
 def _to_do(crash: str) -> None:
@@ -115,7 +134,7 @@ def _to_do(crash: str) -> None:
 def holds(t: Transcript, cast: Cast, step: str, searches: tuple[Search, ...] | None = None) -> None:
     """The searches of a step find nothing; else the smallest counterexample is told."""
     for search in SEARCHES[step] if searches is None else searches:
-        t.say(f"{search.seeds} schedules: {search.faults}")
+        t.say(f"{search.seeds} schedules{search.where}: {search.faults}")
         found = _hunted(cast, search, step)
         for name, id in search.breaks.items():
             what, example = str(PREDICATES[name]), found.example

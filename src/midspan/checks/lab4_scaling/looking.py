@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from midspan.arguments import checked
-from midspan.checks.demonstrations import show, written
-from midspan.checks.lab3_failure.searching import Found, Search
+from midspan.checks.demonstrations import written
+from midspan.checks.lab3_failure.looking import of_step, parts_of, seen, seen_again
 from midspan.checks.lab4_scaling.lab import lab
-from midspan.checks.lab4_scaling.searching import SEARCHES, hunt
-from midspan.refusal import Words, need
+from midspan.checks.lab4_scaling.searching import SEARCHES
+from midspan.refusal import need
 from midspan.sim import Cast, Counterexample
 
 PARTS = (
@@ -41,11 +39,7 @@ def look(cast: Cast, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such search.
     """
-    search = _search(step)
-    found = _found(cast, search, step)
-    if found is not None and found.example is None:
-        print(f"{found.runs} schedules, no violation of {', '.join(search.breaks)}.")
-    return found.example if found is not None else None
+    return seen(cast, (of_step(SEARCHES, step),), step, parts_of(cast, PARTS), LIMIT_S)
 
 
 @checked
@@ -55,25 +49,4 @@ def again(cast: Cast, step: str, seed: int | None = None) -> Counterexample | No
     Raises:
         Refusal: there is no such search, or no seed was given.
     """
-    do = "Copy the line that the check printed"
-    need(seed is not None, f'the seed of a schedule, as in again(ours, "{step}", 3)', Words("none"), do)
-    found = _found(cast, replace(_search(step), only=seed), step)
-    if found is not None and found.example is None:
-        print(f"Seed {seed} of {step}: no violation any more.")
-    return found.example if found is not None else None
-
-
-def _found(cast: Cast, search: Search, step: str) -> Found | None:
-    found: Found | None = show(lambda: hunt(cast, search, step), *_parts(cast), limit_s=LIMIT_S)
-    return found
-
-
-def _parts(cast: Cast) -> list[object]:
-    """The parts of a notebook's node: what it finds by name."""
-    names = getattr(getattr(cast.server, "handle", None), "__globals__", {})
-    return [names[name] for name in PARTS if name in names]
-
-
-def _search(step: str) -> Search:
-    need(step in SEARCHES, f"one of the steps {', '.join(SEARCHES)}", step, "Name one of them")
-    return SEARCHES[step]
+    return seen_again(cast, (of_step(SEARCHES, step),), step, seed, parts_of(cast, PARTS), LIMIT_S)

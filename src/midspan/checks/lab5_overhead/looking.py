@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from midspan.arguments import checked
 from midspan.checks.demonstrations import show
-from midspan.checks.lab3_failure.looking import parts_of, seen, seen_again
-from midspan.checks.lab3_failure.searching import Search
+from midspan.checks.lab3_failure.looking import of_step, parts_of, seen, seen_again
 from midspan.checks.lab5_overhead.cost import Costs, costs
 from midspan.checks.lab5_overhead.searching import SEARCHES
-from midspan.refusal import need
 from midspan.sim import Cast, Counterexample
 
 PARTS = ("head", "read_head", "Wire", "Shapes", "block", "read_block", "Sender", "runs", "Feed", "flush")
@@ -36,7 +34,7 @@ def look(cast: Cast, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such step.
     """
-    return seen(cast, _searches(step), step, parts_of(cast, PARTS))
+    return seen(cast, of_step(SEARCHES, step), step, parts_of(cast, PARTS))
 
 
 @checked
@@ -46,9 +44,4 @@ def again(cast: Cast, step: str, seed: int | None = None) -> Counterexample | No
     Raises:
         Refusal: there is no such step, or no seed was given.
     """
-    return seen_again(cast, _searches(step), step, seed, parts_of(cast, PARTS))
-
-
-def _searches(step: str) -> tuple[Search, ...]:
-    need(step in SEARCHES, f"one of the steps {', '.join(SEARCHES)}", step, "Name one of them")
-    return SEARCHES[step]
+    return seen_again(cast, of_step(SEARCHES, step), step, seed, parts_of(cast, PARTS))
