@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -109,3 +110,15 @@ def size(cell: Cell) -> int:
         elif inside and number not in documented and line.strip() and not line.strip().startswith("#"):
             count += 1
     return count
+
+
+def calls(cell: Cell, name: str) -> Iterator[ast.Call]:
+    """The calls of a function by that name."""
+    for node in ast.walk(cell.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield node
+
+
+def words(node: ast.expr) -> str:
+    """A string literal, or the name of what stands there."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 import pytest
 
 from midspan.checks.claims import CLAIMS
-from tests.course import Cell, Notebook, found
+from tests.course import Notebook, calls, found, words
 
 ROWS = {  # of the claims on trial in this chapter, as the curriculum lists them
     "F1": {"detect a drop", "decide the retry", "restore state", "handle partial messages", "handle duplicate sends"},
@@ -22,17 +21,6 @@ ROWS = {  # of the claims on trial in this chapter, as the curriculum lists them
 
 def chapters(*stems: str) -> list[Notebook]:
     return [notebook for notebook in found("notebooks") if notebook.path.stem in stems]
-
-
-def calls(cell: Cell, name: str) -> Iterator[ast.Call]:
-    for node in ast.walk(cell.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-            yield node
-
-
-def words(node: ast.expr) -> str:
-    """A string literal, or the name of what stands there."""
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node)
 
 
 def entered() -> dict[str, set[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Iterator
 
 import aiohttp
 import pytest
@@ -16,7 +15,7 @@ from midspan.refusal import Refusal
 from midspan.wires.asgi import asgi_server
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.tap import tap
-from tests.course import Cell, Notebook, found
+from tests.course import Notebook, calls, found, words
 from tests.loops import in_a_loop
 from tests.node import needs_node
 
@@ -33,17 +32,6 @@ FEW = Events(events=40, connections=2, at_once=2)
 def chapter() -> Notebook:
     (notebook,) = (notebook for notebook in found("notebooks") if notebook.path.stem == "05_overhead")
     return notebook
-
-
-def calls(cell: Cell, name: str) -> Iterator[ast.Call]:
-    for node in ast.walk(cell.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-            yield node
-
-
-def words(node: ast.expr) -> str:
-    """A string literal, or the name of what stands there."""
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node)
 
 
 @pytest.mark.parametrize("claim", ROWS)
