@@ -17,13 +17,13 @@ import pytest
 from midspan.bench.prices import contender, contenders, growth, paired, place
 from midspan.bench.prices.code import Code, code_of, made
 from midspan.bench.prices.dialects import Echo, Envelope
-from midspan.bench.prices.frames import Reader, frame
 from midspan.bench.prices.probes import Events, FanOut, Idle, InsideOf, Steady
 from midspan.bench.prices.servers import websockets_envelope
 from midspan.bench.prices.starting import Contender, started
 from midspan.bench.prices.statistics import Verdict
 from midspan.records.frames import read_frames
 from midspan.refusal import Refusal
+from midspan.wires.thin import Reader, frame
 from tests.loops import in_a_loop
 from tests.node import needs_node
 

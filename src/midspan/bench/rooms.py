@@ -28,6 +28,7 @@ from midspan.arguments import Fitting, checked
 from midspan.bench.prices import place, servers
 from midspan.bench.prices.dialects import SocketIo
 from midspan.bench.prices.outcome import Numbers, Paired
+from midspan.bench.prices.rounds import averaged, turned
 from midspan.bench.prices.starting import Contender, Started, contender, started
 from midspan.refusal import Words, need
 from midspan.wires.broker import Broker
@@ -126,7 +127,7 @@ async def beside_a_slow_one(
     times, grown = [], []
     for turn in range(rounds):
         found: dict[int, Numbers] = {}
-        for slow in (0, 1) if turn % 2 == 0 else (1, 0):
+        for slow in turned((0, 1), turn):
             async with room(server, members, slow) as opened:
                 await opened.deliver(10, filler="x" * size_bytes)
                 before = opened.rss_bytes()
@@ -158,8 +159,7 @@ async def delivering(
     _need_some(members, messages, rounds)
     found: dict[str, list[Numbers]] = {name: [] for name in names}
     for turn in range(rounds):
-        order = list(contenders) if turn % 2 == 0 else list(contenders)[::-1]
-        for name, numbers in (await _round(order, members, messages)).items():
+        for name, numbers in (await _round(turned(contenders, turn), members, messages)).items():
             found[name].append(numbers)
     return Paired({name: tuple(rows) for name, rows in found.items()}, seed)
 
@@ -170,15 +170,11 @@ async def _round(order: list[Speaks], members: int, messages: int) -> dict[str, 
         for opened in rooms.values():
             await opened.deliver(max(3, messages // 10))  # warm
         slices = [(name, await opened.deliver(messages)) for _ in range(2) for name, opened in rooms.items()]
-    return {name: _mean([numbers for whose, numbers in slices if whose == name]) for name in rooms}
+    return {name: averaged([numbers for whose, numbers in slices if whose == name]) for name in rooms}
 
 
 def _need_some(*numbers: int) -> None:
     need(min(numbers) > 0, "a member, a message and a round, or more", numbers, "Pass members, messages, rounds")
-
-
-def _mean(rows: list[Numbers]) -> Numbers:
-    return {what: sum(row[what] for row in rows) / len(rows) for what in rows[0]}
 
 
 class Room:

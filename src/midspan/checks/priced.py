@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from midspan.bench.prices.code import code_of
-from midspan.bench.prices.dialects import Echo, Envelope, Message
+from midspan.bench.prices.dialects import Echo, Envelope
 from midspan.bench.prices.servers import Tls
 from midspan.bench.prices.session import serve_cast
 from midspan.bench.prices.starting import Contender, contender
 from midspan.refusal import Refusal, Words
 from midspan.sim import Bounds
 from midspan.wires.certs import HOST
+from midspan.wires.thin import Message
 
 WIDE = Bounds(outbox=128, replay=128)  # a schedule's are meant to be hit; these leave room for a burst
 

@@ -21,15 +21,14 @@ from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
 from midspan.wires.child import Child, child, obey
+from midspan.wires.thin import OPENING, PONG, frame, upgrade
 
-OPENING = 50  # connections that are opened at once: a listening socket queues no more than that everywhere
 SLOW_BYTES = 4096  # the room of a slow receiver
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # any 16 bytes will do; these are those of RFC 6455 section 1.3
 STAMP = re.compile(rb'"at\\?": ?([0-9]+\.[0-9]+)\b.')  # and one more byte: a number cut off by a read is no number
 STAMP_BYTES = 40
 PING = re.compile(rb"\x89\x04(.{4})", re.DOTALL)  # as `websockets` sends it: text that carries stamps has no such bytes
-PONG = bytes([0x8A, 0x84, 0, 0, 0, 0])  # masked with four zeros
-ENGINEIO_PING, ENGINEIO_PONG = b"\x81\x012", b"\x81\x81\x00\x00\x00\x003"
+ENGINEIO_PING = b"\x81\x012"
+PATH = "/socket.io/?EIO=4&transport=websocket"  # a server of plain WebSocket does not mind
 
 
 def crowd() -> AbstractAsyncContextManager[Child]:
@@ -114,9 +113,7 @@ class Receiver(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         host = "{}:{}".format(*transport.get_extra_info("peername"))
-        head = f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
-        head += f"Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        transport.write(head.encode())
+        transport.write(upgrade(host, PATH))
 
     def data_received(self, data: bytes) -> None:
         """Count the stamps; keep what may be the beginning of one."""
@@ -129,9 +126,9 @@ class Receiver(asyncio.Protocol):
             self._begin()
         if b"\x89\x04" in data:
             for ping in PING.finditer(data):
-                self.transport.write(PONG + ping[1])
+                self.transport.write(frame(ping[1], PONG))
         if ENGINEIO_PING in data:
-            self.transport.write(ENGINEIO_PONG)
+            self.transport.write(frame("3"))
         counted = 0
         for stamp in STAMP.finditer(data):
             self._people.latencies_s.append(now_s - float(stamp[1]))
@@ -148,8 +145,7 @@ class Receiver(asyncio.Protocol):
 
     def _begin(self) -> None:
         if self._says:
-            text = self._says.encode()
-            self.transport.write(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)  # masked with four zeros
+            self.transport.write(frame(self._says))
         if self._slow:
             self.transport.pause_reading()
         self.upgraded.set_result(None)

@@ -17,9 +17,9 @@ told by an object of such a class, one for each connection. To point the bench a
 from __future__ import annotations
 
 import json
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol
 
-Message: TypeAlias = str | bytes  # a text or a binary message
+from midspan.wires.thin import Message
 
 EVENT, DATA = "typing_start", {"room": "general", "user": "ana"}
 

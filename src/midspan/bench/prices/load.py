@@ -26,9 +26,9 @@ from midspan.bench.prices.peer import Peer
 from midspan.bench.prices.turns import Pace, Run, Told
 from midspan.refusal import Refusal
 from midspan.wires.child import Child, child, obey
+from midspan.wires.thin import OPENING
 
 FLOOR = 0.05  # the part of the round trips that is quicker: a busy machine disturbs these least
-OPENING = 50  # connections that are opened at once: a listening socket queues no more than that everywhere
 OPEN_S, RUN_S = 25.0, 25.0  # both less than what the parent waits for an answer
 SMALL_READ_BYTES = 16384  # of asyncio's TLS buffer, 256 KiB a connection: thousands of clients must fit in one process
 

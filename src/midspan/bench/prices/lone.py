@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from midspan.bench.prices.dialects import Dialect, Message
-from midspan.bench.prices.frames import Reader, frame, upgrade
+from midspan.bench.prices.dialects import Dialect
+from midspan.wires.thin import Message, Reader, frame, upgrade
 
 WITHIN_S = 20.0
 READ_BYTES = 65536

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from midspan.bench.prices.dialects import Dialect, Message
-from midspan.bench.prices.frames import PONG, Reader, frame, upgrade
+from midspan.bench.prices.dialects import Dialect
 from midspan.wires.tcp_count import WireCount, wire_count
+from midspan.wires.thin import PONG, Message, Reader, frame, upgrade
 
 
 class Peer(asyncio.Protocol):

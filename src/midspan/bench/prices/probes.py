@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from midspan.arguments import Fitting
 from midspan.bench.prices import place
@@ -26,7 +26,9 @@ COUNTED = ("frame_bytes", "payload_bytes", "wire_bytes")
 
 
 class Probe(Protocol):
-    """What `measure` asks for."""
+    """What `measure` asks for; `once` in a round, or in each of its slices."""
+
+    once: ClassVar[bool]
 
     @property
     def connections(self) -> int: ...
@@ -49,6 +51,7 @@ class Events(Fitting):
         at_once: on how many connections an event is under way.
     """
 
+    once: ClassVar[bool] = False
     events: int = 1600
     together: int = 1
     connections: int = AT_ONCE
@@ -78,6 +81,7 @@ class Steady(Fitting):
         waits: whether somebody waits for each acknowledgement, or it may come when the protocol likes.
     """
 
+    once: ClassVar[bool] = True
     events: int = 40
     every_s: float = 0.05
     waits: bool = False
@@ -92,6 +96,7 @@ class Steady(Fitting):
 class Idle(Fitting):
     """Memory for each idle connection: how much the resident size of the server grows from `connections` to `until`."""
 
+    once: ClassVar[bool] = True
     connections: int = 100
     until: int = 600
 
@@ -108,6 +113,7 @@ class Idle(Fitting):
 class FanOut(Fitting):
     """One says something, everybody is told: for each delivery the server's time, for all of them the time it takes."""
 
+    once: ClassVar[bool] = False
     times: int = 10
     connections: int = 200
 
@@ -121,6 +127,7 @@ class FanOut(Fitting):
 class InsideOf(Fitting):
     """What happens within a Python server for one event: tasks, calls, allocations; see `inside`."""
 
+    once: ClassVar[bool] = True
     events: int = 50
     connections: int = 1
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from statistics import mean
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -19,11 +19,12 @@ from midspan.arguments import checked
 from midspan.bench.prices import place
 from midspan.bench.prices.load import load
 from midspan.bench.prices.outcome import Numbers, Paired
-from midspan.bench.prices.probes import AT_ONCE, Events, Idle, InsideOf, Probe, Steady, open_until
-from midspan.bench.prices.several import Several
+from midspan.bench.prices.probes import AT_ONCE, Events, Probe, open_until
 from midspan.bench.prices.starting import Contender, Started, started
 from midspan.refusal import Refusal, need
 from midspan.wires.child import Child
+
+T = TypeVar("T")
 
 WARM_UP = 500  # events before any that counts
 COMPILES = 10  # times as many for a program that is not Python: Node compiles while it runs what runs often
@@ -66,8 +67,7 @@ async def paired(
     right = len(names) > 0 and len({*names}) == len(names)
     need(right, "contenders, each with a name of its own", names, "Pass [contender(name, server, dialect), ...]")
     need(rounds > 0, "a round or more", rounds, "Pass rounds=5")
-    once = isinstance(probe, Idle | InsideOf | Steady | Several)  # connections open once; counts do not waver
-    slices = 1 if once else SLICES
+    slices = 1 if probe.once else SLICES
     found: dict[str, list[Numbers]] = {name: [] for name in names}
     hidden = not (progress and sys.stderr.isatty())
     bar = Bar(total=rounds * slices * len(names), desc="measuring", unit="run", leave=False, disable=hidden)
@@ -76,7 +76,7 @@ async def paired(
             place.pin(client.pid, ours[1])
         with bar:
             for turn in range(rounds):
-                order = list(contenders) if turn % 2 == 0 else list(contenders)[::-1]
+                order = turned(contenders, turn)
                 for name, numbers in (await _round(order, client, probe, tls, slices, warm_up, bar)).items():
                     found[name].append(numbers)
     return Paired({name: tuple(rows) for name, rows in found.items()}, seed)
@@ -96,7 +96,17 @@ async def _round(
             for server in servers:
                 rows[server.contender.name].append(await probe(client, server))
                 bar.update()
-    return {name: {what: mean(row[what] for row in kept) for what in kept[0]} for name, kept in rows.items()}
+    return {name: averaged(kept) for name, kept in rows.items()}
+
+
+def turned(order: Sequence[T], turn: int) -> list[T]:
+    """A B in one round, B A in the next: who comes later finds another machine."""
+    return list(order) if turn % 2 == 0 else list(order)[::-1]
+
+
+def averaged(rows: Sequence[Numbers]) -> Numbers:
+    """The mean of each number over the slices of a round."""
+    return {what: mean(row[what] for row in rows) for what in rows[0]}
 
 
 async def _greeted(client: Child, server: Started, connections: int, warm_up: int) -> None:

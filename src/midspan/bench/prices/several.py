@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from midspan.bench.prices.outcome import Numbers
 from midspan.bench.prices.probes import Idle, InsideOf, Probe
 from midspan.bench.prices.starting import Started
@@ -20,6 +22,8 @@ class Several:
     Raises:
         Refusal: none at all, or `Idle` is not the last.
     """
+
+    once: ClassVar[bool] = True  # `Idle` opens connections, which stay
 
     def __init__(self, *probes: Probe) -> None:
         need(len(probes) > 0, "a probe or more", probes, "Pass Several(Events(), InsideOf())")

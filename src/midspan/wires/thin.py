@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
-from midspan.bench.prices.dialects import Message
+Message: TypeAlias = str | bytes  # a text or a binary message
 
+OPENING = 50  # connections that a process opens at once: a listening socket queues no more than that everywhere
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # any 16 bytes will do; these are those of RFC 6455 section 1.3
 MASK = bytes(4)  # four zeros: the server unmasks all the same, and we save ourselves the work
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # FIN and the opcode (section 5.2)
