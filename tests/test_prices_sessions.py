@@ -7,7 +7,8 @@ import pytest
 from midspan.bench.prices import contenders, paired
 from midspan.bench.prices.dialects import Echo
 from midspan.bench.prices.probes import Events, Steady
-from midspan.checks.priced import Lab3, Lab5, extra_contenders, finished, lab3_contender, lab5_contender
+from midspan.checks.finished import finished
+from midspan.checks.priced import Lab3, Lab5, extra_contenders, lab3_contender, lab5_contender
 from midspan.refusal import Refusal
 from tests.loops import in_a_loop
 

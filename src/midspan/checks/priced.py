@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from midspan.bench.prices.code import code_of
@@ -17,7 +16,7 @@ from midspan.bench.prices.dialects import Echo, Envelope
 from midspan.bench.prices.servers import Tls
 from midspan.bench.prices.session import serve_cast
 from midspan.bench.prices.starting import Contender, contender
-from midspan.refusal import Refusal, Words
+from midspan.checks.finished import finished
 from midspan.sim import Bounds
 from midspan.wires.certs import HOST
 from midspan.wires.thin import Message
@@ -25,34 +24,6 @@ from midspan.wires.thin import Message
 WIDE = Bounds(outbox=128, replay=128)  # a schedule's are meant to be hit; these leave room for a burst
 
 _names = itertools.count(1)
-
-
-def finished(lab: str, source: str) -> Any:
-    """The names that a finished notebook of a lab defines.
-
-    Args:
-        lab: the lab's package, "lab3_failure".
-        source: "solutions", "labs", or the path of a notebook.
-
-    Raises:
-        Refusal: it is not there, a part is still to do, or a cell raises.
-    """
-    from midspan.checks import limits, notebooks, places, sheet
-    from midspan.checks.attempt import CELLS_LIMIT_S
-    from midspan.checks.cells import Answers
-    from midspan.checks.seeds import finished_cells
-    from midspan.checks.values import error_in_words
-
-    import_module(f"midspan.checks.{lab}.lab")
-    path = {"solutions": places.solution(lab), "labs": places.lab(lab)}.get(source, Path(source))
-    solved, _ = sheet.read_reference(places.solution(lab, path), lab)
-    answers = Answers(f"priced_{next(_names)}")
-    cells = finished_cells(sheet.own(notebooks.read(path), solved), f"solutions/{lab}.ipynb")
-    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
-    if ran.error is not None or ran.expired:
-        words = error_in_words(ran.error) if ran.error else f"no end after {CELLS_LIMIT_S:g} s"
-        raise Refusal("cells that define a session", Words(words), "Run all cells of the notebook")
-    return answers
 
 
 async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
@@ -66,7 +37,7 @@ async def lab5(tls: Tls, source: str, on_picows: bool = False) -> AsyncIterator[
     names = finished("lab5_overhead", source)
     if on_picows:  # the library below it is another one; the session stays as it is
         below = import_module("midspan.bench.prices.picows_session")
-        names.websockets, names.broadcast = below, below.broadcast
+        vars(names).update(websockets=below, broadcast=below.broadcast)
     server = await names.serve_session(HOST, 0, tls)
     yield next(iter(server.sockets)).getsockname()[1]
     server.close()

@@ -17,9 +17,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from midspan.checks import abroad, blame, catalogue, limits, notebooks, places, sheet
+from midspan.checks import abroad, blame, catalogue, limits, sheet
 from midspan.checks.attempt import CELLS_LIMIT_S
 from midspan.checks.cells import Answers
+from midspan.checks.finished import parts_of
 from midspan.checks.judging import verdict_of
 from midspan.checks.steps import Lab
 from midspan.checks.values import error_in_words
@@ -77,9 +78,7 @@ def cells_of(lab: Lab, source: str) -> list[sheet.Cell]:
 
     Refused when one of them is to do. What comes behind it in the lab may be unwritten, or wrong: the server works.
     """
-    path = {"solutions": places.solution(lab.name), "labs": places.lab(lab.name)}.get(source, Path(source))
-    solved, reference = sheet.read_reference(places.solution(lab.name, path), lab.name)
-    own = sheet.own(notebooks.read(path), solved)
+    own, reference = parts_of(lab.name, source)
     steps = list(own)[: _serving(lab, reference) + 1]
     to_do = [step for step in steps if not own[step].answer or any(cell.unsolved for cell in own[step].answer)]
     more = f" and {len(to_do) - 3} more" if len(to_do) > 3 else ""

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from midspan.arguments import checked
@@ -33,11 +33,6 @@ def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its 
     from midspan.checks.served_node import on_node
 
     return on_node(node, source)
-
-
-def on_node(node: Node, source: str) -> AbstractAsyncContextManager[Served]:
-    """The lab's node, in the place of a node of a cluster; it can be asked to `drain`."""
-    return _served(node, source)
 
 
 async def app(
@@ -82,7 +77,8 @@ def defined(source: str) -> Answers:
 
 
 @asynccontextmanager
-async def _served(node: Node, source: str) -> AsyncIterator[Served]:
+async def on_node(node: Node, source: str) -> AsyncIterator[Served]:
+    """The lab's node, in the place of a node of a cluster; it can be asked to `drain`."""
     serve_node = defined(source).serve_node
     server = await serve_node(HOST, 0, None, broker=node.broker, node=node.name, prefix=node.prefix)
     node.asked["drain"] = server.drain

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from midspan.checks import limits, places
-from midspan.checks.attempt import CELLS_LIMIT_S
+from midspan.checks import places
 from midspan.checks.cells import Answers
-from midspan.checks.lab3_failure.cast import parts_of
+from midspan.checks.finished import finished
 from midspan.checks.lab3_failure.lab import lab
-from midspan.checks.seeds import finished_cells
-from midspan.checks.values import error_in_words
 from midspan.refusal import Refusal
 from midspan.sim import SimulationError, search
 
 SEEDS = range(40)  # a quick look: half a second, and nearly all of the bank's wrong sessions are found
-_numbers = count(1)
 
 
 class Earlier:
@@ -49,20 +44,11 @@ def earlier() -> Earlier:
 @cache
 def _earlier(own: Path, _changed_ns: int) -> Earlier:
     try:
-        answers = _answers("labs")
+        answers = finished(lab.name, "labs")
         found = search(getattr(answers, lab.plays), SEEDS)
     except (Refusal, SimulationError, NotImplementedError):
-        return Earlier(_answers("solutions"), "the reference's, until yours is finished")
+        return Earlier(finished(lab.name, "solutions"), "the reference's, until yours is finished")
     if found.outcome == "holds":
         return Earlier(answers, f"your own, from {own.name}")
     broken = ", ".join(found.counterexamples) or "nothing, since nothing was at risk"
-    return Earlier(_answers("solutions"), f"the reference's; yours breaks {broken}")
-
-
-def _answers(source: str) -> Answers:
-    answers = Answers(f"lab3_parts_{next(_numbers)}")
-    cells = finished_cells(parts_of(source))
-    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
-    if ran.error is not None or ran.expired:
-        raise Refusal("cells of lab 3 that run", error_in_words(ran.error or TimeoutError()), "Run its checks")
-    return answers
+    return Earlier(finished(lab.name, "solutions"), f"the reference's; yours breaks {broken}")
