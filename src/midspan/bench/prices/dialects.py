@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 from typing import ClassVar, Protocol
 
-from midspan.wires.thin import Message
+from midspan.wires.thin import Message, frame
 
 EVENT, DATA = "typing_start", {"room": "general", "user": "ana"}
 
@@ -38,6 +38,13 @@ class Dialect(Protocol):
     def quietly(self, count: int) -> list[Message]: ...
     def tell(self) -> Message: ...
     def hear(self, message: Message, /) -> list[Message]: ...
+
+
+def written(dialect: Dialect, message: Message) -> bytes:
+    """A message as it stands on the connection: in one frame, or its bare bytes where there are no frames."""
+    if dialect.websocket:
+        return frame(message)
+    return message.encode() if isinstance(message, str) else message
 
 
 class Echo:

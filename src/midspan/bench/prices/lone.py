@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from midspan.bench.prices.dialects import Dialect
-from midspan.wires.thin import Message, Reader, frame, upgrade
+from midspan.bench.prices.dialects import Dialect, written
+from midspan.wires.thin import Message, Reader, upgrade
 
 WITHIN_S = 20.0
 READ_BYTES = 65536
@@ -44,7 +44,7 @@ class Client:
 
     def send(self, message: Message) -> None:
         """One message, in a write of its own."""
-        self._sock.sendall(frame(message) if self._dialect.websocket else message)  # type: ignore[arg-type]
+        self._sock.sendall(written(self._dialect, message))
 
     def hear(self) -> None:
         """Wait for what comes, and let the dialect hear it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from midspan.bench.prices.dialects import Dialect
+from midspan.bench.prices.dialects import Dialect, written
 from midspan.wires.tcp_count import WireCount, wire_count
 from midspan.wires.thin import PONG, Message, Reader, frame, upgrade
 
@@ -36,7 +36,7 @@ class Peer(asyncio.Protocol):
 
     def send(self, message: Message) -> None:
         """One message, in one frame, in a write of its own, as libraries do it."""
-        data = frame(message) if self.dialect.websocket else bytes(message)  # type: ignore[arg-type]
+        data = written(self.dialect, message)
         self.frame_bytes += len(data)
         self.transport.write(data)
 

@@ -72,7 +72,7 @@ async def websockets_envelope(tls: Tls) -> AsyncIterator[int]:
 
 async def websockets_codec(tls: Tls) -> AsyncIterator[int]:
     """`websockets` that speaks Socket.IO with python-socketio's own packet codec, and nothing else of it."""
-    from socketio.packet import CONNECT, EVENT, Packet
+    from socketio.packet import ACK, CONNECT, EVENT, Packet
     from websockets.asyncio.server import broadcast, serve
 
     hello = '0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
@@ -86,7 +86,7 @@ async def websockets_codec(tls: Tls) -> AsyncIterator[int]:
             elif packet.packet_type == EVENT and packet.data[0] == "say":
                 broadcast(server.connections, "4" + Packet(EVENT, data=packet.data).encode())
             else:
-                await connection.send("43" + str(packet.id) + "[]")
+                await connection.send("4" + Packet(ACK, data=[], id=packet.id).encode())
 
     async with serve(handler, HOST, 0, ssl=tls, compression=None) as server:
         yield next(iter(server.sockets)).getsockname()[1]
