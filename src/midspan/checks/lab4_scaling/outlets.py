@@ -69,13 +69,12 @@ async def _let_go(t: Transcript, make: Any) -> None:
         expected="transport.abort()",
         id="queue-unbounded",
     )
-    t.true(
-        "waiting",
-        len(outlet.waiting) <= MOST,
-        got=len(outlet.waiting),
-        expected=f"at most {MOST}",
-        id="queue-unbounded",
-    )
+    _bounded(t, outlet, "queue-unbounded")
+
+
+def _bounded(t: Transcript, outlet: Any, id: str) -> None:
+    waiting = len(outlet.waiting)
+    t.true("waiting", waiting <= MOST, got=waiting, expected=f"at most {MOST}", id=id)
 
 
 async def _drop_oldest(t: Transcript, make: Any) -> None:
@@ -119,13 +118,7 @@ async def _conflate(t: Transcript, make: Any) -> None:
     connection, outlet = _slow(make, "conflate")
     for number in range(FRAMES):
         _give(t, outlet, f"m{number}", key=number)
-    t.true(
-        "waiting",
-        len(outlet.waiting) <= MOST,
-        got=len(outlet.waiting),
-        expected=f"at most {MOST}",
-        id="conflate-unbounded",
-    )
+    _bounded(t, outlet, "conflate-unbounded")
 
 
 async def _drains(t: Transcript, make: Any) -> None:
