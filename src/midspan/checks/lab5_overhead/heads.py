@@ -30,17 +30,28 @@ RESERVED = ("7c", "7d 00", "7e 0000000000", "7f ffffffffffffffffff")
 
 @lab.step("Numbers in as few bytes as they need", minutes=15, lines=12, points=1, hints=HINTS["head"])
 def head(t: Transcript, head: Any, read_head: Any) -> None:
-    for number, text in HEADS.items():
-        expected = bytes.fromhex(text)
-        got = _written(head, number)
-        t.equal(f"head({KIND}, {number})", got, expected, id=_written_wrong(number, got, expected))
+    with t.folded(f"head({KIND}, ...): {len(HEADS)} numbers up to 2**64 - 1, in as few bytes as they need"):
+        for number, text in HEADS.items():
+            expected = bytes.fromhex(text)
+            got = _written(head, number)
+            t.equal(f"head({KIND}, {number})", got, expected, id=_written_wrong(number, got, expected))
     t.equal("head(7, 5)", head(7, 5), b"\xe5")
-    t.say("read_head, with three bytes before and one behind")
+    with t.folded("read_head: the same numbers, with three bytes before and one behind"):
+        t.say("read_head, with three bytes before and one behind")
+        _read(t, read_head)
+    with t.folded(f"read_head: {len(CUT)} heads that are not all there, {len(RESERVED)} codes that mean nothing"):
+        t.say("what is no head")
+        _refused(t, read_head)
+
+
+def _read(t: Transcript, read_head: Any) -> None:
     for number, text in HEADS.items():
         data = b"abc" + bytes.fromhex(text)
         id = "head-too-narrow" if number >= 2**16 else ""
         t.equal(f"{number}", read_head(data + b"z", 3), (KIND, number, len(data)), id=id)
-    t.say("what is no head")
+
+
+def _refused(t: Transcript, read_head: Any) -> None:
     for text in CUT:
         data = b"abc" + bytes.fromhex(text)
         what = f"{text or 'nothing'}, and then the end"
