@@ -10,6 +10,7 @@ import pytest
 import socketio
 
 from midspan.bench.prices import Events, Idle, InsideOf, Several, contenders, node_contenders, paired
+from midspan.bench.prices.table import WIDE
 from midspan.records.dissect import dissect
 from midspan.refusal import Refusal
 from midspan.wires.asgi import asgi_server
@@ -69,6 +70,15 @@ def test_what_varies_is_shown_and_not_compared() -> None:
     for cell in chapter().code:
         if any(next(calls(cell, name), None) for name in ("paired", "deflated")):
             assert "nbval-ignore-output" in cell.tags, cell.source
+
+
+def test_no_stored_output_is_wider_than_a_page() -> None:
+    """JupyterLab breaks a longer line, and a table is none any more."""
+    outputs = [output for cell in chapter().code for output in cell.outputs]
+    texts = ["".join(output.get("text", output.get("data", {}).get("text/plain", ""))) for output in outputs]
+    lines = [line for text in texts for line in text.splitlines()]
+    assert len(lines) > 100
+    assert [line for line in lines if len(line) > WIDE] == []
 
 
 @in_a_loop

@@ -37,6 +37,16 @@ def test_a_verdict_says_of_whom() -> None:
     ]
 
 
+def test_a_long_verdict_is_shown_over_two_lines() -> None:
+    """In a cell and in the ledger; as a text it is one line."""
+    one = verdict("O2", "smaller memory per connection", "holds only when", "websockets, python-socketio", "so " * 16)
+    first, second = repr(one).splitlines()
+    assert 80 < len(first) <= claims.WIDE < len(str(one))
+    assert second == f"    ({one.of})"
+    assert f"{first} {second.strip()}" == " ".join(str(one).split())
+    assert repr(ledger()) == str(ledger()) == repr(one)
+
+
 def test_the_ledger_has_the_claims_order_and_each_row_once() -> None:
     """A cell that runs twice enters its verdict once; the last one stands."""
     assert str(ledger()) == "No verdict yet."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ from midspan.bench.prices.machine import machine
 from midspan.bench.prices.outcome import UNITS, Paired
 from midspan.bench.prices.reporting import BARS, HEAD, TWO_BY_TWO, Report
 from midspan.bench.prices.starting import Contender
+from midspan.bench.prices.table import WIDE, Table
 from midspan.eyes.benched import BEGIN, END, with_tables, write
 from midspan.eyes.prices import price_bars
 from midspan.refusal import Refusal
@@ -68,6 +70,31 @@ def test_the_two_by_two_has_node_where_node_was() -> None:
     alone = made_up(SESSION, *(one.name for one in contenders.PYTHON))
     object.__setattr__(without, "alone", alone)
     assert without.two_by_two.names == [row[0] for row in TWO_BY_TWO[:-1]]
+
+
+def test_a_run_is_printed_within_the_width_of_a_page() -> None:
+    """Of everybody, with what `Events` measures: the head goes over several lines, its words in their order."""
+    measured = ("cpu_us", "p50_us", "floor_us", "frame_bytes", "payload_bytes", "wire_bytes")
+    run = Paired({name: (dict.fromkeys(measured, 123.4),) for name in report().alone.names})
+    title, *lines = str(run).splitlines()
+    head, rows = lines[: -len(run.names)], lines[-len(run.names) :]
+    assert title == "1 rounds, medians"
+    assert 80 < max(map(len, lines)) <= WIDE
+    assert len(head) > 1
+    assert [row.split()[-6:] for row in rows] == [["123"] * 6] * len(rows)
+    ends = [match.end() for match in re.finditer(r"123", rows[0])]
+    columns = [[line[start:end].strip() for line in head] for start, end in pairwise([len(run.names[0]), *ends])]
+    assert [" ".join(filter(None, column)) for column in columns] == [UNITS[what] for what in measured]
+    assert all(column[-1] for column in columns)
+
+
+def test_a_head_that_is_not_to_blame_stays_in_one_line() -> None:
+    """A narrow table's, and that of a table whose cells alone are too wide."""
+    for cell in ("1", "x" * WIDE):
+        assert str(Table("a title", ("", "a name of several words"), (("row", cell),))).splitlines()[1:] == [
+            f"     {'a name of several words':>{max(len(cell), 23)}}",
+            f"row  {cell:>23}",
+        ]
 
 
 def test_results_are_written_and_readable(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from textwrap import fill
 from typing import Literal, get_args
 
 from midspan.arguments import checked
@@ -41,6 +42,7 @@ CLAIMS = {
     "W3": "Fast systems fail from edge cases more often than from lack of speed",
     "W4": "Socket.IO scales by hiding failure, raw by having nothing in the way",
 }
+WIDE = 100  # characters: JupyterLab breaks a longer line anywhere
 _entered: dict[tuple[str, str], Ruling] = {}  # of this kernel
 
 
@@ -61,7 +63,11 @@ class Ruling:
         of = "" if not self.of else f" {self.of}" if self.outcome == "holds only in" else f" for {self.of}"
         return f"{what} {self.outcome}{of}: {self.relation}"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """What a cell shows: the same, over two lines where it is long, the implementations together in one."""
+        text = str(self).replace(self.of, self.of.replace(" ", "\xa0"))  # no place for `fill` to break a line
+        lines = fill(text, WIDE, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        return lines.replace("\xa0", " ")
 
 
 @checked
@@ -99,7 +105,7 @@ class Ledger:
         return len(self.rulings)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.rulings)) or "No verdict yet."
+        return "\n".join(map(repr, self.rulings)) or "No verdict yet."
 
     __repr__ = __str__
 
