@@ -10,7 +10,7 @@ import contextlib
 import json
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from midspan.sim import Cast, ClientSeat, ServerSeat
 
@@ -89,7 +89,7 @@ class Client:
 
     async def run(self) -> None:
         while True:
-            with contextlib.suppress(OSError, ConnectionClosed):
+            with contextlib.suppress(OSError, InvalidHandshake, ConnectionClosed):
                 await self.session(await self.seat.connect())
             await asyncio.sleep(0.5 * self.seat.rng.random())
 

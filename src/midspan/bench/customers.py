@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 PLEASE_GO = "please go"
 PAUSE_S = 0.1  # between orders, at most
@@ -76,7 +76,7 @@ class Customers:
                     self._arrived(been_here)
                     been_here = True
                     await self._order(connection)
-            except (OSError, TimeoutError, InvalidStatus, ConnectionClosed):
+            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed):
                 await asyncio.sleep(self._rng.uniform(0, RETRY_S))
 
     def _arrived(self, been_here: bool) -> None:

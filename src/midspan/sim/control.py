@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from midspan.arguments import checked
 from midspan.sim.cast import Cast, ClientSeat, ServerSeat
@@ -55,7 +55,7 @@ class NaiveClient:
                 async for text in connection:
                     kind, body = json.loads(text)
                     (self.seat.app.acknowledged if kind == "ack" else self.seat.app.delivered)(body)
-            except (OSError, ConnectionClosed):
+            except (OSError, InvalidHandshake, ConnectionClosed):
                 await asyncio.sleep(1.0)
             else:
                 sending.cancel()

@@ -14,7 +14,7 @@ import contextlib
 import json
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from midspan.arguments import checked
 from midspan.sim.cast import Cast, ClientSeat, ServerSeat
@@ -86,7 +86,7 @@ class DraftClient:
     async def run(self) -> None:
         """Connect, and again when the connection is gone."""
         while True:
-            with contextlib.suppress(OSError, ConnectionClosed):
+            with contextlib.suppress(OSError, InvalidHandshake, ConnectionClosed):
                 await self.talk(await self.seat.connect())
             await asyncio.sleep(WAIT_S)
 
