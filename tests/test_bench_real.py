@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from midspan.bench.real import draw_real, play_real, search_real
 from midspan.bench.real.clock import HastyLoop
@@ -260,7 +260,7 @@ class OwnClient(Client):
 
     async def run(self) -> None:
         while True:
-            with suppress(OSError, ConnectionClosed):
+            with suppress(OSError, InvalidHandshake, ConnectionClosed):
                 async with connect(self.seat.url, ssl=self.seat.trust) as own:
                     assert await own.recv() == "#greeting of a framework"
                     await self.session(own)
@@ -279,7 +279,7 @@ def test_a_server_may_bring_its_own_serving_and_a_client_its_own_connections() -
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Swit"], ids=["nothing", "half an answer"])
-def test_a_connection_that_breaks_while_it_opens_is_an_os_error(answer: bytes) -> None:
+def test_a_connection_that_breaks_while_it_opens_is_what_the_library_makes_of_it(answer: bytes) -> None:
     """Its server dies before it has agreed to speak WebSocket, or in the middle of saying so."""
 
     class Dying(OwnServer):
@@ -299,12 +299,12 @@ def test_a_connection_that_breaks_while_it_opens_is_an_os_error(answer: bytes) -
         async def run(self) -> None:
             try:
                 await self.seat.connect()
-            except OSError as error:
+            except InvalidMessage as error:
                 raised.append(error)
 
     seeing = Cast(Dying, lambda seat: Seeing(seat, frozenset()))
     assert play_real(seeing, simple(1, ("a",))).of("crashed") == ()
-    assert [type(error) for error in raised] == [ConnectionResetError]
+    assert [type(error.__cause__) for error in raised] == [EOFError]
 
 
 def test_what_virtual_time_cannot_play_is_shrunk_over_tls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from midspan.bench.real import play_real, search_real
+from midspan.checks.lab3_failure.searching import SEARCHES, hunt
 from midspan.sim import Schedule, judge, play, search
 from tests.bank.lab3_failure import RIGHT, WRONG, Broken
 from tests.solved import LAB3
@@ -44,6 +45,15 @@ def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> No
     for history in (play(cast, smallest), play_real(cast, smallest)):
         verdict = judge(history, (name,))[name]
         assert verdict.outcome == "violated", str(verdict)
+
+
+def test_a_client_that_an_opening_ends_is_found_by_the_schedules_of_its_step() -> None:
+    """In virtual time: a server dies while somebody connects. On real wss that is a matter of luck."""
+    (entry,) = [entry for entry in WRONG if entry.id == "opening-ends-it"]
+    example = hunt(LAB3.session(entry), SEARCHES["reconnect"][0], "reconnect").example
+    assert example is not None
+    assert example.predicate == "no_crash"
+    assert "InvalidMessage: did not receive a valid HTTP response in stay_connected(), line " in example.reason
 
 
 @pytest.mark.parametrize("entry", SESSIONS, ids=lambda entry: entry.id)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection
 
 from midspan.bench.real import search_real
 from midspan.checks.lab3_failure import cast_of
 from midspan.refusal import Refusal
 from midspan.sim import PREDICATES, Bounds, Cut, Moment, judge, play, search, search_all, simple
+from midspan.wires.certs import HOST, Authority
+from midspan.wires.servers import raw_server
+from tests.loops import in_jumping_time
 from tests.solved import LAB3
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
@@ -38,6 +47,37 @@ def test_the_same_on_real_wss() -> None:
     findings = search_real(LAB3.reference, REAL_SEEDS)
     assert findings.outcome == "holds", str(findings)
     assert findings.runs == len(REAL_SEEDS)
+
+
+OPENINGS = (b"", b"HTTP/1.1 101 Swit", b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+
+@in_jumping_time
+async def test_without_our_bench_it_survives_what_breaks_while_it_opens() -> None:
+    """`websockets.connect` itself: to a port that hangs up unasked, in mid-answer, answers 502, then to a server."""
+    authority, answers = Authority(), list(OPENINGS)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answers.pop(0))
+        writer.close()
+
+    async def not_you(connection: ServerConnection) -> None:
+        await connection.close(4401)
+
+    async def session(connection: Any) -> None:
+        await connection.recv()
+
+    async with (
+        raw_server(not_you, authority.server) as served,
+        await asyncio.start_server(answer, HOST, 0, ssl=authority.server) as door,
+    ):
+        dying = f"wss://{HOST}:{door.sockets[0].getsockname()[1]}"
+        client = SimpleNamespace(attempt=0, rng=random.Random(1), session=session)
+        client.connect = lambda: connect(dying if answers else served.url, ssl=authority.client, proxy=None)
+        async with asyncio.timeout(30):
+            await LAB3.answers().stay_connected(client)
+    assert client.attempt == len(OPENINGS)
 
 
 def test_many_messages_leave_nothing_behind() -> None:

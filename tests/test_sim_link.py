@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import websockets
 from websockets.asyncio.connection import broadcast
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from midspan.sim import (
     Bounds,
@@ -452,6 +452,54 @@ def test_refused_and_silent_attempts_raise_what_the_library_raises() -> None:
         return asyncio.get_running_loop().time()
 
     assert simulated(silent, (Silence(Moment("a", "up", 1), 60.0),)) == pytest.approx(10.06)
+
+
+async def opens(connect: Any) -> object:
+    """What an attempt to connect raises, and why."""
+    with pytest.raises(InvalidMessage) as caught:
+        await connect()
+    return said(caught.value), said(caught.value.__cause__ or caught.value)
+
+
+def test_a_server_that_dies_before_it_has_answered_is_what_the_library_makes_of_it() -> None:
+    """Killed 45 ms after the attempt began: TLS is done after 40, the answer is there after 60. Or seen on sockets."""
+
+    async def killed() -> object:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        network = Network(loop, Recorder(loop.time), 0.01, (), lambda _fault, _end: None, Limits())
+        network.serve(echo)
+        loop.call_later(0.045, network.kill_server)
+        raised = await opens(network.link("a").connect)
+        with pytest.raises(ConnectionRefusedError):
+            await network.link("a").connect()  # it is long dead
+        return raised
+
+    async def hung_up() -> object:
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+
+        authority = Authority()
+        async with await asyncio.start_server(hang_up, HOST, 0, ssl=authority.server) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await opens(lambda: websockets.connect(f"wss://{HOST}:{port}", ssl=authority.client, proxy=None))
+
+    assert run(killed()) == asyncio.run(hung_up())
+
+
+@pytest.mark.parametrize("killed_s", [0.0, 0.035])
+def test_a_server_that_dies_before_it_is_asked_refuses(killed_s: float) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        network = Network(loop, Recorder(loop.time), 0.01, (), lambda _fault, _end: None, Limits())
+        network.serve(echo)
+        loop.call_later(killed_s, network.kill_server)
+        with pytest.raises(ConnectionRefusedError):
+            await network.link("a").connect()
+
+    run(main())
 
 
 def test_the_history_of_a_connection() -> None:

@@ -25,19 +25,24 @@ ABORT = "connection.transport.abort()  # not close(): that waits for an answer"
 JUDGE = 'return "new" if number == expected else "again" if number < expected else "gap"'
 PUT = 'self.waiting[self.last] = self.store[f"out {self.last}"] = body'
 LOOP = "        await asyncio.sleep(backoff(client.attempt, client.rng))\n"
-ENDS = '''        try:
+FAILED = '''        except (OSError, InvalidHandshake):  # refused, timed out, broken while it opened, a proxy's 502
+            pass
+'''
+ASKS = '''        except Exception as error:
+            if process_exception(error) is not None:
+                raise
+'''
+ENDS = f'''        try:
             await client.session(await client.connect())
         except ConnectionClosed as closed:
             if closed.rcvd is not None and closed.rcvd.code == NOT_AUTHORISED:
                 return
-        except OSError:  # refused; a TimeoutError is one too
-            pass
-'''
+{FAILED}'''
 CLOSE_CODE = '''        connection = None
         try:
             connection = await client.connect()
             await client.session(connection)
-        except (ConnectionClosed, OSError):
+        except (ConnectionClosed, OSError, InvalidHandshake):
             pass
         if connection is not None and connection.close_code == NOT_AUTHORISED:
             return
@@ -97,7 +102,9 @@ LINKS = [
     Broken("no-backoff", "reconnect", JITTER, "return 0.0", breaks="no_herd"),
     Broken("backoff-overflows", "reconnect", "2 ** min(attempt, 100)", "2**attempt"),
     Broken("no-reconnect", "reconnect", LOOP, "        return\n", breaks="liveness"),
-    Broken("no-reconnect/2", "reconnect", "        except OSError:  # refused; a TimeoutError is one too\n            pass\n", "        except OSError:\n            return\n", breaks="liveness"),
+    Broken("no-reconnect/2", "reconnect", FAILED, "        except (OSError, InvalidHandshake):\n            return\n", breaks="liveness"),
+    Broken("opening-ends-it", "reconnect", "except (OSError, InvalidHandshake):", "except OSError:"),
+    Broken("opening-ends-it/2", "reconnect", "except (OSError, InvalidHandshake):", "except (OSError, InvalidMessage):", (("reconnect", "def backoff(", "from websockets.exceptions import InvalidMessage\n\ndef backoff("),), words="HTTP 502"),
     Broken("never-gives-up", "reconnect", "                return\n", "                pass\n"),
     Broken("gives-up", "reconnect", "while True:", "while client.attempt < 10:"),
     Broken("gives-up/2", "reconnect", "while True:", "while client.attempt < 100:"),
@@ -105,6 +112,7 @@ LINKS = [
     Broken("not-counted", "reconnect", "        client.attempt += 1\n", ""),
     Right("counts up to ten", "reconnect", "client.attempt += 1", "client.attempt = min(client.attempt + 1, 10)"),
     Right("equal jitter", "reconnect", JITTER, "most = min(cap_s, ceiling_s)\n    return most / 2 + rng.uniform(0, most / 2)"),
+    Right("asks websockets what is worth another attempt", "reconnect", FAILED, ASKS, (("reconnect", "def backoff(", "from websockets.asyncio.client import process_exception\n\ndef backoff("),)),
     Right("asks the connection for its close code", "reconnect", ENDS, CLOSE_CODE),
     Right("says goodbye in the background", "heartbeat", ABORT, "closing = asyncio.ensure_future(connection.close())\n                connection.transport.abort()"),
     Right("wait_for instead of timeout", "heartbeat", "                async with asyncio.timeout(timeout_s):\n                    await (await connection.ping())\n", "                await asyncio.wait_for(await connection.ping(), timeout_s)\n"),

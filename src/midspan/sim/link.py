@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.client import connect as library_connect
 from websockets.asyncio.client import process_exception  # type: ignore[attr-defined]
 from websockets.client import backoff
+from websockets.exceptions import InvalidMessage
 
 from midspan.sim.connection import SimConnection
 from midspan.sim.end import CLOSED, OPEN
@@ -29,6 +30,7 @@ Fire = Callable[[TimedFault, LinkEnd], None]
 Trace = Callable[[float, int, str, Way, int, bytes, str], None]  # as Watch.trace says
 
 _tuple = tuple.__new__  # a SimFrame(...) without the detour through Python
+NO_ANSWER = "connection closed while reading HTTP status line"  # as `websockets.http11` says it
 ROUND_TRIPS_TO_OPEN = 3  # TCP, TLS 1.3, upgrade: what a wss:// connection costs before its first message
 
 
@@ -115,12 +117,24 @@ class Link:
     # connections
 
     async def connect_now(self) -> SimConnection:
-        """One attempt to connect. Raises `OSError` when refused and `TimeoutError` after `open_timeout`."""
-        await self.admit()
+        """One attempt to connect. Raises what `websockets.connect` raises.
+
+        Raises:
+            OSError: it is refused, or, as `TimeoutError`, not answered within `open_timeout`.
+            InvalidMessage: the server dies when it has been asked to speak WebSocket, and has not answered.
+        """
+        try:
+            await self.admit()
+        except ConnectionResetError:
+            raise InvalidMessage("did not receive a valid HTTP response") from EOFError(NO_ANSWER)
         return self._join()
 
     async def admit(self) -> None:
-        """What an attempt to connect meets on its way: its time, a silence, a refusal. Raises as `connect_now`."""
+        """What an attempt to connect meets on its way: its time, a silence, a refusal, the death of the server.
+
+        Raises:
+            OSError: a `TimeoutError`, a refusal; a `ConnectionResetError` when it comes after the client's upgrade.
+        """
         self.attempts += 1
         attempt = self.attempts
         self.recorder.note(self.name, "attempt", value=attempt)
@@ -128,7 +142,14 @@ class Link:
         await asyncio.sleep(2 * ROUND_TRIPS_TO_OPEN * self.network.latency_s)
         if attempt in self._refusals or not self.network.up:
             self.recorder.note(self.name, "refused", value=attempt)
-            raise ConnectionRefusedError(111, "Connect call failed")
+            raise self._failure(attempt)
+
+    def _failure(self, attempt: int) -> OSError:
+        """Nobody is there: nor was anybody, or the server died during the last round trip, that of the upgrade."""
+        asked_s = self.loop.now_s - 2 * self.network.latency_s
+        if attempt not in self._refusals and self.network.killed_at_s > asked_s:
+            return ConnectionResetError(104, "Connection reset by peer")
+        return ConnectionRefusedError(111, "Connect call failed")
 
     async def _pass_silence(self) -> None:
         wait_s = self.silent_until_s - self.loop.now_s

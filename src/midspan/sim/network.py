@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar
@@ -47,6 +48,7 @@ class Network:
         self.faults, self.fire = faults, fire
         self.links: dict[str, Link] = {}
         self.handler: Handler | None = None  # None: no server listens
+        self.killed_at_s = -math.inf  # when a server process last was
         self.spawn: Callable[[Coroutine[Any, Any, None]], object] = loop.create_task  # a task of the server process
         self.crossings: list[tuple[str, Way, int]] | None = None  # each message of the run, where a search asks for it
         self.trace: Trace | None = None
@@ -74,7 +76,7 @@ class Network:
 
     def kill_server(self) -> None:
         """The server process is gone, and its connections with it."""
-        self.handler = None
+        self.handler, self.killed_at_s = None, self.loop.now_s
         for link in self.links.values():
             link.cut_all()
 

@@ -4,7 +4,8 @@ What counts messages and lets faults happen at their moments is the simulated li
 to real TLS connections. Three things differ, since TCP is what it is.
 
 - A refused connection is accepted by TCP and reset before TLS, as by a load balancer with nothing behind it. To the
-  client it is an `OSError` all the same, and so is one that breaks before the server has agreed to speak WebSocket.
+  client it is an `OSError` all the same, also where its server died while it opened. What breaks after TLS, before the
+  server has agreed to speak WebSocket, is what `websockets` makes of it: `InvalidMessage`.
 - A cut *before* a message leaves its sender comes when the relay has it: `send` has returned, the message is gone.
 - A cut *after* a message has arrived comes when its receiver has read it; what the receiver says to it is lost.
 """
@@ -12,13 +13,11 @@ to real TLS connections. Three things differ, since TCP is what it is.
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidMessage
+from websockets.asyncio.client import connect
 
 from midspan.bench.real.clock import HastyLoop
 from midspan.bench.real.door import Door
@@ -31,21 +30,6 @@ from midspan.wires.reset import reset
 
 if TYPE_CHECKING:
     from midspan.bench.real.network import RealNetwork
-
-
-class Opening(connect):
-    """As `websockets.connect`; a connection that breaks while it opens is an `OSError`, as one that was refused.
-
-    The library says `InvalidMessage`, and its own `async for` treats the two alike (`process_exception`).
-    """
-
-    def __await__(self) -> Generator[Any, None, ClientConnection]:
-        try:
-            return (yield from super().__await__())
-        except InvalidMessage as error:
-            if isinstance(error.__cause__, EOFError):
-                raise ConnectionResetError(104, "Connection reset by peer") from error
-            raise
 
 
 class RealLink(Link):
@@ -61,7 +45,7 @@ class RealLink(Link):
 
     def connect(self) -> Any:
         options = asdict(self.network.limits)
-        return Opening(self.url, ssl=self.network.trust, compression=None, proxy=None, **options)
+        return connect(self.url, ssl=self.network.trust, compression=None, proxy=None, **options)
 
     async def _let_in(self, sock: socket.socket) -> None:
         """One attempt to connect: to its end, or to two faces that pass on what the ends say."""

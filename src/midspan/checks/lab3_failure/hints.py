@@ -20,10 +20,10 @@ HINTS: dict[str, tuple[str, str, str]] = {
     "reconnect": (
         "Full jitter: draw evenly between 0 and a ceiling that doubles with each attempt, up to the cap.",
         "`rng.uniform(0, ceiling)`. A float ends near 2**1024: bound the exponent. `closed.rcvd` is the close frame "
-        "that came, or None; its `.code` says why.",
+        "that came, or None; its `.code` says why. `InvalidHandshake`, of `websockets.exceptions`, is no OSError.",
         "In a `while True:` try `await client.session(await client.connect())`; except ConnectionClosed: return if "
-        "closed.rcvd and closed.rcvd.code == NOT_AUTHORISED; except OSError: pass. Then sleep, and client.attempt "
-        "+= 1.",
+        "closed.rcvd and closed.rcvd.code == NOT_AUTHORISED; except (OSError, InvalidHandshake): pass. Then sleep, "
+        "and client.attempt += 1.",
     ),
     "outbox": (
         "Two things must survive: each waiting message with its number, and the last number that was ever given.",

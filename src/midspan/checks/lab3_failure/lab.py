@@ -30,6 +30,8 @@ MISCONCEPTIONS = {
     "no-backoff": "A client that tries all the time keeps a server from getting up again.",
     "backoff-overflows": "A link can be down for a thousand attempts, and 2**1000 is no float.",
     "no-reconnect": "A refused attempt, a timeout, a lost connection: after each of them we wait and connect again.",
+    "opening-ends-it": "A connection can break while it opens, and a proxy can answer for a server that is down: "
+    "websockets then raises an InvalidHandshake, which is no OSError. The next attempt may succeed.",
     "never-gives-up": "Who may not be here is told so by the close code, and asking again does not change it.",
     "gives-up": "An outage lasts for as many attempts as it lasts: what counts them is a reason to wait, not to end.",
     "not-counted": "Who does not count waits after each attempt as after the first: client.attempt += 1.",

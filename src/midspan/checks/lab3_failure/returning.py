@@ -6,8 +6,16 @@ import asyncio
 import random
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+from websockets.datastructures import Headers
+from websockets.exceptions import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+)
 from websockets.frames import Close
+from websockets.http11 import Response
 
 from midspan.checks import Transcript
 from midspan.checks.lab3_failure.hints import HINTS
@@ -19,19 +27,24 @@ from midspan.sim import Cast
 
 LONG_S = 4 * 3600.0  # longer than all of a story takes
 REFUSED, TIMED_OUT = ConnectionRefusedError(111, "Connect call failed"), TimeoutError("timed out")
+BROKEN, BY_PROXY = InvalidMessage("did not receive a valid HTTP response"), InvalidStatus(Response(502, "", Headers()))
+BROKEN.__cause__ = EOFError("connection closed while reading HTTP status line")  # so `websockets.connect` raises it
 CUT = ConnectionClosedError(None, None)
 AWAY = ConnectionClosedError(Close(1001, "going away"), None)
 NOT_YOU = ConnectionClosedError(Close(4401, "not authorised"), None)
+OPENING = OSError, InvalidHandshake  # what ends an attempt, and not a session
 Story = tuple[tuple[str, BaseException | None], ...]
 STORY: Story = (
     ("an attempt is refused", REFUSED),
     ("an attempt times out", TIMED_OUT),
+    ("an attempt breaks while it opens", BROKEN),
+    ("an attempt is answered with 502, by a proxy", BY_PROXY),
     ("a session ends by itself", None),
     ("a session is cut", CUT),
     ("a session is closed with 1001", AWAY),
 )
 DOWN, UNWELCOME = 2000, 20  # attempts: for more than an hour nobody is there, then nobody says welcome
-OUTAGE: Story = (*STORY[:1] * DOWN, *STORY[3:4] * UNWELCOME)
+OUTAGE: Story = (*(("refused", REFUSED),) * DOWN, *(("cut", CUT),) * UNWELCOME)
 ATTEMPTS = range(12)
 DRAWS = 200
 STEPS_TO_CAP = 6  # 0.1 s, doubled so often, is more than 5 s
@@ -104,7 +117,7 @@ class _Pretend:
             self.asked_again.set()
             await asyncio.sleep(LONG_S)
         error = self._happens()
-        if isinstance(error, OSError):
+        if isinstance(error, OPENING):
             raise error
         return _Ended()
 
@@ -136,13 +149,13 @@ async def _happened(client: _Pretend, stay_connected: Any) -> BaseException | No
 async def _stays(t: Transcript, stay_connected: Any) -> None:
     client = _Pretend()
     error = await _happened(client, stay_connected)
-    for n, (what, _) in enumerate(STORY, start=1):
+    for n, (what, why) in enumerate(STORY, start=1):
         t.true(
             f"{what}: it is tried again",
             len(client.at_s) > n,
             got=_became(error),
             expected="another attempt",
-            id="no-reconnect",
+            id="opening-ends-it" if isinstance(why, InvalidHandshake) else "no-reconnect",
         )
     gaps = [two - one for one, two in zip(client.at_s, client.at_s[1:], strict=False)]
     t.true(
