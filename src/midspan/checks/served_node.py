@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from websockets.asyncio.connection import Connection
+
 from midspan.arguments import checked
 from midspan.bench.prices.dialects import Echo
 from midspan.bench.prices.starting import contender
@@ -36,7 +38,11 @@ def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its 
 
 
 async def app(
-    tls: Any, source: str = "solutions", outlet: dict[str, Any] | None = None, **options: str
+    tls: Any,
+    source: str = "solutions",
+    outlet: dict[str, Any] | None = None,
+    heartbeat: bool = True,
+    **options: str,
 ) -> AsyncIterator[int]:
     """The lab's node as `bench.prices` starts servers; gives its port.
 
@@ -44,9 +50,12 @@ async def app(
         tls: a server's context, or None.
         source: "solutions", "labs", or the path of a notebook.
         outlet: arguments of its outlets, in place of what they have by themselves: policy, most.
+        heartbeat: whether it lets go of who answers no ping; False: what its outlets do is seen alone.
         options: broker, node, prefix.
     """
     answers = defined(source)
+    if not heartbeat:
+        vars(answers)["session"].heartbeat = Connection.wait_closed
     if outlet:
         vars(answers)["Outlet"] = functools.partial(answers.Outlet, **outlet)
     server = await answers.serve_node(HOST, 0, tls, **options)
@@ -57,10 +66,17 @@ async def app(
 
 
 @checked
-def lab4_on(bus: Broker, nodes: int = 1, source: str = "solutions", outlet: dict[str, Any] | None = None) -> Speaks:
+def lab4_on(
+    bus: Broker,
+    nodes: int = 1,
+    source: str = "solutions",
+    outlet: dict[str, Any] | None = None,
+    heartbeat: bool = True,
+) -> Speaks:
     """The lab's nodes on a broker, as `bench.rooms` measures them; arguments as of `app`."""
     options: dict[str, Any] = {"broker": bus.url, "prefix": bus.prefix, "source": source, "outlet": outlet or {}}
-    made = [contender(f"n{i}", app, Echo, node=f"n{i}", **options) for i in range(1, nodes + 1)]
+    ours = [f"n{i}" for i in range(1, nodes + 1)]
+    made = [contender(name, app, Echo, node=name, heartbeat=heartbeat, **options) for name in ours]
     return Speaks("lab 4", tuple(made), LAB4)
 
 
