@@ -238,7 +238,7 @@ CASES: dict[str, Good] = {
     "sim.faults.Revoke": good(at=moment),
     "sim.faults.ServerRestart": good("keeps_log", at=moment, down_s=0.1, keeps_log=True),
     "sim.faults.Silence": good(at=moment, for_s=1.0),
-    "sim.generate.Shape": good(messages=5, clients=2, faults=3, bursts=0.0, kinds=("Cut",)),
+    "sim.generate.Shape": good(messages=5, clients=2, faults=3, bursts=0.0, kinds=("Cut",), stores=(0.0,)),
     "sim.generate.exhaustive": good(
         crossings=lambda: lambda schedule: sim.crossings(cast(), schedule), messages=2, clients=("a",), cuts=1
     ),
@@ -287,7 +287,7 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
     "sim.errors.Deadlock", "sim.errors.OutOfTime", "sim.errors.SimulationError", "sim.errors.WallClock",
     "sim.history.App", "sim.history.History", "sim.history.Record", "sim.ladder.Ladder", "sim.ladder.Mark",
     "sim.ladder.Rung", "sim.played.Played", "sim.search.Findings", "sim.store.Disk", "sim.store.Entry",
-    "sim.verdict.Predicate", "sim.verdict.Verdict",
+    "sim.verdict.Predicate", "sim.verdict.Verdict", "wires.direct.Direct",
 ]  # fmt: skip
 
 

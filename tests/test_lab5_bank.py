@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
+
 import pytest
 
 from midspan.bench.real import play_real
-from midspan.checks.lab5_overhead.searching import LONG, spoken
+from midspan.checks.lab5_overhead.searching import LONG, STORES, spoken
 from midspan.sim import Cast, Schedule, generate, judge, play
 from tests.bank.lab3_failure import Broken
 from tests.bank.lab5_overhead import RIGHT, WRONG
@@ -16,6 +20,7 @@ pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other wo
 SEEDS = range(300)
 RIGHT_SEEDS = range(2000, 2030)  # 200 of each were played by hand
 REAL_SEEDS = range(3)
+REAL_TRIES = 20
 SIMULATED_ONLY = {"shapes-kept"}  # comes back ten times a second, for ever: hundreds of TLS handshakes a run
 
 BREAKING = [entry for entry in WRONG if isinstance(entry, Broken) and entry.breaks]
@@ -23,15 +28,14 @@ SESSIONS = [entry for entry in RIGHT if entry.step != "cheaper"]
 
 
 def schedules(seeds: range) -> list[Schedule]:
-    return [spoken(generate(seed, LONG)) for seed in seeds]
+    return [spoken(generate(seed, replace(LONG, stores=STORES))) for seed in seeds]
 
 
-def violated(cast: Cast, name: str) -> Schedule | None:
-    """The first schedule that breaks this predicate."""
+def breaking(cast: Cast, name: str) -> Iterator[Schedule]:
+    """The schedules that break this predicate on the simulated link."""
     for schedule in schedules(SEEDS):
         if judge(play(cast, schedule), (name,))[name].outcome == "violated":
-            return schedule
-    return None
+            yield schedule
 
 
 def test_there_are_enough_of_both() -> None:
@@ -42,12 +46,17 @@ def test_there_are_enough_of_both() -> None:
 
 @pytest.mark.parametrize("entry", BREAKING, ids=lambda entry: entry.id)
 def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> None:
-    cast = LAB5.session(entry)
-    found = violated(cast, entry.breaks)
-    assert found is not None, f"{entry.breaks} holds"
+    """On the real link several messages may come in one read, where the simulated one gives them one by one.
+
+    Whoever handles a message in the call that reads it (step `direct`) sees the difference. So a few are tried there.
+    """
+    cast, name = LAB5.session(entry), entry.breaks
+    found = islice(breaking(cast, name), REAL_TRIES)
+    first = next(found, None)
+    assert first is not None, f"{name} holds"
     if entry.id not in SIMULATED_ONLY:
-        verdict = judge(play_real(cast, found), (entry.breaks,))[entry.breaks]
-        assert verdict.outcome == "violated", str(verdict)
+        tried = chain([first], found)
+        assert any(judge(play_real(cast, one), (name,))[name].outcome == "violated" for one in tried)
 
 
 @pytest.mark.parametrize("entry", SESSIONS, ids=lambda entry: entry.id)

@@ -12,7 +12,8 @@ NOTEBOOK = Notebook(LAB5.path)
 
 
 def test_the_title_says_how_many_steps_there_are() -> None:
-    assert f"There are {'nine' if len(lab.steps) == 9 else len(lab.steps)} **steps**" in NOTEBOOK.cells[0].source
+    assert len(lab.steps) == 10
+    assert "There are ten **steps**" in NOTEBOOK.cells[0].source
 
 
 def test_all_predicates_are_searched_for_in_the_last_step() -> None:

@@ -226,3 +226,19 @@ def test_a_fact_that_can_change_later_is_refused(value: object) -> None:
     assert "cursor" not in store
     store["cursor"] = ("epoch", (1, None))
     assert store["cursor"] == ("epoch", (1, None))
+
+
+def test_a_store_that_writes_at_once_needs_no_task() -> None:
+    """An entry is durable when `write` returns; a store that takes its time says that it has to be awaited."""
+    disk = Disk()
+    Store(disk, 0.0).write("hello", who="a")
+    assert disk.log == [("hello", {"who": "a"})]
+    with pytest.raises(StopIteration):
+        Store(disk, 0.0).append("again", who="a").send(None)
+    assert [entry.body for entry in disk.log] == ["hello", "again"]
+    with pytest.raises(Refusal, match=r"a store that writes at once, .*takes 0.1 s.* Await append"):
+        Store(disk, 0.1).write("late", who="a")
+    dead = Store(disk, 0.0)
+    dead.kill()
+    dead.write("too late", who="a")
+    assert len(disk.log) == 2

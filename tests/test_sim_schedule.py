@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from midspan.refusal import Refusal
@@ -145,3 +147,14 @@ def test_shrinking_is_deterministic_and_only_goes_down() -> None:
         if breaks(schedule):
             assert shrink(schedule, breaks) == shrink(schedule, breaks)
             assert size(shrink(schedule, breaks)) <= size(schedule)
+
+
+def test_what_an_append_takes_is_drawn_from_the_shape() -> None:
+    """And nothing else of a schedule depends on it: the same seed says and breaks the same on another store."""
+    quick = Shape(stores=(0.0,))
+    for seed in range(20):
+        assert generate(seed, quick) == replace(generate(seed), write_s=0.0)
+    with pytest.raises(Refusal, match="seconds, 0 or more"):
+        Shape(stores=())
+    with pytest.raises(Refusal, match="seconds, 0 or more"):
+        Shape(stores=(0.1, -0.1))

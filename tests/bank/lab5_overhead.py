@@ -36,6 +36,13 @@ TIMER = "        elif self.timer is None:\n"
 START = "            self.timer = self.loop.call_later(ACK_S, self.rings)\n"
 ROOM = " or line.connection.transport.get_write_buffer_size() > ROOM"
 TASK = "        line.task = asyncio.create_task(catch_up(line))\n"
+ASIDE = "    if not up.store.writes_at_once:\n        return False\n"
+VERDICT = '            if verdict == "gap":\n                raise OutOfOrder\n            if verdict == "new":\n'
+WRITE = "                up.log.write(value, up.who, up.number)\n"
+TAKE = "                up.inbox.take(up.who, up.number)\n"
+READ = "    for kind, value in up.wire.read(data):\n"
+FLUSH = '        elif kind == "ask":\n            up.feed.flush()\n'
+NUMBERED = '        elif kind == "number":\n            up.number = value - 1\n'
 SURE = "                safe_to(self, self.outbox.base + len(self.outbox) - 1)\n"
 
 CODEC = [
@@ -107,6 +114,21 @@ DOWNWARDS = [
     Broken("always-a-task", "path", "    if entries is None or", "    if True or"),
     Right("half the room", "path", "> ROOM", "> ROOM // 2"),
 ]  # fmt: skip
+READING = [
+    Broken("direct-never", "direct", ASIDE, "    if up.store.writes_at_once or True:\n        return False\n"),
+    Broken("direct-never/2", "direct", "    return True\n", "    return None\n"),
+    Broken("direct-loses", "direct", WRITE, "                asyncio.ensure_future(up.log.append(value, up.who, up.number))\n"),
+    Broken("direct-numbers", "direct", NUMBERED, "", breaks="liveness"),
+    Broken("direct-twice", "direct", TAKE, "", breaks="no_duplicate"),
+    Broken("direct-twice/2", "direct", VERDICT, "            if True:\n"),
+    Broken("direct-gap", "direct", VERDICT, '            if verdict != "again":\n'),
+    Broken("direct-gap/2", "direct", "                raise OutOfOrder\n", "                return False\n"),
+    Broken("direct-ask", "direct", FLUSH, '        elif kind == "ask":\n            up.feed.soon()\n'),
+    Broken("direct-swallows", "direct", READ, "    with contextlib.suppress(ValueError):\n        packets = up.wire.read(data)\n    for kind, value in packets:\n".replace("    with", "    packets = []\n    with")),
+    Broken("direct-not-durable", "direct", ASIDE, "", (("direct", WRITE, "                asyncio.ensure_future(up.store.append(value, who=up.who, number=up.number))\n                up.log.add(value, up.who, up.number)\n"),), breaks="ack_after_durable"),
+    Broken("direct-reads-first", "direct", ASIDE, "    packets = up.wire.read(data)\n" + ASIDE, (("direct", READ, "    for kind, value in packets:\n"),)),
+    Right("the copies first", "direct", VERDICT, '            if verdict == "again":\n                continue\n            if verdict == "gap":\n                raise OutOfOrder\n            else:\n'),
+]  # fmt: skip
 CONTROL = [
     Broken("cheaper-passes", "cheaper", "return Cast(Ends, Sure)", "return Cast(Ends, Member)"),
     Broken("cheaper-breaks-nothing-else", "cheaper", "            if self.cursor.offset:  # what was sent before the cut has surely arrived\n" + SURE, "            safe_to(self, 10)\n"),
@@ -125,6 +147,6 @@ CONTROL = [
 '''),
 ]  # fmt: skip
 
-ENTRIES = [*CODEC, *SHAPING, *UPWARDS, *DOWNWARDS, *CONTROL]
+ENTRIES = [*CODEC, *SHAPING, *UPWARDS, *DOWNWARDS, *READING, *CONTROL]
 WRONG = [entry for entry in ENTRIES if isinstance(entry, Wrong)]
 RIGHT = [entry for entry in ENTRIES if not isinstance(entry, Wrong)]

@@ -4,7 +4,8 @@ Methods, limits and exceptions are those of `websockets.asyncio.connection.Conne
 code runs on both. What it does that surprises is kept: `send` returns before the other end has anything; `close` on a
 dead link waits for `close_timeout`; messages that arrived before the end are still read after it; a ping is answered
 by the other end's library even if nobody calls `recv` there, until its queue is full. `websockets.broadcast` works
-as it is: it writes at once, whatever waits in the buffer already.
+as it is: it writes at once, whatever waits in the buffer already. As a connection of the class `wires.direct.Direct` it
+offers a message to `at_once`, where the code under test has set that.
 
 Left out: compression, subprotocols, the request and the response, fragments as such (an iterable is sent whole).
 """
@@ -12,8 +13,9 @@ Left out: compression, subprotocols, the request and the response, fragments as 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import AsyncIterable, Awaitable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Literal, Self
 
@@ -108,6 +110,16 @@ class SimConnection(End):
     def protocol(self) -> SimProtocol:
         return SimProtocol(self)
 
+    @property
+    def at_once(self) -> Callable[[bytes], bool] | None:
+        """Handles a message in the call that brings it, if it says so; see `wires.direct`."""
+        return None if self._at_once is None else self._at_once[1]
+
+    @at_once.setter
+    def at_once(self, handle: Callable[[bytes], bool] | None) -> None:
+        # It runs as a part of the process that has set it: what it begins ends with that process.
+        self._at_once = None if handle is None else (contextvars.copy_context(), handle)
+
     def send_data(self) -> None:
         """Nothing is left to write: `protocol` has put it on its way."""
 
@@ -149,6 +161,8 @@ class SimConnection(End):
             raise ConcurrencyError("cannot call recv while another coroutine is already running recv or recv_streaming")
         if not self._queue:
             await self._wait_for_a_message()
+        if self._error is not None:
+            raise self._error
         opcode, data = self._queue.popleft()
         if self.paused and len(self._queue) <= self.limits.max_queue // 4:
             self.paused = False

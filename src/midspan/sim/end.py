@@ -7,7 +7,9 @@ that ends without close frames has the code 1006.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
@@ -42,6 +44,8 @@ class End:
         self.paused = False
         self._queue: deque[tuple[Opcode, bytes]] = deque()
         self._reader: asyncio.Future[None] | None = None
+        self._at_once: tuple[contextvars.Context, Callable[[bytes], bool]] | None = None
+        self._error: Exception | None = None
         self._pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
         self._rcvd: Close | None = None
         self._sent: Close | None = None
@@ -99,12 +103,36 @@ class End:
         if limit is not None and len(frame.data) > limit:
             self._say_close(Close(1009, f"frame with {len(frame.data)} bytes exceeds limit of {limit} bytes"))
             return
+        if self._is_next and frame.opcode == "binary":
+            self.link.arrived(self, frame)
+            if self.state is not OPEN or not self._has_handled(frame.data):
+                self._keep(frame)
+        else:
+            self._keep(frame)
+            self.link.arrived(self, frame)
+
+    @property
+    def _is_next(self) -> bool:
+        """Would a message that comes now be the one for which somebody waits, and may it be handled at once?"""
+        waits = self._reader is not None and not self._reader.done()
+        return self._at_once is not None and waits
+
+    def _has_handled(self, data: bytes) -> bool:
+        assert self._at_once is not None
+        context, handle = self._at_once
+        try:
+            return context.run(handle, data)
+        except Exception as error:  # as in `wires.direct`: it is raised where the task waits in `recv`
+            self._error = error
+            return False
+
+    def _keep(self, frame: SimFrame) -> None:
+        """For `recv`."""
         self._queue.append((frame.opcode, frame.data))
         if len(self._queue) >= self.limits.max_queue:
             self.paused = True
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
-        self.link.arrived(self, frame)
 
     def _receive_pong(self, data: bytes) -> None:
         if data not in self._pings:

@@ -51,6 +51,7 @@ class Shape(Fitting):
         faults: how many at most.
         bursts: the share of schedules with `BURST` times as many messages.
         kinds: the faults to choose from; a kind that is named twice is chosen twice as often.
+        stores: seconds that an append to a store may take; one of these in each schedule.
     """
 
     messages: int = 5
@@ -63,6 +64,7 @@ class Shape(Fitting):
         *("ClientRestart",) * 2,
         *("HalfOpen", "Silence", "Delay", "Refuse", "Revoke"),
     )
+    stores: tuple[float, ...] = (0.005, 0.005, 0.03, 0.2)
 
     def __post_init__(self) -> None:
         Fitting.__post_init__(self)
@@ -71,6 +73,8 @@ class Shape(Fitting):
         need(self.clients <= len(_NAMES), f"{len(_NAMES)} clients at most", self.clients, "Ask for fewer")
         known = bool(self.kinds) and all(kind in FAULTS for kind in self.kinds)
         need(known, f"kinds of fault, from {', '.join(FAULTS)}", self.kinds, "Correct the names")
+        times = bool(self.stores) and min(self.stores) >= 0
+        need(times, "seconds, 0 or more", self.stores, "Say what an append may take")
 
 
 _SHAPE = Shape()
@@ -86,7 +90,7 @@ def generate(seed: int, shape: Shape | None = None) -> Schedule:
     says = _says(rng, shape, clients)
     count = 1 + _below(rng, shape.faults)
     faults = tuple(_fault(rng, shape, clients, says) for _ in range(count))
-    latency_s, write_s = _one(rng, (0.01, 0.02, 0.05)), _one(rng, (0.005, 0.005, 0.03, 0.2))
+    latency_s, write_s = _one(rng, (0.01, 0.02, 0.05)), _one(rng, shape.stores)
     return Schedule(seed, joins, says, faults, latency_s, write_s)
 
 

@@ -47,7 +47,8 @@ class Store(MutableMapping[str, Fact]):
     """A process's handle on its disk.
 
     As a mapping it holds small facts (`store["epoch"] = 7`): a write is durable when the statement is done. The log is
-    appended to with `await`: an entry is durable when the call returns, and not before.
+    appended to with `await`: an entry is durable when the call returns, and not before. A store that needs no time for
+    it says so, `writes_at_once`, and then has `write` as well.
 
     Args:
         disk: what the process before left.
@@ -63,7 +64,26 @@ class Store(MutableMapping[str, Fact]):
     async def append(self, body: str, **facts: Fact) -> None:
         """Write one entry of the log."""
         need(isinstance(body, str), "the message as it was sent, a str", body, "Append the body, and facts by keyword")
-        await asyncio.sleep(self._write_s)
+        if not self.writes_at_once:
+            await asyncio.sleep(self._write_s)
+        self._written(body, facts)
+
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether an append takes no time: nothing has to be waited for."""
+        return self._write_s == 0
+
+    def write(self, body: str, **facts: Fact) -> None:
+        """Write one entry of the log, durable when the call returns.
+
+        Raises:
+            Refusal: this store takes its time; await `append`.
+        """
+        need(isinstance(body, str), "the message as it was sent, a str", body, "Write the body, and facts by keyword")
+        need(self.writes_at_once, "a store that writes at once", f"one that takes {self._write_s:g} s", "Await append")
+        self._written(body, facts)
+
+    def _written(self, body: str, facts: Mapping[str, Fact]) -> None:
         if not self._dead:
             self._disk.log.append(Entry(body, facts))
             if self._recorder is not None:

@@ -19,6 +19,7 @@ from midspan.sim.faults import Way
 from midspan.sim.link import Link
 from midspan.sim.network import Network
 from midspan.wires.certs import Authority
+from midspan.wires.direct import Direct
 from midspan.wires.servers import raw_server
 
 ENDING_S = 60  # of the run's clock: asyncio gives a TLS connection half of it to say goodbye
@@ -60,7 +61,8 @@ class RealNetwork(Network):
     @asynccontextmanager
     async def _serving(self, server: Server, who: str = "server") -> AsyncIterator[int]:
         handler = partial(self._handle, server.handle, who=who)
-        async with raw_server(handler, self.behind[1], compression=None, **asdict(self.limits)) as served:
+        options = {"compression": None, "create_connection": Direct, **asdict(self.limits)}
+        async with raw_server(handler, self.behind[1], **options) as served:
             yield served.port
 
     def kill_server(self) -> None:

@@ -11,6 +11,7 @@ from midspan.checks.lab5_overhead import (
     running,
     acking,
     writing,
+    reading,
     cheaper,
 )
 from midspan.checks.lab5_overhead.lab import lab
@@ -29,6 +30,7 @@ __all__ = [
     "heads",
     "lab",
     "look",
+    "reading",
     "running",
     "sending",
     "shaping",

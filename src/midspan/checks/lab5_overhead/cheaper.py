@@ -1,4 +1,4 @@
-"""Step 9: all guarantees at once, on both links; the budgets; and a saving that a guarantee pays for."""
+"""Step 10: all guarantees at once, on both links; the budgets; and a saving that a guarantee pays for."""
 
 from __future__ import annotations
 

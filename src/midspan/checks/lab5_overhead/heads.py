@@ -25,7 +25,7 @@ HEADS = {  # number -> the bytes of its head, of kind 3
     2**64 - 1: "7b ffffffffffffffff",
 }
 CUT = ("", "78", "79 01", "7a 000100", "7b 00000001000000")
-RESERVED = ("7c", "7d 00", "7e 0000000000", "7f ffffffffffffffffff")
+RESERVED = ("7c", "7c" + 16 * " 00", "7d 00", "7e 0000000000", "7f ffffffffffffffffff")
 
 
 @lab.step("Numbers in as few bytes as they need", minutes=15, lines=12, points=1, hints=HINTS["head"])

@@ -58,6 +58,13 @@ HINTS: dict[str, tuple[str, str, str]] = {
         "if entries is None or line.connection.transport.get_write_buffer_size() > ROOM: line.task = "
         "asyncio.create_task(catch_up(line)); else: broadcast([line.connection], line.takes(entries)).",
     ),
+    "direct": (
+        "One question before you read anything: could one of its messages have to wait? And then what in_time does.",
+        "up.store.writes_at_once answers it. up.desk.take is to be awaited; up.inbox.judge(up.who, up.number) is not, "
+        "nor are up.log.write(body, up.who, up.number) and up.inbox.take(up.who, up.number).",
+        "if not up.store.writes_at_once: return False. For each packet as in in_time, but for a body: up.number += 1, "
+        'then verdict = up.inbox.judge(...): "gap" raises OutOfOrder, "new" is written and taken. return True.',
+    ),
     "cheaper": (
         "What is sent again after a cut costs bytes. What if a careless colleague saved those?",
         "A subclass of Member can change the outbox before it calls super().session(connection). safe_to(self, number) "

@@ -54,6 +54,17 @@ MISCONCEPTIONS = {
     "store-skipped": "What is not at hand is in the store: a task reads it, in its order.",
     "always-a-task": "A task and a turn of the loop cost as much as the frame itself: write at once if there is "
     "room.",
+    # direct
+    "direct-never": "Whatever is left to the task costs a future, a callback and a turn of the loop: handle it where "
+    "it is read.",
+    "direct-loses": "True means that it is handled: nobody looks at this message again.",
+    "direct-numbers": "A number that is said holds here too: after a reconnect a first message is seldom number 1.",
+    "direct-twice": "A link that was cut sends copies. Here no desk looks: ask the inbox, and tell it what was taken.",
+    "direct-gap": "A message before this one is missing: to take this one all the same is to lose that one for good.",
+    "direct-ask": "Somebody waits: flush the feed where you hear it, and the answer leaves with this very call.",
+    "direct-swallows": "What cannot be read ends the connection. Let the error out: the task in recv gets it.",
+    "direct-not-durable": "What the store has not written yet is not safe. If it takes time, leave the message alone.",
+    "direct-reads-first": "A wire learns as it reads. What is left to the task must be as it was: ask before you read.",
     # cheaper
     "cheaper-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
     "cheaper-breaks-nothing-else": "A control has one mistake: without faults it works.",

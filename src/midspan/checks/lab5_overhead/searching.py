@@ -49,6 +49,7 @@ def holds(t: Transcript, cast: Cast, step: str) -> None:
     lab3_failure.searching.holds(t, cast, step, SEARCHES[step])
 
 
+STORES = (0.0, 0.0, 0.005, 0.03)  # s that an append takes: some write at once
 BUSY = ("Cut", "Cut", "Cut", "ServerRestart", "ClientRestart", "HalfOpen", "Delay")
 LONG = Shape(messages=12, faults=2, bursts=0.1, kinds=BUSY)
 SEARCHES: dict[str, tuple[Search, ...]] = {
@@ -101,7 +102,26 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
             {"no_loss": "gives-up-when-full", "convergence": "store-skipped", "liveness": "", "no_crash": ""},
         ),
     ),
+    "direct": (
+        Spoken(
+            "cut links, restarts, stores that write at once and others",
+            Shape(messages=12, faults=3, bursts=0.1, kinds=BUSY, stores=STORES),
+            {
+                "no_loss": "direct-numbers",
+                "no_duplicate": "direct-twice",
+                "ack_after_durable": "direct-not-durable",
+                "liveness": "direct-reads-first",
+                "no_phantom": "",
+            },
+            seeds=120,
+        ),
+    ),
     "cheaper": (
-        Spoken("all faults, all predicates", Shape(messages=10, bursts=0.1), dict.fromkeys(PREDICATES, ""), seeds=120),
+        Spoken(
+            "all faults, all predicates",
+            Shape(messages=10, bursts=0.1, stores=STORES),
+            dict.fromkeys(PREDICATES, ""),
+            seeds=120,
+        ),
     ),
 }
