@@ -72,10 +72,12 @@ def _holds_stub(answer: object) -> bool:
 
 
 def _codes(thing: object) -> Iterator[CodeType]:
-    """The code of a function with those inside it, of all the methods of a class."""
+    """The code of a function with those inside it, of all the methods of a class and of those that it extends."""
     if isinstance(thing, type):
-        for method in vars(thing).values():
-            yield from _codes(method)
+        for kind in thing.__mro__:
+            methods = vars(kind).values() if kind.__module__ == thing.__module__ else ()
+            for method in methods:
+                yield from _codes(method)
     elif isinstance(thing, FunctionType):
         yield from _codes(getattr(thing, "__wrapped__", None) or thing.__code__)
     elif isinstance(thing, CodeType):

@@ -52,11 +52,13 @@ HINTS: dict[str, tuple[str, str, str]] = {
         "None: start it. rings: self.timer = None, then self.flush().",
     ),
     "path": (
-        "Two reasons to leave it to a task: what is to be sent is not at hand, or there is no room.",
+        "Two reasons to leave it to a task: what is to be sent is not at hand, or there is no room. Two ways to write: "
+        "a count, or entries.",
         "at_hand(line.log, line.offset) is None when the store is needed. line.takes(entries) gives the frame and "
-        "moves the offset.",
-        "if entries is None or line.connection.transport.get_write_buffer_size() > ROOM: line.task = "
-        "asyncio.create_task(catch_up(line)); else: broadcast([line.connection], line.takes(entries)).",
+        "moves the offset; line.acks() does so for what is owed, when that is line.log.end - line.offset.",
+        "Much in line.connection.transport.get_write_buffer_size(): line.task = asyncio.create_task(catch_up(line))."
+        " Else broadcast([line.connection], ...) of line.acks(), or of line.takes(entries) if they are at hand; else "
+        "the task.",
     ),
     "direct": (
         "One question before you read anything: could one of its messages have to wait? And then what in_time does.",

@@ -24,7 +24,7 @@ MESSAGES: tuple[tuple[str, list[tuple[str, Any]], str], ...] = (
 NO_PACKETS = {"half a head": "9a 0001", "a body that is cut": "05 6869", "a code that means nothing": "c0 dc"}
 
 
-@lab.step("Packets in bytes", minutes=15, lines=12, points=2, hints=HINTS["wire"], limit_s=15.0)
+@lab.step("Packets in bytes", minutes=15, lines=14, points=2, hints=HINTS["wire"], limit_s=15.0)
 def wire(t: Transcript, Wire: Any, ours: Cast) -> None:  # noqa: N803 - the answer is a class
     for what, packets, text in MESSAGES:
         wrote = Wire().write(packets)

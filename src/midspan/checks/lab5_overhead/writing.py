@@ -21,10 +21,11 @@ BODY = 2**12 * "x"
 MANY = 64  # bodies of that size: four times as much as there is room
 
 
-@lab.step("Write without waiting, with a bound", minutes=20, lines=5, points=2, hints=HINTS["path"], limit_s=15.0)
+@lab.step("Write without waiting, with a bound", minutes=20, lines=8, points=2, hints=HINTS["path"], limit_s=15.0)
 def path(t: Transcript, flush: Any, ours: Cast) -> None:
     names = getattr(flush, "__globals__", {})
     in_virtual_time(_writes(t, names))
+    in_virtual_time(_counts(t, names))
     in_virtual_time(_keeps_its_bound(t, names))
     in_virtual_time(_reads_the_store(t, names))
     holds(t, ours, "path")
@@ -55,6 +56,16 @@ async def _writes(t: Transcript, names: dict[str, Any]) -> None:
     t.equal("written when flush returns", got, [b"b1\n"], id="always-a-task")
     await asyncio.sleep(1.0)
     t.equal("and not once more", connection.waits, [b"b1\n"])
+
+
+async def _counts(t: Transcript, names: dict[str, Any]) -> None:
+    t.say("an entry of its own, and then one of somebody else")
+    line, connection, log = _line(names, 200)
+    with line:
+        await log.append("a1", "a", 1)
+        await log.append("b1", "b", 1)
+        await asyncio.sleep(1.0)
+        t.equal("bodies that are written", connection.waits, [b"b1\n"], id="only-a-count")
 
 
 async def _keeps_its_bound(t: Transcript, names: dict[str, Any]) -> None:
