@@ -28,6 +28,7 @@ ROWS = {  # of the claims on trial in this chapter, as the curriculum lists them
     "O4": {"not slow", "performance for guarantees"},
 }
 FEW = Events(events=40, connections=2, at_once=2)
+SOURCE_WIDE = 110  # characters of code that JupyterLab shows beside its side bar, 1280 pixels wide
 
 
 def chapter() -> Notebook:
@@ -79,6 +80,12 @@ def test_no_stored_output_is_wider_than_a_page() -> None:
     lines = [line for text in texts for line in text.splitlines()]
     assert len(lines) > 100
     assert [line for line in lines if len(line) > WIDE] == []
+
+
+def test_no_line_of_code_is_wider_than_a_page() -> None:
+    """A code cell does not break a longer line: it is cut at the page's edge."""
+    lines = [line for cell in chapter().code for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > SOURCE_WIDE] == []
 
 
 @in_a_loop
