@@ -44,9 +44,10 @@ def made_up(*names: str, rounds: int = 5, session: float = 10.0) -> Paired:
 def report(session: float = 10.0) -> Report:
     two = made_up(SESSION, FRAMEWORK, contenders.UVICORN_SOCKETIO.name, session=session)
     everybody = made_up(SESSION, *(one.name for one in contenders.PYTHON), *TWO_BY_TWO[-1][1:], session=session)
+    barred = made_up(*two.names, contenders.WEBSOCKETS_ECHO.name, session=session)
     when = machine(lambda: datetime(2026, 11, 25, tzinfo=UTC))
     growth = Growth({10: two, 1000: two})
-    return Report(when, SESSION, everybody, two, two, two, two, two, growth)
+    return Report(when, SESSION, everybody, barred, two, two, two, two, two, growth)
 
 
 def test_each_bar_has_a_row_and_a_verdict() -> None:

@@ -58,7 +58,7 @@ CODEC = [
     Broken("one-packet", "wire", LOOP, "        if at < len(data):\n"),
 ]  # fmt: skip
 SHAPING = [
-    Broken("shapes-kept", "shapes", TABLES, "", (("shapes", "    def __init__(self) -> None:\n", "    numbers = {}\n\n    def __init__(self) -> None:\n"),), breaks="liveness"),
+    Broken("shapes-kept", "shapes", TABLES, "", (("shapes", '    __slots__ = "numbers", "shapes"\n', "    numbers = {}\n"),), breaks="liveness"),
     Broken("shapes-unbounded", "shapes", FULL, ""),
     Broken("shapes-unbounded/2", "shapes", TAUGHT, "        if end + number > len(data):\n"),
     Broken("shape-unknown", "shapes", UNKNOWN, '            if number >= len(self.shapes):\n                return "", read_block(data, end)[1]\n'),
@@ -95,16 +95,19 @@ DOWNWARDS = [
     Broken("others-wait", "acks", SOON, "        if self.owed >= self.most:\n"),
     Broken("outbox-fills-up", "acks", SOON, "        if not own:\n"),
     Broken("ack-before-durable", "acks", "    def rings(self) -> None:\n", '''    def __enter__(self) -> "Feed":
-        read = self.wire.read
+        feed = self
 
-        def counted(data: bytes) -> list[Packet]:
-            packets = read(data)
-            said = sum(kind == "body" for kind, _ in packets)
-            if said and self.offset == self.log.end:
-                broadcast([self.connection], self.wire.write([("ack", self.safe + said)]))
-            return packets
+        class Hasty(type(self.wire)):
+            __slots__ = ()
 
-        self.wire.read = counted
+            def read(self, data: bytes) -> list[Packet]:
+                packets = super().read(data)
+                said = sum(kind == "body" for kind, _ in packets)
+                if said and feed.offset == feed.log.end:
+                    broadcast([feed.connection], self.write([("ack", feed.safe + said)]))
+                return packets
+
+        self.wire.__class__ = Hasty
         return super().__enter__()
 
     def rings(self) -> None:

@@ -27,10 +27,11 @@ class Direct(ServerConnection):
             what it raises is raised where the task waits in `recv`. None: every message is for `recv`.
     """
 
-    at_once: Callable[[bytes], bool] | None = None
+    __slots__ = ("_error", "_is_next", "at_once")  # beyond thirty attributes a dictionary takes twice the room
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.at_once: Callable[[bytes], bool] | None = None
         self._is_next = False  # whether the next message would be the one for which somebody waits in `recv`
         self._error: Exception | None = None
 
@@ -47,8 +48,8 @@ class Direct(ServerConnection):
 
     def process_event(self, event: Any) -> None:
         """What the library calls for each frame."""
-        kind = getattr(event, "opcode", None)  # None: the request, while the connection opens
-        if self._is_next and kind is not Opcode.PING and kind is not Opcode.PONG:  # these say nothing of order
+        kind = getattr(event, "opcode", None) if self._is_next else None  # before that: the request, and what waits
+        if kind is not None and kind is not Opcode.PING and kind is not Opcode.PONG:  # these say nothing of order
             if kind is Opcode.BINARY and event.fin and self.at_once is not None:
                 try:
                     if self.at_once(bytes(event.data)):
