@@ -40,7 +40,8 @@ OWED = "    elif line.owed == line.log.end - line.offset:\n"
 AT_HAND = "    elif (entries := at_hand(line.log, line.offset)) is not None:\n"
 ASIDE = "    if not up.store.writes_at_once:\n        return False\n"
 VERDICT = '            if verdict == "gap":\n                raise OutOfOrder\n            if verdict == "new":\n'
-WRITE = "                up.log.write(value, up.who, up.number)\n"
+WRITE = "                up.store.write(value, who=up.who, number=up.number)\n"
+ADD = "                up.log.add(value, up.who, up.number)\n"
 TAKE = "                up.inbox.take(up.who, up.number)\n"
 READ = "    for kind, value in up.wire.read(data):\n"
 FLUSH = '        elif kind == "ask":\n            up.feed.flush()\n'
@@ -124,7 +125,7 @@ DOWNWARDS = [
 READING = [
     Broken("direct-never", "direct", ASIDE, "    if up.store.writes_at_once or True:\n        return False\n"),
     Broken("direct-never/2", "direct", "    return True\n", "    return None\n"),
-    Broken("direct-loses", "direct", WRITE, "                asyncio.ensure_future(up.log.append(value, up.who, up.number))\n"),
+    Broken("direct-loses", "direct", WRITE + ADD, "                asyncio.ensure_future(up.log.append(value, up.who, up.number))\n"),
     Broken("direct-numbers", "direct", NUMBERED, "", breaks="liveness"),
     Broken("direct-twice", "direct", TAKE, "", breaks="no_duplicate"),
     Broken("direct-twice/2", "direct", VERDICT, "            if True:\n"),
@@ -132,7 +133,7 @@ READING = [
     Broken("direct-gap/2", "direct", "                raise OutOfOrder\n", "                return False\n"),
     Broken("direct-ask", "direct", FLUSH, '        elif kind == "ask":\n            up.feed.soon()\n'),
     Broken("direct-swallows", "direct", READ, "    with contextlib.suppress(ValueError):\n        packets = up.wire.read(data)\n    for kind, value in packets:\n".replace("    with", "    packets = []\n    with")),
-    Broken("direct-not-durable", "direct", ASIDE, "", (("direct", WRITE, "                asyncio.ensure_future(up.store.append(value, who=up.who, number=up.number))\n                up.log.add(value, up.who, up.number)\n"),), breaks="ack_after_durable"),
+    Broken("direct-not-durable", "direct", ASIDE, "", (("direct", WRITE, "                asyncio.ensure_future(up.store.append(value, who=up.who, number=up.number))\n"),), breaks="ack_after_durable"),
     Broken("direct-reads-first", "direct", ASIDE, "    packets = up.wire.read(data)\n" + ASIDE, (("direct", READ, "    for kind, value in packets:\n"),)),
     Right("the copies first", "direct", VERDICT, '            if verdict == "again":\n                continue\n            if verdict == "gap":\n                raise OutOfOrder\n            else:\n'),
 ]  # fmt: skip

@@ -63,7 +63,7 @@ HINTS: dict[str, tuple[str, str, str]] = {
     "direct": (
         "One question before you read anything: could one of its messages have to wait? And then what in_time does.",
         "up.store.writes_at_once answers it. up.desk.take is to be awaited; up.inbox.judge(up.who, up.number) is not, "
-        "nor are up.log.write(body, up.who, up.number) and up.inbox.take(up.who, up.number).",
+        "nor are up.store.write(body, who=..., number=...), up.log.add(body, ...) and up.inbox.take(...).",
         "if not up.store.writes_at_once: return False. For each packet as in in_time, but for a body: up.number += 1, "
         'then verdict = up.inbox.judge(...): "gap" raises OutOfOrder, "new" is written and taken. return True.',
     ),
