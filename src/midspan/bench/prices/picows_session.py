@@ -29,6 +29,8 @@ class Connection(WSListener):  # type: ignore[misc]
         self._waiter: asyncio.Future[None] | None = None
         self._pongs: dict[bytes, asyncio.Future[float]] = {}
         self._ended = False
+        self._error: Exception | None = None
+        self.at_once: Callable[[bytes], bool] | None = None  # as that of `wires.direct.Direct`
 
     # What the session calls
 
@@ -39,6 +41,8 @@ class Connection(WSListener):  # type: ignore[misc]
                 raise ConnectionClosedOK(None, None)
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+            if self._error is not None:
+                raise self._error
         return self._heard.popleft()
 
     async def __aiter__(self) -> AsyncIterator[Message]:
@@ -85,7 +89,7 @@ class Connection(WSListener):  # type: ignore[misc]
         if frame.msg_type == WSMsgType.TEXT:
             self._take(frame.get_payload_as_utf8_text())
         elif frame.msg_type == WSMsgType.BINARY:
-            self._take(frame.get_payload_as_bytes())
+            self._take_or_handle(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.PONG and (pong := self._pongs.pop(frame.get_payload_as_bytes(), None)):
             pong.set_result(0.0)
         elif frame.msg_type == WSMsgType.CLOSE:
@@ -95,6 +99,15 @@ class Connection(WSListener):  # type: ignore[misc]
         """The connection has ended."""
         self._ended = True
         self._wake()
+
+    def _take_or_handle(self, data: bytes) -> None:
+        is_next = self._waiter is not None and not self._waiter.done()
+        try:
+            handled = is_next and self.at_once is not None and self.at_once(data)
+        except Exception as error:  # it is raised where the task waits in `recv`
+            self._error, handled = error, False
+        if not handled:
+            self._take(data)
 
     def _take(self, message: Message) -> None:
         self._heard.append(message)
