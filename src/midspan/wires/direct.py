@@ -18,6 +18,8 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Opcode
 
+BINARY, PING, PONG = Opcode.BINARY, Opcode.PING, Opcode.PONG  # looked up for each frame, an Enum's attribute is slow
+
 
 class Direct(ServerConnection):
     """As `websockets.asyncio.server.ServerConnection`, with one thing more.
@@ -48,13 +50,14 @@ class Direct(ServerConnection):
 
     def process_event(self, event: Any) -> None:
         """What the library calls for each frame."""
-        kind = getattr(event, "opcode", None) if self._is_next else None  # before that: the request, and what waits
-        if kind is not None and kind is not Opcode.PING and kind is not Opcode.PONG:  # these say nothing of order
-            if kind is Opcode.BINARY and event.fin and self.at_once is not None:
+        if self._is_next:  # somebody waits in `recv`: so the connection is open, and this is a frame
+            kind = event.opcode
+            if kind is BINARY and event.fin and self.at_once is not None:
                 try:
                     if self.at_once(bytes(event.data)):
                         return
                 except Exception as error:  # the task is told: nobody else waits for it
                     self._error = error
-            self._is_next = False
+            if kind is not PING and kind is not PONG:  # these say nothing of order
+                self._is_next = False
         super().process_event(event)

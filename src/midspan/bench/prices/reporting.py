@@ -23,7 +23,7 @@ SERVED = (contenders.AIOHTTP_SOCKETIO, contenders.UVICORN_SOCKETIO)  # in each r
 TOGETHER = 16  # events in one turn of the application's loop: what we call load
 HEAD = ("one acknowledged event, TLS", "session", "against", "its value", "ratio", "99 % interval", "bar", "verdict")
 ROUNDS = 5
-OFTEN = 5  # times as many rounds for what differs from process to process by more than a bar's distance
+OFTEN = 4  # times as many rounds for what differs from process to process by more than a bar's distance
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ async def report(session: Contender, *others: Contender, idle: Contender, rounds
     everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders(), *contenders.extras())
     alone = await paired(everybody, Events(events=500), rounds=rounds)
     barred = (session, contenders.WEBSOCKETS_ECHO, *SERVED)
-    often = await paired(barred, Events(events=500), rounds=OFTEN * rounds)
+    often = await paired(barred, Events(events=1000), rounds=OFTEN * rounds)
     low = await paired((session, *SERVED), Steady(), rounds=rounds)
     waited = await paired((session, *SERVED), Steady(events=20, waits=True), rounds=rounds)
     load = await paired((session, *SERVED), Events(events=1600, together=TOGETHER), rounds=rounds)
