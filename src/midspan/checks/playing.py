@@ -18,7 +18,7 @@ from midspan.checks.child import answer
 from midspan.checks.seeds import NODES
 from midspan.checks.sheet import Cell
 from midspan.checks.values import error_in_words
-from midspan.sim import Cast, Findings, SimulationError, search
+from midspan.sim import Cast, Findings, Shape, SimulationError, search
 
 
 def main() -> None:
@@ -45,8 +45,9 @@ def _found(order: dict[str, Any], cells: list[Cell], play: Any) -> dict[str, Any
         cast = getattr(answers, order["name"], None)
         if not isinstance(cast, Cast):
             return {"refused": f"no cast named {order['name']}"}
+        seeds, stores = range(order["first"], order["first"] + order["count"]), tuple(order["stores"])
         try:
-            found = play(cast, range(order["first"], order["first"] + order["count"]), keep_going=True)
+            found = play(cast, seeds, Shape(stores=stores) if stores else None, keep_going=True)
         except (SimulationError, NotImplementedError) as error:
             return {"refused": str(error) or "an answer that is still to do"}
     if attempts:

@@ -75,7 +75,7 @@ def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport
     link = NODES if paper.lab.on_nodes else link
     cells = finished_cells(paper.own, f"solutions/{paper.lab.name}.ipynb")
     order: dict[str, Any] = {"cells": [asdict(cell) for cell in cells], "name": paper.lab.plays, "file": file.name}
-    order |= {"first": seeds.start, "count": len(seeds), "link": link}
+    order |= {"first": seeds.start, "count": len(seeds), "link": link, "stores": paper.lab.stores}
     line, code = line_of_child(START, order, file.resolve().parent, SPARE_S + LINKS[link] * len(seeds))
     if not line:
         raise Refusal("a session that ends its runs", Words(died(code)), "Run the lab's own checks: they say where")

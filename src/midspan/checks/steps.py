@@ -103,6 +103,7 @@ class Lab(Fitting):
         serves: name of the answer that `python -m midspan serve` starts, "" for none.
         plays: name of the cast that `python -m midspan judge --seeds` plays schedules with, "" for none.
         on_nodes: whether that cast plays on three nodes and a broker (`midspan.bench.nodes`).
+        stores: seconds that an append may take in those schedules; () for those of `midspan.sim.Shape`.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Lab(Fitting):
     serves: str = ""
     plays: str = ""
     on_nodes: bool = False
+    stores: tuple[float, ...] = ()
     steps: dict[str, Step] = field(default_factory=dict)
 
     @property

@@ -72,10 +72,13 @@ MISCONCEPTIONS = {
     "cheaper-is-dearer": "It was to save something: on a good day it costs more than ours.",
 }
 
+STORES = (0.0, 0.0, 0.005, 0.03)  # s that an append takes: some write at once
+
 lab = Lab(
     "lab5_overhead",
     title="The guarantees, cheaper",
     misconceptions=MISCONCEPTIONS,
     serves="serve_session",
     plays="ours",
+    stores=STORES,
 )

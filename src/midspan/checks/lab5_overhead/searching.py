@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from midspan.checks import Transcript, lab3_failure
 from midspan.checks.lab3_failure.searching import Search
+from midspan.checks.lab5_overhead.lab import STORES
 from midspan.sim import PREDICATES, Cast, Fault, Refuse, Say, Schedule, Shape
 
 SPOKEN = ('["typing_start",{{"room":"{0}"}}]', "{0}", '["message","{0}",{{"at":[1,{1}]}}]')
@@ -49,7 +50,6 @@ def holds(t: Transcript, cast: Cast, step: str) -> None:
     lab3_failure.searching.holds(t, cast, step, SEARCHES[step])
 
 
-STORES = (0.0, 0.0, 0.005, 0.03)  # s that an append takes: some write at once
 BUSY = ("Cut", "Cut", "Cut", "ServerRestart", "ClientRestart", "HalfOpen", "Delay")
 LONG = Shape(messages=12, faults=2, bursts=0.1, kinds=BUSY)
 SEARCHES: dict[str, tuple[Search, ...]] = {
