@@ -170,7 +170,7 @@ async def three_nodes(net: Hosts, folder: Path) -> AsyncIterator[tuple[Broker, s
         yield bus, trust
         for process in running:
             process.send_signal(signal.SIGTERM)
-        # Over a pulled cable nobody answers a goodbye: whom the heartbeat has not let go of yet is waited for ten seconds.
+        # Over a pulled cable nobody answers a goodbye: who was not let go of before is waited for ten seconds.
         ends = [await asyncio.to_thread(process.communicate, timeout=40) for process in running]
         assert [process.returncode for process in running] == [0, 0, 0], ends
         assert [errors for _, errors in ends] == ["", "", ""]
