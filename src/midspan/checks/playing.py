@@ -46,9 +46,8 @@ def _found(order: dict[str, Any], cells: list[Cell], play: Any) -> dict[str, Any
         if not isinstance(cast, Cast):
             return {"refused": f"no cast named {order['name']}"}
         seeds, stores = range(order["first"], order["first"] + order["count"]), tuple(order["stores"])
-        shape = {"shape": Shape(stores=stores)} if stores else {}  # each search has a default of its own
         try:
-            found = play(cast, seeds, keep_going=True, **shape)
+            found = play(cast, seeds, Shape(stores=stores) if stores else None, keep_going=True)
         except (SimulationError, NotImplementedError) as error:
             return {"refused": str(error) or "an answer that is still to do"}
     if attempts:

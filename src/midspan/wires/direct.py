@@ -29,7 +29,7 @@ class Direct(ServerConnection):
             what it raises is raised where the task waits in `recv`. None: every message is for `recv`.
     """
 
-    __slots__ = ("_error", "_is_next", "at_once")  # beyond thirty attributes a dictionary takes twice the room
+    __slots__ = ("_error", "_is_next", "at_once")  # the dictionary of each connection stays as the library has it
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -45,16 +45,16 @@ def generate_nodes(seed: int, shape: Shape = NODE_SHAPE) -> Schedule:
 def search_nodes(
     cast: Cast,
     seeds: Iterable[int] = range(30),
-    shape: Shape = NODE_SHAPE,
+    shape: Shape | None = None,
     names: Iterable[str] | None = None,
     keep_going: bool = False,
 ) -> Findings:
     """Play the schedule of each seed on one broker. Runs in a thread beside the caller's loop.
 
-    Arguments as of `midspan.sim.search`.
+    Arguments as of `midspan.sim.search`; without a shape it is `NODE_SHAPE`.
     """
-    schedules = (generate_nodes(seed, shape) for seed in seeds)
-    how = "" if shape == NODE_SHAPE else f", {shape}"
+    schedules = (generate_nodes(seed, shape or NODE_SHAPE) for seed in seeds)
+    how = "" if shape is None else f", {shape}"
 
     def replay(seed: int) -> str:
         return f"search_nodes(cast, [{seed}]{how})"

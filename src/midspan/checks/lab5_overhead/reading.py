@@ -27,7 +27,7 @@ def direct(t: Transcript, at_once: Any, ours: Cast) -> None:
     beats(t, costs_at_most(t, ours))
 
 
-class Desk:
+class Scene:
     """A server, one connection to it of a client named "a", and the wire at the client's end."""
 
     def __init__(self, names: dict[str, Any], write_s: float) -> None:
@@ -56,43 +56,43 @@ class Desk:
 
 async def _leaves(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
     t.say("a store that takes its time")
-    desk = Desk(names, 0.01)
-    with desk.feed:
-        data = desk.says(("body", ONE), ("ask", 0))
-        t.equal("at_once(up, data) leaves it to the task", at_once(desk.up, data), False, id="direct-not-durable")
-        t.equal("a may count on", desk.up.inbox.safe("a"), 0, id="direct-not-durable")
-        t.equal("written to a", desk.answers(), [], id="direct-not-durable")
-        await names["in_time"](desk.up, data)
-        t.equal("then the task handles it: in the store", desk.bodies, [ONE], id="direct-reads-first")
-        await names["in_time"](desk.up, desk.says(("body", OTHER)))
-        t.equal("and the next, of another shape", desk.bodies, [ONE, OTHER], id="direct-reads-first")
+    scene = Scene(names, 0.01)
+    with scene.feed:
+        data = scene.says(("body", ONE), ("ask", 0))
+        t.equal("at_once(up, data) leaves it to the task", at_once(scene.up, data), False, id="direct-not-durable")
+        t.equal("a may count on", scene.up.inbox.safe("a"), 0, id="direct-not-durable")
+        t.equal("written to a", scene.answers(), [], id="direct-not-durable")
+        await names["in_time"](scene.up, data)
+        t.equal("then the task handles it: in the store", scene.bodies, [ONE], id="direct-reads-first")
+        await names["in_time"](scene.up, scene.says(("body", OTHER)))
+        t.equal("and the next, of another shape", scene.bodies, [ONE, OTHER], id="direct-reads-first")
 
 
 async def _handles(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
     t.say("a store that writes at once; a says one thing, and waits for its acknowledgement")
-    desk = Desk(names, 0.0)
-    with desk.feed:
-        took = at_once(desk.up, desk.says(("body", ONE), ("ask", 0)))
+    scene = Scene(names, 0.0)
+    with scene.feed:
+        took = at_once(scene.up, scene.says(("body", ONE), ("ask", 0)))
         t.equal("at_once(up, data) says that it has handled it", took, True, id="direct-never")
-        t.equal("it is in the store", desk.bodies, [ONE], id="direct-loses")
-        t.equal("a's number is known", desk.up.inbox.safe("a"), 1, id="direct-twice")
-        t.equal("the acknowledgement is written", desk.answers(), [("mine", 1)], id="direct-ask")
+        t.equal("it is in the store", scene.bodies, [ONE], id="direct-loses")
+        t.equal("a's number is known", scene.up.inbox.safe("a"), 1, id="direct-twice")
+        t.equal("the acknowledgement is written", scene.answers(), [("mine", 1)], id="direct-ask")
 
 
 async def _counts(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
     t.say("a comes back: its message 5 was taken, and nobody has told it")
-    desk = Desk(names, 0.0)
-    desk.up.inbox.adopt("a", 6)
-    with desk.feed:
-        t.equal("a copy of 5, then 6", at_once(desk.up, desk.says(("number", 5), ("body", ONE), ("body", TWO))), True)
-        t.equal("in the store", desk.bodies, [TWO], id="direct-numbers" if desk.bodies == [] else "direct-twice")
+    scene = Scene(names, 0.0)
+    scene.up.inbox.adopt("a", 6)
+    with scene.feed:
+        t.equal("a copy of 5, then 6", at_once(scene.up, scene.says(("number", 5), ("body", ONE), ("body", TWO))), True)
+        t.equal("in the store", scene.bodies, [TWO], id="direct-numbers" if scene.bodies == [] else "direct-twice")
 
 
 async def _refuses(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
     t.say("a says its message 3 first, and then a stranger's bytes come")
-    desk = Desk(names, 0.0)
-    with desk.feed:
-        missing = desk.says(("number", 3), ("body", ONE))
-        t.raises("at_once(up, data)", lambda: at_once(desk.up, missing), names["OutOfOrder"], id="direct-gap")
-        t.equal("in the store", desk.bodies, [], id="direct-gap")
-        t.raises("bytes that are no packets", lambda: at_once(desk.up, b"\xdc"), ValueError, id="direct-swallows")
+    scene = Scene(names, 0.0)
+    with scene.feed:
+        missing = scene.says(("number", 3), ("body", ONE))
+        t.raises("at_once(up, data)", lambda: at_once(scene.up, missing), names["OutOfOrder"], id="direct-gap")
+        t.equal("in the store", scene.bodies, [], id="direct-gap")
+        t.raises("bytes that are no packets", lambda: at_once(scene.up, b"\xdc"), ValueError, id="direct-swallows")
