@@ -34,10 +34,11 @@ RUN = '            packets += [("mine", own), ("body", body)] if own else [("bod
 SOON = "        if not own or self.owed >= self.most:\n"
 TIMER = "        elif self.timer is None:\n"
 START = "            self.timer = self.loop.call_later(ACK_S, self.rings)\n"
-ROOM = "    if line.connection.transport.get_write_buffer_size() > ROOM:\n"
+ROOM = "line.connection.transport.get_write_buffer_size() <= ROOM"
 TASK = "        line.task = asyncio.create_task(catch_up(line))\n"
-OWED = "    elif line.owed == line.log.end - line.offset:\n"
-AT_HAND = "    elif (entries := at_hand(line.log, line.offset)) is not None:\n"
+OWED = "    if has_room and line.owed == line.log.end - line.offset:\n"
+ACKS = "        broadcast([line.connection], line.acks())\n"
+AT_HAND = "    elif has_room and (entries := at_hand(line.log, line.offset)) is not None:\n"
 ASIDE = "    if not up.store.writes_at_once:\n        return False\n"
 VERDICT = '            if verdict == "gap":\n                raise OutOfOrder\n            if verdict == "new":\n'
 WRITE = "                up.store.write(value, who=up.who, number=up.number)\n"
@@ -114,13 +115,13 @@ DOWNWARDS = [
     def rings(self) -> None:
 ''', breaks="ack_after_durable"),
     Right("half the time", "acks", "ACK_S, self.rings", "ACK_S / 1.5, self.rings"),
-    Broken("no-bound", "path", ROOM, "    if False:\n"),
-    Broken("gives-up-when-full", "path", ROOM + TASK, ROOM + "        line.takes(at_hand(line.log, line.offset) or list(line.log.tail))\n"),
-    Broken("store-skipped", "path", AT_HAND, "    elif entries := at_hand(line.log, line.offset) or list(line.log.tail):\n", breaks="no_loss"),
-    Broken("always-a-task", "path", ROOM, "    if True:\n"),
-    Broken("only-a-count", "path", OWED, "    elif line.owed:\n", breaks="no_loss"),
-    Right("half the room", "path", "> ROOM", "> ROOM // 2"),
-    Right("entries, whatever is owed", "path", OWED + "        broadcast([line.connection], line.acks())\n", ""),
+    Broken("no-bound", "path", ROOM, "True"),
+    Broken("gives-up-when-full", "path", TASK, "        line.takes(at_hand(line.log, line.offset) or list(line.log.tail))\n"),
+    Broken("store-skipped", "path", AT_HAND, "    elif has_room and (entries := at_hand(line.log, line.offset) or list(line.log.tail)):\n", breaks="no_loss"),
+    Broken("always-a-task", "path", ROOM, "False"),
+    Broken("only-a-count", "path", OWED, "    if has_room and line.owed:\n", breaks="no_loss"),
+    Right("half the room", "path", "<= ROOM", "<= ROOM // 2"),
+    Right("entries, whatever is owed", "path", OWED + ACKS + "    elif", "    if"),
 ]  # fmt: skip
 READING = [
     Broken("direct-never", "direct", ASIDE, "    if up.store.writes_at_once or True:\n        return False\n"),

@@ -21,7 +21,7 @@ BODY = 2**12 * "x"
 MANY = 64  # bodies of that size: four times as much as there is room
 
 
-@lab.step("Write without waiting, with a bound", minutes=20, lines=8, points=2, hints=HINTS["path"], limit_s=15.0)
+@lab.step("Write without waiting, with a bound", minutes=20, lines=7, points=2, hints=HINTS["path"], limit_s=15.0)
 def path(t: Transcript, flush: Any, ours: Cast) -> None:
     names = getattr(flush, "__globals__", {})
     in_virtual_time(_writes(t, names))
