@@ -90,6 +90,10 @@ class Lab:
         self.page.evaluate(SHOW, number)
         return kept(self.page.locator(f"[data-shown='{number}'] .jp-Cell-outputArea").screenshot(), path)
 
+    def top(self) -> None:
+        """Scroll to where the notebook begins."""
+        self.page.evaluate(SHOW, 0)
+
     def close(self) -> None:
         """Close the notebook without saving it, and end its kernel."""
         self.page.evaluate(CLOSE)

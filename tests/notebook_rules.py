@@ -173,6 +173,15 @@ def outputs_are_stored(notebook: Notebook) -> Complaints:
             yield f"code cell {number}: a warning in the output"
 
 
+def stored_outputs_are_portable(notebook: Notebook) -> Complaints:
+    """Each has a text, and nothing that a viewer takes apart that does not trust the file: HTML, SVG, scripts."""
+    for number, cell in enumerate(notebook.code):
+        for output in cell.outputs:
+            kinds = set(output.get("data", {}))
+            if kinds - {"text/plain", "image/png"} or (kinds and "text/plain" not in kinds):
+                yield f"code cell {number}: an output in {', '.join(sorted(kinds))}: store it with `make store`"
+
+
 def labs_hold_no_answers(notebook: Notebook) -> Complaints:
     if notebook.folder != "labs":
         return
@@ -196,5 +205,6 @@ RULES: tuple[Rule, ...] = (
     chapters_have_one_size_and_one_beginning,
     prose_belittles_nobody,
     outputs_are_stored,
+    stored_outputs_are_portable,
     labs_hold_no_answers,
 )

@@ -40,8 +40,13 @@ def tiny() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    course = course_copy(tmp_path_factory.mktemp("course"))
+def copied_course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return course_copy(tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory, copied_course: Path) -> Iterator[Lab]:
+    course = copied_course
     (course / "tiny.ipynb").write_text(json.dumps(tiny()))
     if PACKAGES.exists():
         (course / PACKAGES.name).symlink_to(PACKAGES)
@@ -78,6 +83,29 @@ def test_the_machinery(page: Lab) -> None:
     assert told(cells[1]).strip() == "passed"
     assert colours(page.picture(3, PICTURES / "tiny.png")) > 1
     kept(page.page.screenshot(), PICTURES / "page.png")
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["by make study", "by nobody"])
+def test_a_first_opening_shows_the_pictures(page: Lab, copied_course: Path, trusted: bool) -> None:
+    """Before anything has run, each stored picture is an image with its colours."""
+    chapter = "notebooks/00_two_layers.ipynb"
+    if not trusted:  # a copy that came after `make study` had trusted the course's own
+        raw = json.loads((ROOT / chapter).read_text())
+        raw["metadata"]["copied"] = True
+        chapter = "notebooks/copied.ipynb"
+        (copied_course / chapter).write_text(json.dumps(raw))
+    page.open(chapter)
+    drawn = [number for number, cell in enumerate(page.cells()) if _holds_a_picture(cell)]
+    assert len(drawn) > 5
+    for number in drawn:
+        png = page.picture(number, PICTURES / f"opened_{'trusted' if trusted else 'untrusted'}_{number:02}.png")
+        assert colours(png) > 8
+    page.top()
+    kept(page.page.screenshot(), PICTURES / f"opened_{'trusted' if trusted else 'untrusted'}.png")
+
+
+def _holds_a_picture(cell: Cell) -> bool:
+    return any("image/png" in output.get("data", {}) for output in cell.outputs)
 
 
 @needs_node("socket.io-client")

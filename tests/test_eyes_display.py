@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from PIL import Image
 
 import midspan
 from midspan.bench.leftovers import Leftovers
@@ -20,6 +23,11 @@ from midspan.checks.steps import Hint, Lab
 from midspan.checks.transcript import Transcript
 from midspan.checks.verdicts import Line, Result
 from midspan.eyes import cards, display
+from midspan.eyes import shown as shown_as
+from midspan.eyes.caption import SIZE, Caption
+from midspan.eyes.ladder import ladder
+from midspan.eyes.png import _plain, png
+from midspan.eyes.svg import sans_px
 from midspan.records.dissect import dissect
 from midspan.records.frames import Frame
 from midspan.records.http import HttpHead
@@ -77,6 +85,53 @@ def test_each_kind_has_a_picture_and_a_text(shell: Any) -> None:
         assert data["text/plain"] == str(thing)
         assert data["text/html"].startswith(("<div", "<pre"))
         assert "<script" not in data["text/html"]
+
+
+def test_what_is_stored_is_shown_by_every_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No HTML and no SVG, which are taken apart where a notebook is not trusted: a PNG of its size, or the text."""
+    monkeypatch.setenv(display.PORTABLE, "1")
+    made = SimpleNamespace(display_formatter=DisplayFormatter())
+    display.register(made)
+    for thing in shown():
+        data, metadata = made.display_formatter.format(thing)
+        assert data["text/plain"] == str(thing)
+        drawn = not isinstance(thing, HttpHead | Result | Hint | Guess | Score)
+        assert set(data) == ({"text/plain", "image/png"} if drawn else {"text/plain"})
+        if drawn:
+            size = Image.open(io.BytesIO(data["image/png"])).size
+            assert size == (2 * metadata["image/png"]["width"], 2 * metadata["image/png"]["height"])
+
+
+def test_words_around_a_drawing_are_drawn_with_it() -> None:
+    """What stands above and below in a page stands in the picture too: wrapped to its width, and all of it inside."""
+    found = search(NAIVE, [0], names=["no_loss"]).counterexamples["no_loss"]
+    whole = shown_as.counterexample(found)
+    assert whole is not None
+    drawn, words = whole.picture(), " ".join(re.sub("<[^>]+>", " ", whole.picture().svg).split())
+    for said in (found.reason, "Smallest schedule", "Again:"):
+        assert said.split(".")[0] in words
+        assert said.split(".")[0] in whole.html()
+    assert drawn.height > whole.drawn.height
+    assert all(float(y) < drawn.height for y in re.findall(r'<text x="[^"]+" y="([^"]+)"', drawn.svg))
+    long = Caption("word " * 100, "no_loss:").lines(900)
+    assert len(long) > 1
+    assert all(sans_px(line, SIZE) <= 900 for line in long)
+
+
+def test_a_png_is_equal_on_every_machine() -> None:
+    """Its fonts are matplotlib's, and nothing is left of the page's theme; the same picture gives the same bytes."""
+    drawn = ladder(dissect(sample("upgrade")))
+    assert png(drawn) == png(drawn)
+    plain = _plain(drawn.svg)
+    assert "var(" not in plain
+    assert set(re.findall(r"font-family:([^;\"]+)", plain)) <= {"'DejaVu Sans'", "'DejaVu Sans Mono'"}
+
+
+def test_without_the_drawer_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes with an extra; who installed the package alone can do all but store."""
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(Refusal, match=r"make study.*midspan\[teach\]"):
+        png(ladder(dissect(sample("upgrade"))))
 
 
 def test_what_has_no_picture_has_its_text(shell: Any) -> None:

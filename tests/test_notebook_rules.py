@@ -82,6 +82,9 @@ def item(*keys: Any, to: Any) -> Callable[[dict[str, Any]], None]:
 
 ERROR = {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
 WARNED = {"output_type": "stream", "name": "stderr", "text": "DeprecationWarning"}
+SHOWN = {"output_type": "display_data", "metadata": {}}
+MARKUP = SHOWN | {"data": {"text/html": "<svg><text>17 03 03</text></svg>", "text/plain": "17 03 03"}}
+SILENT = SHOWN | {"data": {"image/png": "iVBORw0KGgo="}}
 CAUGHT: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("code_cells_are_short", line("a = 1\n" * 6)),
     ("code_cells_are_short", line("def f():\n" + "    a = 1\n" * 20)),
@@ -110,6 +113,8 @@ CAUGHT: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("outputs_are_stored", item("cells", -1, "execution_count", to=3)),
     ("outputs_are_stored", item("cells", -1, "outputs", to=[ERROR])),
     ("outputs_are_stored", item("cells", -1, "outputs", to=[WARNED])),
+    ("stored_outputs_are_portable", item("cells", -1, "outputs", to=[MARKUP])),
+    ("stored_outputs_are_portable", item("cells", -1, "outputs", to=[SILENT])),
 ]
 
 

@@ -2,7 +2,7 @@
 
 Stored outputs come from here and not from a browser, where late output lands in another place. What changes from
 run to run without a meaning (times, the Python's version) is left out, so that a second run changes nothing in the
-file.
+file. Outputs are portable (see `eyes.display`): the first who opens the file has not trusted it.
 """
 
 from __future__ import annotations
@@ -52,9 +52,8 @@ def _run(notebook: Any, path: Path) -> None:
     )
     with tempfile.TemporaryDirectory(prefix="midspan-") as home:
         try:
-            asyncio.run(
-                client.async_execute(env={**os.environ, "MIDSPAN_HOME": home})
-            )  # its `execute` keeps a loop open
+            environment = {**os.environ, "MIDSPAN_HOME": home, "MIDSPAN_PORTABLE": "1"}
+            asyncio.run(client.async_execute(env=environment))  # its `execute` keeps a loop open
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise Refusal("a notebook that runs to its end", path.name, f"Mend this cell. {error}") from None
 

@@ -2,13 +2,21 @@
 
 Formatters are registered by the *name* of a type, so that registering imports nothing; the picture's module is imported
 when the first object of its kind is shown. Each type keeps its text twin: `text/plain` is `str()`.
+
+A running notebook shows HTML, which takes the colours of JupyterLab's theme. What is stored in a notebook that others
+open must not be HTML: who does not trust the file sees what is left of it without its tags. Where MIDSPAN_PORTABLE is
+set, as `python -m midspan store` does, pictures are PNG, and all else is text.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+
+PORTABLE = "MIDSPAN_PORTABLE"  # in the environment: outputs that every viewer shows, whether or not it trusts them
+PORTABLE_TYPES = ["text/plain", "image/png"]
 
 # (module and name of the type) -> (module and function that shows it)
 PICTURES: dict[tuple[str, str], tuple[str, str]] = {
@@ -44,18 +52,39 @@ TEXTS = (  # whose repr is not their str
 
 def register(shell: Any) -> None:
     """Register the formatters with an IPython shell (what `get_ipython()` returns). Doing it twice changes nothing."""
-    html = shell.display_formatter.formatters["text/html"]
-    for (module, name), shown_by in PICTURES.items():
-        html.for_type_by_name(module, name, _later(*shown_by))
-    plain = shell.display_formatter.formatters["text/plain"]
+    formatters = shell.display_formatter.formatters
     for module, name in TEXTS:
-        plain.for_type_by_name(module, name, _as_text)
+        formatters["text/plain"].for_type_by_name(module, name, _as_text)
+    for (module, name), shown_by in PICTURES.items():
+        formatters["text/html"].for_type_by_name(module, name, _as_html(*shown_by))
+    if os.environ.get(PORTABLE):
+        _register_portable(shell)
 
 
-def _later(module: str, function: str) -> Callable[[Any], str | None]:
+def _register_portable(shell: Any) -> None:
+    shell.display_formatter.active_types = PORTABLE_TYPES
+    formatters = shell.display_formatter.formatters
+    drawings = {**PICTURES, ("midspan.eyes.svg", "Picture"): ("midspan.eyes.shown", "drawing")}
+    for (module, name), shown_by in drawings.items():
+        formatters["image/png"].for_type_by_name(module, name, _as_png(*shown_by))
+
+
+def _as_html(module: str, function: str) -> Callable[[Any], str | None]:
     def show(thing: Any) -> str | None:
-        shown: str | None = getattr(import_module(module), function)(thing)
-        return shown
+        shown = getattr(import_module(module), function)(thing)
+        html: str | None = shown if shown is None or isinstance(shown, str) else shown.html()
+        return html
+
+    return show
+
+
+def _as_png(module: str, function: str) -> Callable[[Any], tuple[bytes, dict[str, int]] | None]:
+    def show(thing: Any) -> tuple[bytes, dict[str, int]] | None:
+        shown = getattr(import_module(module), function)(thing)
+        if shown is None or isinstance(shown, str):
+            return None
+        drawn: tuple[bytes, dict[str, int]] = import_module("midspan.eyes.png").png(shown.picture())
+        return drawn
 
     return show
 

@@ -1,4 +1,7 @@
-"""What a notebook shows for each kind of record: the functions that `display` names. None means the text is enough."""
+"""What a notebook shows for each kind of record: the functions that `display` names.
+
+Each gives a picture, a picture with words around it, or HTML; None means that the text is enough.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ from html import escape
 
 from midspan.bench.matrix import Matrix
 from midspan.eyes.anatomy import anatomy
+from midspan.eyes.caption import Caption, Captioned
 from midspan.eyes.ladder import MOST_ARROWS, ladder
 from midspan.eyes.lanes import MOST_STEPS, lanes
 from midspan.eyes.matrix import matrix_picture
-from midspan.eyes.palette import FAULT, INK, MONO, QUIET, SOCKETIO
+from midspan.eyes.palette import FAULT, MONO, QUIET, SOCKETIO
 from midspan.eyes.parties import Bench, parties
 from midspan.eyes.stack import stack as draw_stack
+from midspan.eyes.svg import Picture
 from midspan.records.exchange import Exchange, Sighting
 from midspan.records.frames import Frame
 from midspan.records.http import HttpHead
@@ -20,25 +25,32 @@ from midspan.sim.counterexample import Counterexample
 from midspan.sim.ladder import Ladder
 from midspan.sim.played import Played
 
+SIGNS = {"holds": ("✓", SOCKETIO.colour), "violated": ("✗", FAULT.colour), "vacuous": ("○", QUIET)}
 
-def exchange(seen: Exchange) -> str | None:
+
+def drawing(seen: Picture) -> Picture:
+    """Itself."""
+    return seen
+
+
+def exchange(seen: Exchange) -> Picture | None:
     """A ladder, unless it would be a very long one."""
-    return ladder(seen)._repr_html_() if len(seen) <= MOST_ARROWS else None
+    return ladder(seen) if len(seen) <= MOST_ARROWS else None
 
 
-def sighting(seen: Sighting) -> str:
+def sighting(seen: Sighting) -> Picture:
     """A ladder with one arrow."""
-    return ladder(Exchange((seen,)))._repr_html_()
+    return ladder(Exchange((seen,)))
 
 
-def frame(seen: Frame) -> str:
+def frame(seen: Frame) -> Picture:
     """Its bits."""
-    return anatomy(seen)._repr_html_()
+    return anatomy(seen)
 
 
-def stack(seen: Stack) -> str | None:
+def stack(seen: Stack) -> Picture | None:
     """Its layers."""
-    return draw_stack(seen)._repr_html_() if len(seen) else None
+    return draw_stack(seen) if len(seen) else None
 
 
 def head(seen: HttpHead) -> str:
@@ -46,44 +58,40 @@ def head(seen: HttpHead) -> str:
     return f'<pre style="font-family:{MONO};font-size:12.5px;margin:0">{escape(seen.text())}</pre>'
 
 
-def bench(seen: Bench) -> str:
+def bench(seen: Bench) -> Picture:
     """Who talks to whom."""
-    return parties(seen)._repr_html_()
+    return parties(seen)
 
 
-def matrix(seen: Matrix) -> str:
+def matrix(seen: Matrix) -> Picture:
     """Its grid."""
-    return matrix_picture(seen)._repr_html_()
+    return matrix_picture(seen)
 
 
-def run(seen: Ladder) -> str | None:
+def run(seen: Ladder) -> Picture | None:
     """Its lanes, unless they would be very long."""
-    return lanes(seen)._repr_html_() if len(seen.steps) <= MOST_STEPS else None
+    return lanes(seen) if len(seen.steps) <= MOST_STEPS else None
 
 
-def played(seen: Played) -> str | None:
+def played(seen: Played) -> Captioned | None:
     """Its lanes, and each verdict below them."""
     if len(seen.ladder.steps) > MOST_STEPS:
         return None
     title = ", ".join(f"{name}: {one.outcome}" for name, one in seen.verdicts.items())
-    signs = {"holds": ("✓", SOCKETIO.colour), "violated": ("✗", FAULT.colour), "vacuous": ("○", QUIET)}
-    lines = []
-    for name, one in seen.verdicts.items():
-        sign, colour = signs[one.outcome]
-        words = f"<b>{escape(name)}: {one.outcome}.</b> {escape(one.reason)}"
-        lines.append(f'<div><b style="color:{colour}">{sign}</b> {words}</div>')
-    drawn = lanes(seen.ladder, title=title)._repr_html_()
-    return f'<div style="color:{INK};line-height:1.5">{drawn}{"".join(lines)}</div>'
+    verdicts = [
+        Caption(one.reason, f"{name}: {one.outcome}.", *SIGNS[one.outcome]) for name, one in seen.verdicts.items()
+    ]
+    return Captioned(lanes(seen.ladder, title=title), (), verdicts, str(seen))
 
 
-def counterexample(seen: Counterexample) -> str | None:
+def counterexample(seen: Counterexample) -> Captioned | None:
     """What went wrong in one sentence, the smallest schedule, its lanes, and the line that shows it again."""
     drawn = run(seen.ladder)
     if drawn is None:
         return None
-    words = [f"<b>✗ {escape(seen.predicate)} is violated.</b> {escape(seen.reason)}"]
-    words += [f"Smallest schedule: {escape(str(seen.schedule))}", drawn]
-    words += [f'Again: <span style="font-family:{MONO};font-size:12.5px">{escape(seen.replay)}</span>']
-    style = f"border-left:5px solid {FAULT.colour};color:{INK};padding:4px 12px;line-height:1.5"
-    lines = "".join(f"<div>{line}</div>" for line in words)
-    return f'<div role="group" aria-label="a counterexample" style="{style}">{lines}</div>'
+    above = [
+        Caption(seen.reason, f"{seen.predicate} is violated.", *SIGNS["violated"]),
+        Caption(f"Smallest schedule: {seen.schedule}"),
+    ]
+    again = [Caption(seen.replay, "Again:", mono=True)]
+    return Captioned(drawn, above, again, str(seen), name="a counterexample", mark=FAULT.colour)

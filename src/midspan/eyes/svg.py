@@ -31,9 +31,15 @@ class Picture:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        # Inline, so that it takes the colours of JupyterLab's theme; as an image it could not see them.
+    def picture(self) -> Picture:
+        """Itself: what is drawn, as of a drawing with words around it."""
+        return self
+
+    def html(self) -> str:
+        """For a page: inline, so that it takes the colours of JupyterLab's theme; as an image it could not."""
         return f'<div style="max-width:100%;overflow-x:auto">{self.svg}</div>'
+
+    _repr_html_ = html
 
 
 def picture(width: float, height: float, body: list[str], *, title: str, text: str) -> Picture:
