@@ -116,6 +116,7 @@ def watching(folder: Path | None = None) -> Iterator[Watch]:
     `asyncio.run` cancels, in silence, whatever its coroutine left running; we look at the moment before.
     """
     watch = Watch(folder)
+
     def look_then_cancel(loop: asyncio.AbstractEventLoop) -> None:
         if running := asyncio.all_tasks(loop):
             _, late = loop.run_until_complete(asyncio.wait(running, timeout=SETTLE_S))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from midspan.checks import Lab, judge, sheet
 from tests import bank
 from tests.bank import BadEdit, Judged, Right, Wrong, edited
+from tests.bank.apart import judged_apart
 from tests.labs import lab0_adding
 from tests.labs.lab0_adding import SOLVED, notebook, write
 
@@ -115,25 +115,33 @@ def test_the_bank_and_the_judge_agree(lab: Lab, tmp_path: Path) -> None:
 # --- the banks of the course
 
 
-@cache
-def course_rows(name: str) -> list[Judged]:
-    """All entries of a lab's bank, judged once."""
-    wrong, right = bank.entries(name)
-    return list(bank.judged(bank.load(name), [*wrong, *right]))
+Rows = dict[str, list[Judged]]
 
 
-@pytest.mark.timeout(300)
+@pytest.fixture(scope="module")
+def course_rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """All entries of all banks, judged once; they leave no temporary file."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(temporary))
+        patch.setenv("MIDSPAN_HOME", str(tmp_path_factory.mktemp("home")))
+        rows = judged_apart(bank.banks())
+    assert list(temporary.iterdir()) == []
+    return rows
+
+
+@pytest.mark.timeout(900)  # the first of them waits for all the banks
 @pytest.mark.parametrize("name", bank.banks())
-def test_the_bank_of_a_lab_holds(name: str) -> None:
-    complaints = [row.complaint() for row in course_rows(name)]
+def test_the_bank_of_a_lab_holds(name: str, course_rows: Rows) -> None:
+    complaints = [row.complaint() for row in course_rows[name]]
     assert not any(complaints), "\n\n".join(filter(None, complaints))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", bank.banks())
-def test_the_table_of_a_lab_is_what_the_bank_generates(name: str) -> None:
+def test_the_table_of_a_lab_is_what_the_bank_generates(name: str, course_rows: Rows) -> None:
     stored = (Path(bank.__file__).parent / f"{name}.md").read_text("utf-8")
-    assert bank.table(bank.load(name), course_rows(name)) == stored, f"run: python -m tests.bank {name}"
+    assert bank.table(bank.load(name), course_rows[name]) == stored, f"run: python -m tests.bank {name}"
 
 
 @pytest.mark.parametrize("name", bank.banks())
