@@ -41,7 +41,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout: to wait for one's turn is no hanging test
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Where several processes test (`-n 2`), a test that is marked `alone` runs when no other does."""
+    """Where several processes test (`-n 3`), a test that is marked `alone` runs when no other does."""
     if not hasattr(item.config, "workerinput"):
         return (yield)
     with turn(Path(os.environ[FOLDER]), alone=_is_alone(item)):

@@ -1,4 +1,4 @@
-"""Which of the processes that test (`-n 2`) gets what: the longest first, so that all are busy to the end.
+"""Which of the processes that test (`-n 3`) gets what: the longest first, so that all are busy to the end.
 
 xdist hands out *shares*: a process that has nearly done its own gets the next. A share is a file, whose tests may
 have something in common that is made once. Where tests are long and have nothing in common, but those of the same
@@ -9,10 +9,38 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadFileScheduling
 
-# Shares of more than five seconds of a machine that does nothing else, and how many. Others come after them.
+CHAPTERS = ["00_two_layers", "01_framing", "02_event_wrapping", "03_failure_handling", "04_scaling", "05_overhead"]
+LABS = ["lab1_framing", "lab2_events", "lab3_failure", "lab4_scaling", "lab5_overhead"]
+
+# About how many seconds a share takes, where it takes five or more; the others come after them. Only the order counts.
 SECONDS: dict[str, float] = {
-    "tests/test_notebooks.py": 200,  # first, since most of its tests need the machine to themselves
-    "tests/test_lab4_throughput.py": 199,  # and these
+    "tests/test_notebooks.py": 200,  # first, since it begins with what needs the machine to itself
+    "tests/test_lab4_throughput.py": 199,  # this too
+    "tests/test_bank.py": 60,
+    "tests/test_lab4_hosts.py": 50,
+    "tests/test_labs.py": 45,
+    "tests/test_prices_rounds.py": 40,
+    "tests/test_browser.py": 30,
+    "tests/test_kernels.py": 25,
+    "tests/test_judge.py": 25,
+    "tests/test_bench_matrix.py": 20,
+    "tests/test_bench_real.py": 20,
+    "tests/test_lab3_checks.py": 20,
+    "tests/test_wires_broker.py": 20,
+    **{f"notebooks/{name}.ipynb": 15 for name in CHAPTERS},
+    **{f"solutions/{name}.ipynb": 15 for name in LABS},
+    "tests/test_bench_javascript.py": 15,
+    "tests/test_bench_nodes_search.py": 15,
+    "tests/test_bench_cluster.py": 15,
+    "tests/test_lab5_checks.py": 10,
+    "tests/test_bad_input.py": 10,
+    "tests/test_lab1_conformance.py": 10,
+    "tests/test_bench_nodes.py": 8,
+    "tests/test_lab4_serve.py": 8,
+    "tests/test_prices_statistics.py": 7,
+    "tests/test_sim_link.py": 6,
+    "tests/test_checks_progress.py": 5,
+    "tests/test_records_readers.py": 5,
 }
 
 # Files that are long, and whose parameters have nothing in common.
