@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.shares import Shares, seconds
-from tests.turns import turn
+from tests.turns import is_alone, turn
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -44,18 +44,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Where several processes test (`-n 3`), a test that is marked `alone` runs when no other does."""
     if not hasattr(item.config, "workerinput"):
         return (yield)
-    with turn(Path(os.environ[FOLDER]), alone=_is_alone(item)):
+    mark, made = item.get_closest_marker("alone"), item.config.stash.setdefault(_made, set())
+    with turn(Path(os.environ[FOLDER]), alone=is_alone(mark.args if mark else None, made)):
         return (yield)
-
-
-def _is_alone(item: pytest.Item) -> bool:
-    """Marked `alone`; of those marked `alone("course")`, the first, which makes what the others look at."""
-    if (mark := item.get_closest_marker("alone")) is None:
-        return False
-    made = item.config.stash.setdefault(_made, set())
-    is_first = not made.issuperset(mark.args)
-    made.update(mark.args)
-    return is_first or not mark.args
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,9 +31,9 @@ class LeftBehind(AssertionError):
 def judged_apart(names: Iterable[str]) -> dict[str, list[Judged]]:
     """Lab -> all entries of its bank, judged; `LeftBehind` where one left something behind."""
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
-    with ProcessPoolExecutor(PROCESSES, context, initializer=_be_strict) as pool:
-        shares = {name: [pool.submit(_share, name, first) for first in range(SHARES)] for name in names}
-        return {name: _rows(name, [share.result() for share in found]) for name, found in shares.items()}
+    with ProcessPoolExecutor(PROCESSES, context, initializer=be_strict) as pool:
+        shares = {name: [pool.submit(share, name, first) for first in range(SHARES)] for name in names}
+        return {name: in_order(name, [one.result() for one in found]) for name, found in shares.items()}
 
 
 def all_entries(name: str) -> list[Right]:
@@ -42,7 +42,7 @@ def all_entries(name: str) -> list[Right]:
     return [*wrong, *right]
 
 
-def _rows(name: str, shares: list[list[dict[str, Result]]]) -> list[Judged]:
+def in_order(name: str, shares: list[list[dict[str, Result]]]) -> list[Judged]:
     """The shares, put together again in the order of the bank."""
     lab = load(name)
     return [
@@ -50,7 +50,7 @@ def _rows(name: str, shares: list[list[dict[str, Result]]]) -> list[Judged]:
     ]
 
 
-def _share(name: str, first: int) -> list[dict[str, Result]]:
+def share(name: str, first: int) -> list[dict[str, Result]]:
     """In a process: every so many-th entry of the bank."""
     with watching() as watch:
         found = [row.results for row in judged(load(name), all_entries(name)[first::SHARES])]
@@ -60,7 +60,7 @@ def _share(name: str, first: int) -> list[dict[str, Result]]:
     return found
 
 
-def _be_strict() -> None:
+def be_strict() -> None:
     """What pytest's configuration does for a test: warnings are errors, and so is what a finaliser or thread raises."""
     warnings.simplefilter("error")
     sys.unraisablehook = lambda it: _unheard.append(f"{it.exc_value!r} in {it.object!r}")
