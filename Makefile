@@ -1,12 +1,12 @@
 # The doors of the course. `make` alone lists them; CI calls the same ones as you do.
 # Needed: make, git and a Python from 3.11 on. To choose the Python: make study PYTHON=python3.13
-# Two processes test side by side; to test in more, or in one alone: make test WORKERS=4, WORKERS=0
+# Three processes test side by side (on two cores: a third of a test is waiting); in more, or one: make test WORKERS=4, WORKERS=0
 
 PYTHON ?= python3
 VENV   ?= .venv
 UV     ?= uv
 START  ?= notebooks/00_two_layers.ipynb
-WORKERS ?= 2
+WORKERS ?= 3
 PY     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 READY  := $(VENV)/.ready
 SAY    := @printf '== %s\n'

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from tests.turns import turn
+from tests.shares import Shares, seconds
+from tests.turns import is_alone, turn
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # Figures, and what the machine says on the side. Every table and picture of ours has a text twin, which is compared.
 NOT_COMPARED = ("stderr", "text/html", "image/svg+xml", "image/png")
@@ -17,6 +19,7 @@ NOT_COMPARED = ("stderr", "text/html", "image/svg+xml", "image/png")
 FOLDER = "MIDSPAN_TESTS_FOLDER"  # of a whole run; where several processes test, they inherit it
 
 _folder = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+_made = pytest.StashKey[set[str]]()  # what a test has been alone for, in this process
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,10 +41,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout: to wait for one's turn is no hanging test
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Where several processes test (`-n 2`), a test that is marked `alone` runs when no other does."""
-    alone, several = item.get_closest_marker("alone") is not None, hasattr(item.config, "workerinput")
-    with turn(Path(os.environ[FOLDER]), alone=alone) if several else contextlib.nullcontext():
+    """Where several processes test (`-n 3`), a test that is marked `alone` runs when no other does."""
+    if not hasattr(item.config, "workerinput"):
         return (yield)
+    mark, made = item.get_closest_marker("alone"), item.config.stash.setdefault(_made, set())
+    with turn(Path(os.environ[FOLDER]), alone=is_alone(mark.args if mark else None, made)):
+        return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first; the order within a file stays."""
+    items.sort(key=lambda item: -seconds(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Our shares in place of xdist's files, in the order of the collection."""
+    if config.option.dist != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return Shares(config, log)
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,23 @@ from tests.left_behind import watching
 settings.register_profile("midspan", deadline=None)
 settings.load_profile("midspan")
 
+_numbers = count(1)  # of tests
+
+
+@pytest.fixture(scope="session")
+def _folder_of_all(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("own")
+
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The learner's progress, and every temporary file, go to folders that belong to this test alone."""
-    monkeypatch.setenv("MIDSPAN_HOME", str(tmp_path / "home"))
-    temporary = tmp_path / "temporary"
+def own_folders(_folder_of_all: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The learner's progress, and every temporary file, go to folders that belong to this test alone.
+
+    Not in `tmp_path`: pytest makes that with a link, and moves the link for each test; most tests need none.
+    """
+    number = next(_numbers)
+    monkeypatch.setenv("MIDSPAN_HOME", str(_folder_of_all / f"home{number}"))
+    temporary = _folder_of_all / f"temporary{number}"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -35,13 +36,28 @@ def sockets() -> set[str]:
 
 
 def children() -> set[psutil.Process]:
-    """The processes that this one started, and theirs; multiprocessing's tracker lives as long as we do."""
-    return {child for child in psutil.Process().children(recursive=True) if not _is_tracker(child)}
+    """The processes that this one started, and theirs; multiprocessing's tracker lives as long as we do.
+
+    psutil reads the parent of every process of the machine. So we ask Linux first whether there is a child at all.
+    """
+    if all(map(_is_tracker, _own_children())):
+        return set()
+    return {child for child in psutil.Process().children(recursive=True) if not _is_tracker(child.pid)}
 
 
-def _is_tracker(process: psutil.Process) -> bool:
+def _own_children() -> Iterator[int]:
+    """The children of this process, from the list that Linux keeps for each thread; elsewhere this process itself."""
+    lists = list(Path("/proc/self/task").glob("*/children"))
+    for path in lists:
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            yield from map(int, path.read_text().split())
+    if not lists:
+        yield os.getpid()
+
+
+def _is_tracker(pid: int) -> bool:
     with contextlib.suppress(psutil.Error):
-        return any("resource_tracker" in word for word in process.cmdline())
+        return any("resource_tracker" in word for word in psutil.Process(pid).cmdline())
     return False
 
 
@@ -100,6 +116,7 @@ def watching(folder: Path | None = None) -> Iterator[Watch]:
     `asyncio.run` cancels, in silence, whatever its coroutine left running; we look at the moment before.
     """
     watch = Watch(folder)
+
     def look_then_cancel(loop: asyncio.AbstractEventLoop) -> None:
         if running := asyncio.all_tasks(loop):
             _, late = loop.run_until_complete(asyncio.wait(running, timeout=SETTLE_S))

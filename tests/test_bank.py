@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from functools import cache
+import socket
+import sys
+import threading
+import warnings
 from pathlib import Path
 
 import pytest
 
-from midspan.checks import Lab, judge, sheet
+from midspan.checks import Lab, Result, judge, sheet
 from tests import bank
-from tests.bank import BadEdit, Judged, Right, Wrong, edited
+from tests.bank import BadEdit, Judged, Right, Wrong, apart, edited
 from tests.labs import lab0_adding
 from tests.labs.lab0_adding import SOLVED, notebook, write
 
 SQUARE = Wrong("square", "double", old="2 * x", new="x * x", words="expected: 6")
+DONE = Result("lab0_adding", "double", "passed")
 FIRST = Wrong("first", "total", old="sum(map(double, xs))", new="double(xs[0])")
 
 
@@ -112,28 +116,83 @@ def test_the_bank_and_the_judge_agree(lab: Lab, tmp_path: Path) -> None:
     assert report.results[0] == row.results["double"]
 
 
+# --- many entries side by side
+
+
+def test_shares_are_put_together_in_the_order_of_the_bank(monkeypatch: pytest.MonkeyPatch, lab: Lab) -> None:
+    found = [Right(f"{number}", "double", "2 * x", "x << 1") for number in range(10)]
+    monkeypatch.setattr(apart, "all_entries", lambda _: found)
+    monkeypatch.setattr(apart, "load", lambda _: lab)
+    monkeypatch.setattr(apart, "judged", lambda _, some: [Judged(lab, entry, {entry.id: DONE}) for entry in some])
+    rows = apart.in_order("lab0_adding", [apart.share("lab0_adding", first) for first in range(apart.SHARES)])
+    assert [(row.entry, list(row.results)) for row in rows] == [(entry, [entry.id]) for entry in found]
+
+
+def test_what_an_entry_leaves_behind_is_told(monkeypatch: pytest.MonkeyPatch, lab: Lab) -> None:
+    monkeypatch.setattr(apart, "load", lambda _: lab)
+    monkeypatch.setattr(apart, "all_entries", lambda _: [SQUARE])
+    servers: list[socket.socket] = []
+
+    def forgetful(*_: object) -> list[Judged]:
+        servers.append(socket.create_server(("127.0.0.1", 0)))
+        return []
+
+    monkeypatch.setattr(apart, "judged", forgetful)
+    with pytest.raises(apart.LeftBehind, match=r"lab0_adding, share 0:\n  socket SOCK_STREAM"):
+        apart.share("lab0_adding", 0)
+    servers.pop().close()
+    monkeypatch.setattr(apart, "_unheard", ["LookupError in thread t"])
+    with pytest.raises(apart.LeftBehind, match="LookupError in thread t"):
+        apart.share("lab0_adding", 1)
+    servers.pop().close()
+
+
+def test_a_share_is_judged_as_strictly_as_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the processes that judge, a warning is an error, and so is what a thread raises."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    unheard: list[str] = []
+    monkeypatch.setattr(apart, "_unheard", unheard)
+    with warnings.catch_warnings():
+        apart.be_strict()
+        with pytest.raises(ResourceWarning):
+            warnings.warn("forgotten", ResourceWarning, stacklevel=1)
+        thread = threading.Thread(target=lambda: [][0])
+        thread.start()
+        thread.join()
+    assert "IndexError" in "".join(unheard)
+
+
 # --- the banks of the course
 
 
-@cache
-def course_rows(name: str) -> list[Judged]:
-    """All entries of a lab's bank, judged once."""
-    wrong, right = bank.entries(name)
-    return list(bank.judged(bank.load(name), [*wrong, *right]))
+Rows = dict[str, list[Judged]]
 
 
-@pytest.mark.timeout(300)
+@pytest.fixture(scope="module")
+def course_rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """All entries of all banks, judged once; they leave no temporary file."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(temporary))
+        patch.setenv("MIDSPAN_HOME", str(tmp_path_factory.mktemp("home")))
+        rows = apart.judged_apart(bank.banks())
+    assert list(temporary.iterdir()) == []
+    return rows
+
+
+@pytest.mark.timeout(900)  # the first of them waits for all the banks
 @pytest.mark.parametrize("name", bank.banks())
-def test_the_bank_of_a_lab_holds(name: str) -> None:
-    complaints = [row.complaint() for row in course_rows(name)]
+def test_the_bank_of_a_lab_holds(name: str, course_rows: Rows) -> None:
+    complaints = [row.complaint() for row in course_rows[name]]
     assert not any(complaints), "\n\n".join(filter(None, complaints))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", bank.banks())
-def test_the_table_of_a_lab_is_what_the_bank_generates(name: str) -> None:
+def test_the_table_of_a_lab_is_what_the_bank_generates(name: str, course_rows: Rows) -> None:
     stored = (Path(bank.__file__).parent / f"{name}.md").read_text("utf-8")
-    assert bank.table(bank.load(name), course_rows(name)) == stored, f"run: python -m tests.bank {name}"
+    assert bank.table(bank.load(name), course_rows[name]) == stored, f"run: python -m tests.bank {name}"
 
 
 @pytest.mark.parametrize("name", bank.banks())

@@ -123,7 +123,7 @@ def test_the_judge_passes_each_solution(name: str) -> None:
 
 @pytest.mark.usefixtures("own_course")
 def test_the_judge_finds_an_unsolved_lab_to_do() -> None:
-    """One lab of the course; tests/test_notebooks.py has every check of all of them say so, in a kernel."""
+    """One lab of the course; tests/test_kernels.py has every check of all of them say so, in a kernel."""
     assert {result.verdict for result in judge(ROOT / "labs" / "lab1_framing.ipynb").results} == {"to do"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.turns import turn
+from tests.turns import is_alone, turn
 
 fcntl = pytest.importorskip("fcntl", reason="no locks on files here: the tests run in one process")
 
@@ -56,3 +56,10 @@ def test_an_error_gives_the_room_back(tmp_path: Path) -> None:
     with pytest.raises(LookupError), turn(tmp_path, alone=True):
         raise LookupError
     assert free(tmp_path / "room.lock", fcntl.LOCK_EX)
+
+
+def test_of_those_with_one_word_the_first_is_alone() -> None:
+    """Without a word each is; without a mark, none."""
+    made: set[str] = set()
+    marks = [None, (), ("course",), ("course",), (), ("another",), None]
+    assert [is_alone(words, made) for words in marks] == [False, True, True, False, True, True, False]

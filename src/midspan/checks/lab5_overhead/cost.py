@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from math import inf
 from typing import Any, NamedTuple
 
 from socketio.packet import ACK, EVENT, Packet
@@ -108,15 +109,19 @@ def price(sent: Iterable[Sent], situation: Situation) -> Price:
     """The average over the events of a situation."""
     sent, events = list(sent), situation.events
     size = sum(one.size_bytes for one in sent)
-    lone = sum(_alone(sent, place) for place in range(len(sent))) if situation.burst == 1 else 0
+    lone = _lone(sent) if situation.burst == 1 else 0
     network = size + AROUND_BYTES * len(sent) + HEADERS_BYTES * lone
     return Price(len(sent) / events, size / events, network / events)
 
 
-def _alone(sent: list[Sent], place: int) -> bool:
-    """Whether nothing goes the other way in time to carry TCP's acknowledgement of this frame."""
-    one = sent[place]
-    return not any(other.way != one.way and other.at_s - one.at_s < LONE_ACK_S for other in sent[place + 1 :])
+def _lone(sent: list[Sent]) -> int:
+    """How many of these frames, in the order of time, TCP acknowledges alone: nothing goes the other way in time."""
+    lone, next_s = 0, {"up": inf, "down": inf}
+    for one in reversed(sent):
+        answer_s = next_s["down" if one.way == "up" else "up"]
+        lone += answer_s - one.at_s >= LONE_ACK_S
+        next_s[one.way] = one.at_s
+    return lone
 
 
 def turns_s(situation: Situation) -> list[float]:
