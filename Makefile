@@ -11,12 +11,6 @@ PY     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 READY  := $(VENV)/.ready
 SAY    := @printf '== %s\n'
 
-# JupyterLab refuses to start as root without being told; on a machine without a screen the learner opens the URL elsewhere.
-ROOT     := $(if $(filter 0,$(shell id -u)),--allow-root)
-HEADLESS := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s)),,--no-browser)
-# JupyterLab looks for language servers, which the course does not use, and lists those that are not there.
-NO_LSP   := --LanguageServerManager.autodetect=False
-
 .DELETE_ON_ERROR:
 .PHONY: help study test nbval lint bench labs store lock node chromium clean
 
@@ -24,8 +18,7 @@ help:  ## list the doors
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 study: $(READY)  ## create what is missing, then open JupyterLab on the course
-	$(SAY) "JupyterLab opens on $(START); its address is in the lines below. Ctrl-C ends it."
-	@exec $(PY) -m jupyterlab $(ROOT) $(HEADLESS) $(NO_LSP) --LabApp.default_url=/lab/tree/$(START) $(ARGS)
+	@exec $(PY) -m midspan study --start $(START) -- $(ARGS)
 
 test: $(READY) chromium node lint  ## create what is missing, then pass every test (ARGS="-k frames" picks some)
 	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"
@@ -63,18 +56,12 @@ clean:  ## remove the environment and the caches; your own work stays
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment follows the lock: it is brought up to date when the lock, or what the package says of itself, changes.
-$(READY): requirements.lock pyproject.toml | $(PY)
-	$(SAY) "Filling $(VENV) from requirements.lock (a minute or more the first time)"
-	@$(PY) -m pip --disable-pip-version-check -qq install --require-hashes --requirement requirements.lock
-	@$(PY) -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --editable .
-	@$(PY) -m jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1  # no news: we are offline
+# A Python is needed to make it; to bring it up to date, its own will do.
+$(READY): requirements.lock pyproject.toml $(wildcard jupyter/*/*.json jupyter/*/*/*.json)
+	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "The course needs Python 3.11 or newer, but $(PYTHON) says: $$($(PYTHON) --version 2>&1 | head -1). Install one and name it: make study PYTHON=python3.13"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) came without venv or ensurepip, which make the environment. On Debian and Ubuntu, as root: apt-get install python3-venv"; exit 1; }
+	@base=$(PY); test -x $$base || base=$(PYTHON); $$base install.py $(VENV)
 	@touch $@
-
-$(PY):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "The course needs Python 3.11 or newer, but $(PYTHON) says: $$($(PYTHON) --version 2>&1 | head -1). Install one and name it: make study PYTHON=python3.13"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) came without venv or ensurepip, which make the environment. On Debian and Ubuntu, as root: apt-get install python3-venv"; exit 1; }
-	$(SAY) "Creating $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
 
 # Node's packages are for those who have Node. What needs them says so where they are absent.
 node_modules/.package-lock.json: package.json package-lock.json

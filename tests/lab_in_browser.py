@@ -52,6 +52,17 @@ SHOW = """async number => {
     cell.node.setAttribute('data-shown', number);
 }"""
 
+SAVE = """async () => {
+    await window.panel.sessionContext.session.kernel.info;
+    const saved = new Promise(done => window.panel.context.saveState.connect(
+        (_, state) => state.startsWith('completed') && done(state)));
+    await window.jupyterapp.commands.execute('docmanager:save');
+    return await saved;
+}"""
+TRUSTED = (
+    """() => [...window.panel.content.model.cells].filter(cell => cell.type === 'code').map(cell => cell.trusted)"""
+)
+
 CLOSE = """async () => {
     await window.panel.sessionContext.shutdown();
     window.panel.context.model.dirty = false;
@@ -85,6 +96,21 @@ class Lab:
     def cells(self) -> list[Cell]:
         return [Cell(raw) for raw in self.page.evaluate(CELLS)]
 
+    def save(self) -> None:
+        """Save the notebook when its kernel has said what it is, as JupyterLab does by itself after a while."""
+        assert self.page.evaluate(SAVE) == "completed"
+
+    def trusted(self) -> list[bool]:
+        """Whether JupyterLab shows the stored output of each code cell as it stands."""
+        return list(self.page.evaluate(TRUSTED))
+
+    def commands(self) -> list[str]:
+        """What the command palette and the menus can call."""
+        return list(self.page.evaluate("() => window.jupyterapp.commands.listCommands()"))
+
+    def has(self, plugin: str) -> bool:
+        return bool(self.page.evaluate("name => window.jupyterapp.hasPlugin(name)", plugin))
+
     def picture(self, number: int, path: Path) -> bytes:
         """A screenshot of one cell's output, kept at `path`."""
         self.page.evaluate(SHOW, number)
@@ -113,14 +139,14 @@ def told(cell: Cell) -> str:
 
 
 @contextlib.contextmanager
-def study(folder: Path, home: Path) -> Iterator[str]:
+def study(folder: Path, home: Path, start: str) -> Iterator[str]:
     """`make study` in a copy of the course, in the environment that runs the tests; gives the address it prints."""
     ready = home / "ready"
     ready.touch()  # newer than the lock: the environment is the tests' own
     options = f"--port={_free_port()} --LabApp.expose_app_in_browser=True"
     own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA")}
     process = subprocess.Popen(
-        ["make", "study", f"PY={sys.executable}", f"READY={ready}", f"ARGS={options}", "START=tiny.ipynb"],
+        ["make", "study", f"PY={sys.executable}", f"READY={ready}", f"ARGS={options}", f"START={start}"],
         cwd=folder,
         env=os.environ | own | {"DISPLAY": "", "WAYLAND_DISPLAY": ""},
         stdin=subprocess.DEVNULL,
@@ -140,7 +166,7 @@ def study(folder: Path, home: Path) -> Iterator[str]:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
             drain.join(30)
-        assert not [line for line in said if "Skipped" in line], "a line that makes a learner wonder what they lack"
+        assert not [line for line in said if re.search(r"App\]|Skipped|nbgrader", line)], "Jupyter's log on the screen"
 
 
 def _address(lines: Any, said: list[str]) -> str:
@@ -158,11 +184,28 @@ def _free_port() -> int:
 
 def course_copy(folder: Path) -> Path:
     """What a learner has after cloning, without what a run has left in it."""
-    for name in ("notebooks", "labs", "docs"):
+    for name in ("notebooks", "labs", "solutions", "docs"):
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*"))
-    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", ".gitignore"):
         shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git says in a folder, without the settings of this machine."""
+    alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    command = ["git", "-c", "user.name=learner", "-c", "user.email=learner@localhost", *words]
+    done = subprocess.run(command, cwd=folder, env=os.environ | alone, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def clone(folder: Path) -> Path:
+    """A fresh clone of the course as it lies here, with what is not committed yet."""
+    course_copy(folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "the course")
     return folder
 
 

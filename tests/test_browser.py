@@ -50,7 +50,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, copied_course: Path) -> It
     (course / "tiny.ipynb").write_text(json.dumps(tiny()))
     if PACKAGES.exists():
         (course / PACKAGES.name).symlink_to(PACKAGES)
-    with study(course, tmp_path_factory.mktemp("home")) as url, lab(url) as opened:
+    with study(course, tmp_path_factory.mktemp("home"), "tiny.ipynb") as url, lab(url) as opened:
         yield opened
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tomllib
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,8 @@ from tests.course import ROOT, found
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README = (ROOT / "README.md").read_text()
 PAPERS = {name: (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md")}
+
+needs_a_shell = pytest.mark.skipif(os.name == "nt", reason="a stand-in for a Python is a shell script")
 
 
 def pins() -> dict[str, set[str]]:
@@ -137,29 +143,7 @@ def test_each_file_that_we_point_at_exists(paper: str) -> None:
     assert missing == []
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Path:
-    """A file newer than the lock: what stands for it is there, and make has nothing to do for it."""
-    (tmp_path / "made").touch()
-    return tmp_path / "made"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a user id is a thing of POSIX")
-def test_root_is_allowed_only_where_it_is_root(made: Path) -> None:
-    """JupyterLab refuses to start as root unless told; nobody else is told."""
-    said = make("--dry-run", "study", f"READY={made}", f"PY={made}").stdout
-    assert ("--allow-root" in said) == (os.getuid() == 0)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
-@pytest.mark.parametrize(("display", "flag"), [("", True), (":0", False)])
-def test_no_browser_is_opened_without_a_screen(display: str, flag: bool, made: Path) -> None:
-    """Without a display the address is printed and no browser is looked for."""
-    said = make("--dry-run", "study", f"READY={made}", f"PY={made}", DISPLAY=display, WAYLAND_DISPLAY="").stdout
-    assert ("--no-browser" in said) is flag
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a stand-in for python3 is a shell script")
+@needs_a_shell
 @pytest.mark.parametrize(
     ("stand_in", "sentence"),
     [
@@ -192,6 +176,139 @@ def test_the_second_make_does_nothing(tmp_path: Path) -> None:
     stamp.touch()
     done = make(f"READY={stamp}", f"PY={sys.executable}", str(stamp))
     assert "up to date" in done.stdout
+
+
+# Filling the environment: install.py, with a stand-in for pip
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes an environment that has pip already, and whose Python is a shell script."""
+
+    def made(script: str) -> Path:
+        (tmp_path / "env/bin").mkdir(parents=True)
+        (tmp_path / "env/lib/python3/site-packages/pip-1.dist-info").mkdir(parents=True)
+        (tmp_path / "env/bin/python").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "env/bin/python").chmod(0o755)
+        return tmp_path / "env"
+
+    return made
+
+
+def fill(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "install.py", folder], cwd=ROOT, capture_output=True, text=True)
+
+
+@needs_a_shell
+def test_each_stage_is_a_line_and_what_pip_says_goes_to_the_log(environment: Callable[[str], Path]) -> None:
+    """Three stages with their seconds; how many packages and megabytes; not a word of pip's on the screen."""
+    folder = environment('echo "pip was asked: $*"')
+    done = fill(folder)
+    assert done.returncode == 0
+    stages = re.findall(r"^   (\d)/3 .*, \d+ s$", done.stdout, re.MULTILINE)
+    assert stages == ["1", "2", "3"]
+    assert f"{len(pins())} packages, about 900 MB" in done.stdout
+    assert "pip was asked" not in done.stdout + done.stderr
+    log = (folder / "install.log").read_text()
+    assert "--require-hashes" in log
+    assert "--editable" in log
+
+
+@needs_a_shell
+@pytest.mark.parametrize(
+    ("said", "do"),
+    [
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "free 2 GB"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE", "package mirror"),
+        ("WARNING: Retrying: NewConnectionError(...)\nERROR: No matching distribution found for h11", "HTTPS_PROXY"),
+        ("ERROR: No matching distribution found for numpy==99", "with another Python"),
+        ("Segmentation fault", "make clean"),
+    ],
+    ids=["disk", "hashes", "network", "no wheel", "other"],
+)
+def test_a_failure_of_pip_says_what_to_do_and_names_the_log(
+    said: str, do: str, environment: Callable[[str], Path]
+) -> None:
+    """One line on the screen: what pip said last, what to do, where all of it is."""
+    folder = environment(f"printf '%s\n' 'Collecting h11' '{said}'; exit 1")
+    done = fill(folder)
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    assert said.splitlines()[-1].removeprefix("ERROR: ") in last
+    assert do in last
+    assert str(folder / "install.log") in last
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "is ready" not in done.stdout
+
+
+def test_a_folder_that_cannot_be_written_gets_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = fill(tmp_path / "file/env")
+    assert done.returncode == 1
+    assert "cannot be written" in done.stdout
+    assert "make study VENV=" in done.stdout
+    assert done.stderr == ""
+
+
+@needs_a_shell
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_pip_too(which: signal.Signals, environment: Callable[[str], Path], tmp_path: Path) -> None:
+    """A pip that waits for the network is ended with the script, and the learner reads how to go on."""
+    os.mkfifo(tmp_path / "network")
+    folder = environment(f"exec cat {tmp_path / 'network'}")
+    command = [sys.executable, "install.py", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as filling:
+        assert filling.stdout is not None
+        with (tmp_path / "network").open("w"):  # opens when pip has begun to read, and no byte ever comes
+            filling.send_signal(which)
+            said = filling.stdout.read()
+    assert "The same command goes on from here" in said
+    assert "Traceback" not in said
+    assert filling.returncode == 130
+
+
+# The package, where it lies
+
+
+@pytest.fixture(scope="module")
+def editable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an editable install of the course puts into an environment; the course lies in a folder with an umlaut."""
+    course = tmp_path_factory.mktemp("course") / "Übung mit Lücken"
+    for name in ("src", "jupyter"):
+        shutil.copytree(ROOT / name, course / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, course)
+    program = "from hatchling.build import build_editable; print(build_editable('.'))"
+    built = subprocess.run([sys.executable, "-c", program], cwd=course, capture_output=True, text=True, check=True)
+    wheel = course / built.stdout.split()[-1]
+    with zipfile.ZipFile(wheel) as files:
+        files.extractall(course / "environment")
+    return course / "environment"
+
+
+def test_a_path_with_spaces_and_umlauts_is_found_in_the_c_locale(editable: Path) -> None:
+    """`LC_ALL=C`: Python reads a .pth file in that locale's encoding, and the course is found all the same."""
+    program = "import site, sys; site.addsitedir(sys.argv[1]); import midspan; print(ascii(midspan.__file__))"
+    # without the environment's own packages, in which midspan is ROOT's
+    clean = "import sys; sys.meta_path[:] = [it for it in sys.meta_path if 'Redirecting' not in str(it)]; "
+    clean += "sys.modules.pop('editables.redirector', None); sys.modules.pop('_editable_impl_midspan', None); "
+    found = subprocess.run(
+        [sys.executable, "-c", clean + program, editable],
+        cwd=editable,
+        env=os.environ | {"LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == ascii(str(editable.parent / "src/midspan/__init__.py"))
+
+
+def test_an_editable_install_brings_the_settings_of_jupyterlab(editable: Path) -> None:
+    """They lie where Jupyter looks for an environment's settings, so that they hold at each door."""
+    [data] = editable.glob("*.data/data/etc/jupyter")
+    names = {str(path.relative_to(data)) for path in data.rglob("*.json")}
+    assert names == {str(path.relative_to(ROOT / "jupyter")) for path in (ROOT / "jupyter").rglob("*.json")}
+    assert "labconfig/page_config.d/midspan.json" in names
 
 
 # README

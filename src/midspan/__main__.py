@@ -1,5 +1,5 @@
-"""The command line: `python -m midspan judge | serve | bench | labs | store | picture`. It parses, and calls what does
-the work.
+"""The command line: `python -m midspan study | judge | serve | bench | labs | store | picture`. It parses, and calls
+what does the work.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CANNOT
     except KeyboardInterrupt:
         return 130  # as a shell reports Ctrl-C: 128 and the signal's number
+
+
+def _study(options: argparse.Namespace) -> int:
+    from midspan.study.study import study
+
+    study(options.start, options.jupyter)
+    return PASSED
 
 
 def _judge(options: argparse.Namespace) -> int:
@@ -141,6 +148,8 @@ def _whole(text: str, least: int | None = None, most: int | None = None) -> int:
     return number
 
 
+FIRST = "notebooks/00_two_layers.ipynb"
+
 # what the server of a lab may take, by the name that it has there; on the command line it has Socket.IO's name
 OPTIONS = {
     "ping_interval_s": ("--pingInterval", _milliseconds, "MS", "a Socket.IO server's; milliseconds between two pings"),
@@ -154,6 +163,11 @@ OF_A_NODE = ("broker", "node", "origins")
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m midspan", description="Socket.IO vs raw WSS, by experiment")
     commands = parser.add_subparsers(dest="command", required=True)
+
+    study = commands.add_parser("study", help="open JupyterLab on the course; Ctrl-C ends it")
+    study.set_defaults(run=_study)
+    study.add_argument("--start", default=FIRST, metavar="FILE", help=f"to open first; default: {FIRST}")
+    study.add_argument("jupyter", nargs="*", metavar="-- OPTIONS", help="JupyterLab's own: -- --port=9000")
 
     judge = commands.add_parser(
         "judge", help="judge the answers in a lab's notebook (0: all pass, 1: not all, 2: cannot)"
