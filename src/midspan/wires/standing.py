@@ -34,7 +34,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # CLIENT SETNAME takes no
 BEARER = "midspan-node-"
 
 ADDRESS = "redis://host:port, rediss://host:port (TLS) or unix:///path"
-START = "Start one: `python -m midspan.wires.keeper --durable` prints its address, for this machine; Ctrl-D ends it"
+START = "Start one: `python -m midspan.wires.keeper --durable` prints its address, for this machine; Ctrl-C ends it"
 
 
 @asynccontextmanager
