@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
 
 from midspan.wires.broker import broker
 from midspan.wires.thread import END_S, end_others
@@ -44,14 +45,21 @@ STUBBORN = f'"    while True:\\n", "        with suppress(BaseException): await 
 @contextmanager
 def serving(lab: str, notebook: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The command in a process of its own, and its port; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "midspan", "serve", lab, "--from", str(notebook), "--no-tls", *options]
+    with printing(lab, str(notebook), *options) as (process, line):
+        yield process, int(line.rpartition(":")[2])
+
+
+@contextmanager
+def printing(lab: str, source: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The same, and the line that it prints."""
+    command = [sys.executable, "-m", "midspan", "serve", lab, "--from", source, "--no-tls", *options]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert " serves " in line, process.stderr and process.stderr.read()
-            yield process, int(line.rpartition(":")[2])
+            yield process, line
         finally:
             process.kill()
 
@@ -120,6 +128,20 @@ def test_a_handler_that_takes_no_cancellation_is_named_and_ended_all_the_same(tm
     assert (status, errors.count("\n")) == (1, 1)
     assert errors.startswith("Ended all the same")
     assert "serve.<locals>.converse" in errors
+
+
+# What it prints
+
+
+@in_a_loop
+async def test_an_ipv6_address_is_printed_as_a_client_takes_it() -> None:
+    with printing("lab1", "solutions", "--host", "::1") as (process, line):
+        url = line.split(" serves ")[1].strip()
+        assert url.startswith("ws://[::1]:")
+        async with connect(url) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+        assert await asyncio.to_thread(ended, process, signal.SIGTERM) == (0, "")
 
 
 # Tasks that do not end when they are cancelled once

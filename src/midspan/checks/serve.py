@@ -67,8 +67,7 @@ async def serve(
         async with _standing(fitting):
             server = await _started(answers, lab, source, host, port, context, fitting)
             try:
-                bound, scheme = server.sockets[0].getsockname()[1], "wss" if context else "ws"
-                print(f"{lab.name} from {source} serves {scheme}://{host}:{bound}{trust}", flush=True)
+                print(f"{lab.name} from {source} serves {_url(server, host, context)}{trust}", flush=True)
                 await stop.wait()
             finally:
                 left = await _end(server)
@@ -168,6 +167,12 @@ def _finish(lab: Lab, source: str) -> str:
 def _mend(lab: Lab, source: str, error: BaseException | None) -> str:
     lines = blame.where(error) if error else ()
     return f"{_finish(lab, source)}. See {'; '.join(lines)}" if lines else _finish(lab, source)
+
+
+def _url(server: Any, host: str, tls: ssl.SSLContext | None) -> str:
+    """Where it serves. An IPv6 address stands in brackets (RFC 3986, section 3.2.2)."""
+    place = f"[{host}]" if ":" in host else host
+    return f"{'wss' if tls else 'ws'}://{place}:{server.sockets[0].getsockname()[1]}"
 
 
 async def _end(server: Any) -> list[str]:
