@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
+from itertools import count
 
 import pytest
 import socketio
@@ -11,10 +13,14 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.sync.client import connect as connect_and_block
 
+from midspan.bench import bench as module
+from midspan.bench import leftovers
 from midspan.bench.bench import Bench
 from midspan.bench.leftovers import Leftovers
 from midspan.eyes.parties import parties
 from midspan.refusal import Refusal
+from midspan.wires.thread import END_S
+from tests.course import ROOT
 from tests.loops import in_a_loop
 
 
@@ -95,6 +101,88 @@ async def test_a_thread_of_the_kernels_own_is_no_leftover() -> None:
     end.set()
     started.join()
     assert left.nothing
+
+
+@in_a_loop
+async def test_a_session_of_ours_asks_the_system_for_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With aiodns installed aiohttp's own choice starts a thread that outlives the session."""
+
+    class Leaves:
+        def __init__(self, *_: object, **__: object) -> None:
+            raise AssertionError("this resolver would leave a thread")
+
+    monkeypatch.setattr("aiohttp.connector.DefaultResolver", Leaves)
+    async with Bench() as bench, bench.http_session() as http:
+        client = socketio.AsyncClient(http_session=http)
+        await client.connect(bench.socketio.url.replace("127.0.0.1", "localhost"))
+        await client.disconnect()
+
+
+def test_every_session_of_ours_is_made_in_one_place() -> None:
+    sources = (ROOT / "src").rglob("*.py")
+    made = [path for path in sources if re.search(r"(ClientSession|TCPConnector)\(", path.read_text("utf-8"))]
+    assert [path.name for path in made] == ["http.py"]
+
+
+def test_closing_has_limits_that_are_under_a_second_together() -> None:
+    settling_s = leftovers.SETTLE_TURNS * leftovers.TURN_S
+    assert module.ANSWER_S + settling_s < 1.0
+    assert module.CLOSE_S + sum(END_S) < 1.0
+
+
+@in_a_loop
+async def test_a_bench_whose_own_thread_is_blocked_is_left_and_named() -> None:
+    """It would have been waited for as long as the call lasts. It ends with that call."""
+    entered, free = threading.Event(), threading.Event()
+
+    async def blocks(connection: ServerConnection) -> None:
+        await connection.recv()
+        entered.set()
+        free.wait()
+
+    bench = await Bench(raw=blocks)
+    client = await connect(bench.raw.url, ssl=bench.trust)
+    await client.send("block")
+    await asyncio.to_thread(entered.wait)
+    left = await bench.close()
+    assert "midspan bench" in left.threads
+    assert "midspan bench" in str(left)
+    free.set()
+    await client.wait_closed()
+    await asyncio.to_thread(bench._thread._thread.join)
+    assert bench._thread.loop.is_closed()
+
+
+@in_a_loop
+async def test_a_worker_thread_that_is_blocked_is_named_and_not_waited_for() -> None:
+    entered, free = threading.Event(), threading.Event()
+
+    async def hands_on(_: ServerConnection) -> None:
+        entered.set()
+        await asyncio.to_thread(free.wait)
+
+    bench = await Bench(raw=hands_on)
+    client = await connect(bench.raw.url, ssl=bench.trust)
+    await asyncio.to_thread(entered.wait)
+    left = await bench.close()
+    free.set()
+    await client.close()
+    assert [name for name in left.threads if name.startswith("midspan bench_")]
+
+
+@in_a_loop
+async def test_what_is_still_open_is_looked_for_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look goes through all processes: a hundred of them took six seconds beside one thread of a learner's."""
+    bench, end, looks = await Bench(), threading.Event(), count()
+    once = leftovers.Baseline._compare
+    monkeypatch.setattr(leftovers.Baseline, "_compare", lambda *given: (next(looks), once(*given))[1])
+    thread = threading.Thread(target=end.wait, name="blocked", daemon=True)
+    thread.start()
+    left = await bench.close()
+    end.set()
+    thread.join()
+    assert left.threads == ("blocked",)
+    assert next(looks) == leftovers.SETTLE_TURNS
 
 
 @in_a_loop

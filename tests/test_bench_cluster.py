@@ -29,6 +29,7 @@ from midspan.wires.thread import LoopThread
 from tests.loops import in_a_loop
 
 AUTHORITY = Authority()
+GONE_S = 20.0  # for a family of processes to end; the whole test takes two seconds beside other work
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +316,7 @@ def test_nodes_go_with_their_owner(number: signal.Signals, own_folders: Path) ->
         family = psutil.Process(owner.pid).children(recursive=True)
         assert len(family) == 4
         owner.send_signal(number)
-        owner.wait(5)
-        _, alive = psutil.wait_procs(family, timeout=5)
+        owner.wait(GONE_S)
+        _, alive = psutil.wait_procs(family, timeout=GONE_S)
     assert alive == []
     assert list(own_folders.glob("midspan-*")) == []

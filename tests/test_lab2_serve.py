@@ -20,6 +20,7 @@ from midspan.__main__ import main
 from midspan.checks.serve import serve
 from midspan.refusal import Refusal
 from tests.course import ROOT
+from tests.ending import ENDS_WITHIN_S
 from tests.lab2 import QUERY, heard, until_closed
 from tests.loops import in_a_loop
 
@@ -38,7 +39,7 @@ def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             assert process.stdout is not None
             yield process, process.stdout.readline()
             process.send_signal(signal.SIGTERM)
-            out, errors = process.communicate(timeout=20)
+            out, errors = process.communicate(timeout=ENDS_WITHIN_S)
             assert (out, errors, process.returncode) == ("", "", 0)
         finally:
             process.kill()

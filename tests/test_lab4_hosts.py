@@ -29,6 +29,7 @@ from websockets.typing import Origin
 
 from midspan.wires.broker import Broker, broker
 from tests.course import ROOT
+from tests.ending import ENDS_WITHIN_S
 from tests.hosts import Hosts, hosts, spaces, why_not
 from tests.loops import in_a_loop
 from tests.nodes_apart import Members, members, ours, through, verdicts
@@ -90,7 +91,8 @@ def test_the_brokers_configuration_is_one_that_a_broker_takes(tmp_path: Path) ->
 @in_a_loop
 async def test_a_cable_is_pulled_and_its_client_goes_on_at_another_node(net: Hosts, tmp_path: Path) -> None:
     """Nothing is lost, nothing comes twice, each sender's messages in order; and all nodes leave as they are asked."""
-    async with three_nodes(net, tmp_path) as (bus, trust):
+    said_by: list[str] = []
+    async with three_nodes(net, tmp_path, said_by) as (bus, trust):
         went: dict[str, list[str]] = {}
         await origins_are_checked(net, trust)
         async with members(ours(), PREFIX) as people:
@@ -111,6 +113,19 @@ async def test_a_cable_is_pulled_and_its_client_goes_on_at_another_node(net: Hos
         assert went["a"][-1] != "n1" or len(went["a"]) > 2
         async with bus.client() as client:
             await watched(client)
+    assert "n1: the link to the broker is broken" in said_by[0]
+    assert said_by[1:] == ["", ""]
+
+
+@in_a_loop
+async def test_a_node_ends_in_its_time_when_its_cable_is_out(net: Hosts, tmp_path: Path) -> None:
+    """Neither its client nor its broker answers a goodbye, and TLS waits thirty seconds for one."""
+    async with three_nodes(net, tmp_path, []) as (_, trust):
+        client = await connect(f"wss://{net.address('n1')}:8765", ssl=trust, ping_interval=None)
+        await client.send('["hello","a","token","",0,1,"red"]')
+        assert "welcome" in str(await client.recv())
+        net.cut("n1")
+        client.transport.abort()
 
 
 def turns(net: Hosts, first: str, went: list[str]) -> Callable[[], str]:
@@ -153,8 +168,11 @@ async def watched(client: Any) -> None:
 
 
 @asynccontextmanager
-async def three_nodes(net: Hosts, folder: Path) -> AsyncIterator[tuple[Broker, ssl.SSLContext]]:
-    """A broker at our end of the bridge, over TLS, with a password; a node on each host. Each ends as asked."""
+async def three_nodes(net: Hosts, folder: Path, said_by: list[str]) -> AsyncIterator[tuple[Broker, ssl.SSLContext]]:
+    """A broker at our end of the bridge, over TLS, with a password; a node on each host. Each ends as asked.
+
+    `said_by` gets what each has said until then.
+    """
     ca, trust = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     ca.cert_pem.write_to_path(folder / "broker.pem")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -170,12 +188,10 @@ async def three_nodes(net: Hosts, folder: Path) -> AsyncIterator[tuple[Broker, s
         yield bus, trust
         for process in running:
             process.send_signal(signal.SIGTERM)
-        # Over a pulled cable nobody answers a goodbye: who was not let go of before is waited for ten seconds.
-        ends = [await asyncio.to_thread(process.communicate, timeout=40) for process in running]
+        ends = [await asyncio.to_thread(process.communicate, timeout=ENDS_WITHIN_S) for process in running]
         assert [process.returncode for process in running] == [0, 0, 0], ends
         assert [errors for _, errors in ends] == ["", "", ""]
-        assert "n1: the link to the broker is broken" in ends[0][0]
-        assert [out for out, _ in ends[1:]] == ["", ""]
+        said_by += [out for out, _ in ends]
 
 
 async def line_of(process: subprocess.Popen[str]) -> str:

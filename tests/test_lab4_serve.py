@@ -26,6 +26,7 @@ from midspan.wires.broker import broker
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.standing import standing
 from tests.course import ROOT
+from tests.ending import ENDS_WITHIN_S
 from tests.loops import in_a_loop
 from tests.tls_broker import tls_in_front
 
@@ -219,7 +220,7 @@ async def test_a_node_serves_on_the_broker_that_readme_names_and_drains() -> Non
     lines = [line.split() for line in README.splitlines() if "keeper --durable" in line or "serve lab4" in line]
     (_, *keeper), (_, *words) = lines
     async with running(*keeper) as bus:
-        address = json.loads(await line_of(bus))["url"]
+        address = (await line_of(bus)).strip()
         command = ["solutions" if word == "labs" else address if word == "ADDRESS" else word for word in words]
         async with running(*command) as node:
             line = await line_of(node)
@@ -252,8 +253,10 @@ async def running(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(ENDS_WITHIN_S):
                 await process.wait()
         with contextlib.suppress(ProcessLookupError):
             process.kill()

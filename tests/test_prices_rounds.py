@@ -18,11 +18,13 @@ from midspan.bench.prices import contender, contenders, growth, paired, place
 from midspan.bench.prices.code import Code, code_of, made
 from midspan.bench.prices.dialects import Echo, Envelope
 from midspan.bench.prices.probes import Events, FanOut, Idle, InsideOf, Steady
+from midspan.bench.prices.rounds import averaged
 from midspan.bench.prices.servers import websockets_envelope
-from midspan.bench.prices.starting import Contender, started
+from midspan.bench.prices.starting import Contender, Started, started
 from midspan.bench.prices.statistics import Verdict
 from midspan.records.frames import read_frames
 from midspan.refusal import Refusal
+from midspan.wires.child import Child
 from midspan.wires.thin import Reader, frame
 from tests.loops import in_a_loop
 from tests.node import needs_node
@@ -224,6 +226,25 @@ async def silent(_tls: Any) -> AsyncIterator[int]:
 async def test_what_does_not_serve_is_a_sentence(server: Any, words: str) -> None:
     with pytest.raises(Refusal, match=words):
         await paired([contender("x", server, Envelope)], FEW, rounds=1, tls=False, warm_up=WARM_UP)
+
+
+def test_a_burst_of_other_work_in_one_slice_decides_no_round() -> None:
+    assert averaged([{"cpu_us": 10.0}, {"cpu_us": 500.0}, {"cpu_us": 11.0}]) == {"cpu_us": 11.0}
+    assert averaged([{"cpu_us": 10.0}, {"cpu_us": 11.0}]) == {"cpu_us": 10.5}
+
+
+@in_a_loop
+async def test_a_round_has_as_many_slices_as_asked() -> None:
+    seen: list[str] = []
+
+    class Counting(Events):
+        async def __call__(self, _: Child, server: Started) -> dict[str, float]:
+            seen.append(server.contender.name)
+            return {"cpu_us": float(len(seen))}
+
+    found = await paired([burner("echo", 1)], Counting(), rounds=1, slices=5, warm_up=0)
+    (name,) = found.names
+    assert (seen, found.values(name, "cpu_us")) == ([name] * 5, (3.0,))
 
 
 @in_a_loop

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 from jupyter_core.utils import ensure_event_loop
 from redis.exceptions import ConnectionError as BrokerGone
 
@@ -113,6 +114,33 @@ async def test_a_folder_whose_name_is_too_long_is_a_sentence(
         async with broker():
             pass
     assert folders_of_brokers(deep) == []
+
+
+# Run by a person
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_person_gets_an_address_until_a_signal_comes(number: signal.Signals, own_folders: Path) -> None:
+    """In the background, too, where its input has ended before it began."""
+    command, pipe = [sys.executable, "-m", "midspan.wires.keeper"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as keeper:
+        assert keeper.stdout is not None
+        address = keeper.stdout.readline().strip()
+        with redis.Redis.from_url(address) as client:
+            assert client.ping()
+        keeper.send_signal(number)
+        assert keeper.communicate(timeout=GONE_S) == ("", "")
+    assert keeper.returncode == 0
+    assert folders_of_brokers(own_folders) == []
+
+
+def test_what_keeps_it_from_starting_is_a_sentence_to_a_person(own_folders: Path) -> None:
+    deep = own_folders.parent / ("deep" * 20)
+    deep.mkdir()
+    command = [sys.executable, "-m", "midspan.wires.keeper"]
+    ran = subprocess.run(command, env={**os.environ, "TMPDIR": str(deep)}, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("Expected a path of less than 104 bytes, but got ")
 
 
 # Nothing left behind, however the owner ends

@@ -25,6 +25,7 @@ from midspan.bench.endpoint import Endpoint, Opening
 from midspan.bench.leftovers import Baseline, Leftovers
 from midspan.refusal import Refusal, Words, need
 from midspan.wires.certs import Authority
+from midspan.wires.http import http_session
 from midspan.wires.servers import RawHandler, Register
 from midspan.wires.thread import LoopThread
 from midspan.wires.wakeup import stop_wakes
@@ -32,7 +33,9 @@ from midspan.wires.wakeup import stop_wakes
 T = TypeVar("T")
 
 OPEN = "Open it: `bench = await Bench()`"
-CLOSE_S = 5.0  # a handler that will not end is cancelled after this
+CLOSE_S = 0.4  # a handler that will not end is cancelled after this; closing takes a hundredth of a second otherwise
+ENTERED_S = 5.0  # for what was entered: it may be processes, which take a while to end
+ANSWER_S = 0.25  # a thread that has not taken a turn by then has a call in it that blocks
 
 
 async def echo(connection: ServerConnection) -> None:
@@ -108,14 +111,14 @@ class Bench:
 
     def http_session(self) -> aiohttp.ClientSession:
         """A session for `socketio.AsyncClient(http_session=...)` that trusts this bench; use it in `async with`."""
-        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.trust))
+        return http_session(self.trust)
 
     async def enter(self, something: AbstractAsyncContextManager[T]) -> T:
         """Open one more thing in the bench's thread; it is closed first, before what was opened earlier."""
         self._endpoint("raw")
         is_context = isinstance(something, AbstractAsyncContextManager)
         need(is_context, "something to open with `async with`", something, "Pass raw_server(...), tap(...) or the like")
-        return await self._thread.call(self._stack.enter_async_context(something))
+        return await self._thread.call(self._entered.enter_async_context(something))
 
     async def close(self) -> Leftovers:
         """Close everything in reverse order and say what is still open. Safe to call twice."""
@@ -123,10 +126,21 @@ class Bench:
             return Leftovers()
         Bench._open = None
         self._endpoints = {}
-        await self._thread.call(_close_within(self._stack, CLOSE_S))
-        cancelled = tuple(self._thread.close())
+        cancelled = await self._close_thread()
         self._kernel.close()
         return await self._baseline.leftovers(cancelled)
+
+    async def _close_thread(self) -> tuple[str, ...]:
+        """Close what lives in the thread, and the thread; names what had to be cancelled."""
+        if not await self._thread.answers(ANSWER_S):
+            self._thread.close_later(self._close_all())
+            return ()
+        await self._thread.call(self._close_all())
+        return tuple(self._thread.close())
+
+    async def _close_all(self) -> None:
+        await _close_within(self._entered, ENTERED_S)
+        await _close_within(self._stack, CLOSE_S)
 
     @property
     def is_open(self) -> bool:
@@ -153,7 +167,7 @@ class Bench:
         if Bench._open is not None:
             await Bench._open.close()
         self._baseline, self._thread = Baseline(), LoopThread("midspan bench")
-        self._stack, self._kernel = AsyncExitStack(), ExitStack()
+        self._stack, self._entered, self._kernel = AsyncExitStack(), AsyncExitStack(), ExitStack()
         self._kernel.enter_context(stop_wakes(asyncio.get_running_loop()))
         Bench._open = self
         try:

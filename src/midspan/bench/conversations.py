@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import aiohttp
 import socketio
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
@@ -21,6 +20,7 @@ from midspan.bench.said import HELLO, SEPARATORS, Said, Way
 from midspan.records.capture import Capture
 from midspan.records.dissect import dissect
 from midspan.wires.certs import HOST, Authority
+from midspan.wires.http import http_session
 from midspan.wires.servers import raw_server, socketio_server
 from midspan.wires.tap import Tap, tap
 
@@ -94,8 +94,7 @@ async def _socketio(way: Way, authority: Authority | None, deflate: bool) -> Asy
         serving = socketio_server(register, server_tls, http_compression=deflate)
         served = await stack.enter_async_context(serving)
         seen = await stack.enter_async_context(tap(served.port, authority))
-        connector = aiohttp.TCPConnector(ssl=client_tls) if client_tls else aiohttp.TCPConnector()
-        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        http = await stack.enter_async_context(http_session(client_tls))
         options = {"websocket_extra_options": {"compress": 15 if deflate else 0}}
         client = socketio.AsyncClient(http_session=http, reconnection=False, **options)
         transports = None if way.transport == "upgrade" else [way.transport]

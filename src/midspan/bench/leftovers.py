@@ -15,8 +15,9 @@ import psutil
 
 from midspan.wires.thread import coroutine_name
 
-SETTLE_TURNS = 100  # transports end a few turns of the loop after their owner let go of them
+SETTLE_TURNS = 20  # transports end a few turns of the loop after their owner let go of them; a look takes long, too
 TURN_S = 0.01
+TOOLS_OWN = ("_run_safe_shutdown_loop",)  # pycares, below aiodns: one for the process, which nobody can end
 KERNELS_OWN = ("ipykernel", "IPython", "tornado", "jupyter_client", "zmq")
 
 
@@ -57,7 +58,7 @@ class Baseline:
         self._processes = set(psutil.Process().children(recursive=True))
 
     async def leftovers(self, cancelled: tuple[str, ...] = ()) -> Leftovers:
-        """What has been opened since and is open still, after a second's grace at most."""
+        """What has been opened since and is open still, after some turns of the loop."""
         for _ in range(SETTLE_TURNS):
             if (left := self._compare(cancelled)).nothing:
                 break
@@ -90,7 +91,8 @@ def _address(address: Any) -> str:
 
 def _kernels_own_thread(thread: threading.Thread) -> bool:
     """pyzmq starts one to free large outputs, from 64 KiB up: a picture can be that large."""
-    return thread.name.startswith("IPython") or type(thread).__module__.startswith(KERNELS_OWN)
+    is_tools_own = thread.name.startswith("IPython") or any(name in thread.name for name in TOOLS_OWN)
+    return is_tools_own or type(thread).__module__.startswith(KERNELS_OWN)
 
 
 def _kernels_own(task: asyncio.Task[Any]) -> bool:

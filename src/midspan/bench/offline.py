@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import socketio
 from socketio.exceptions import SocketIOError
 
 from midspan.refusal import need
 from midspan.wires.certs import Authority
+from midspan.wires.http import http_session
 from midspan.wires.servers import socketio_server
 
 WAITED_S = 0.1  # a fifth of the shortest wait between two attempts to connect
@@ -125,7 +125,7 @@ async def _clients(
     url: str, trust: ssl.SSLContext
 ) -> AsyncIterator[tuple[socketio.AsyncClient, socketio.AsyncSimpleClient]]:
     """One of each kind, connected; shut down at the end, wherever they are in their attempts."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
+    async with http_session(trust) as session:
         client = socketio.AsyncClient(http_session=session, reconnection_delay=AWAY_S, reconnection_delay_max=AWAY_S)
         simple = socketio.AsyncSimpleClient(http_session=session)
         try:

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import ssl
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from midspan.checks.values import error_in_words
 from midspan.refusal import Refusal, Words, need
 from midspan.wires import standing
 from midspan.wires.certs import Authority
+from midspan.wires.thread import end_others
 
 GOODBYE_S = 1.0  # for connections to end when the server does
 DRAIN_S = 6.0  # for a node to leave
@@ -65,12 +67,12 @@ async def serve(
         async with _standing(fitting):
             server = await _started(answers, lab, source, host, port, context, fitting)
             try:
-                bound, scheme = server.sockets[0].getsockname()[1], "wss" if context else "ws"
-                print(f"{lab.name} from {source} serves {scheme}://{host}:{bound}{trust}", flush=True)
+                print(f"{lab.name} from {source} serves {_url(server, host, context)}{trust}", flush=True)
                 await stop.wait()
-                await _drain(server)
             finally:
-                await _close(server)
+                left = await _end(server)
+    if left:
+        _end_the_process(left)
 
 
 def cells_of(lab: Lab, source: str) -> list[sheet.Cell]:
@@ -167,27 +169,44 @@ def _mend(lab: Lab, source: str, error: BaseException | None) -> str:
     return f"{_finish(lab, source)}. See {'; '.join(lines)}" if lines else _finish(lab, source)
 
 
-async def _drain(server: Any) -> None:
-    """A node that can leave without loss does so: nobody new comes, then it has its time."""
-    if not hasattr(server, "drain"):
-        return
-    server.close(close_connections=False)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
-            await server.drain()
-            await server.wait_closed()
+def _url(server: Any, host: str, tls: ssl.SSLContext | None) -> str:
+    """Where it serves. An IPv6 address stands in brackets (RFC 3986, section 3.2.2)."""
+    place = f"[{host}]" if ":" in host else host
+    return f"{'wss' if tls else 'ws'}://{place}:{server.sockets[0].getsockname()[1]}"
 
 
-async def _close(server: Any) -> None:
-    """Stop listening, end the handlers, wait a moment for the connections."""
-    server.close()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(GOODBYE_S):
-            await server.wait_closed()
+async def _end(server: Any) -> list[str]:
+    """Say goodbye, for as long as that may take, then cancel what is left; the names of what did not end even so.
+
+    The goodbye is a task of its own and is not awaited: a limit that cancels it would wait for what it awaits to end.
+    """
+    goodbye = asyncio.create_task(_goodbye(server))
+    await asyncio.wait({goodbye}, timeout=DRAIN_S if _drains(server) else GOODBYE_S)
+    failed = goodbye.exception() if goodbye.done() and not goodbye.cancelled() else None
+    left = await end_others()
+    if failed is not None:
+        raise failed
+    return left
+
+
+async def _goodbye(server: Any) -> None:
+    """Stop listening and end the connections. A node that can leave without loss does so."""
+    if _drains(server):
+        server.close(close_connections=False)
+        await server.drain()
+    else:
+        server.close()
+    await server.wait_closed()
+
+
+def _drains(server: Any) -> bool:
+    return hasattr(server, "drain")
+
+
+def _end_the_process(left: list[str]) -> None:
+    """For tasks that go on when cancelled, as a loop with a bare `except:`; asyncio.run would wait for them."""
+    print(f"Ended all the same, though it goes on when it is cancelled: {', '.join(left)}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 @contextlib.contextmanager

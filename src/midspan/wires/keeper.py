@@ -1,8 +1,9 @@
 """Keeps a Valkey while its owner lives: `python -m midspan.wires.keeper [--durable]`.
 
-Valkey is not written to end with whoever started it. This process is: it starts the server, does what its input says
-(`down`, `up`), and when the input ends, because the owner closed it or died, it stops the server and removes its
-folder. See `child`.
+Valkey is not written to end with whoever started it. This process is. Run by a person it prints the server's address
+and keeps the server until Ctrl-C or SIGTERM. With `--child`, as `broker` runs it, it does what its input says (`down`,
+`up`), and goes when the input ends, because the owner closed it or died; see `child`. In the end it stops the server
+and removes its folder.
 """
 
 from __future__ import annotations
@@ -11,24 +12,35 @@ import json
 import signal
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from midspan.refusal import Refusal, need
 from midspan.wires.child import refuse, say
 
+CHILD = "--child"  # as `broker` runs it
 ADDRESS_BYTES = 104  # the longest path of a Unix socket, on macOS; Linux allows four more
 
 
 def main(arguments: list[str]) -> None:
-    """Keep a server until the input ends. With `--durable` it writes each command to disk before it answers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the way out leads past `finally`
+    """Keep a server. With `--durable` it writes each command to disk before it answers."""
+    is_child = CHILD in arguments
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _leave)
+    if is_child:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
     with tempfile.TemporaryDirectory(prefix="midspan-") as folder:
         try:
-            _keep(_server(Path(folder), "--durable" in arguments))
+            _keep(_server(Path(folder), "--durable" in arguments), _do_as_told if is_child else _stand)
         except Refusal as refusal:
-            refuse(refusal)
+            refuse(refusal) if is_child else sys.exit(str(refusal))
+
+
+def _leave(*_: object) -> None:
+    sys.exit()  # the way out leads past `finally`
 
 
 def _server(folder: Path, durable: bool) -> Any:
@@ -41,15 +53,30 @@ def _server(folder: Path, durable: bool) -> Any:
     return ValkeyServer(port=0, unix_socket_path=address, data_dir=folder, persist=True, config=options)
 
 
-def _keep(server: Any) -> None:
+def _keep(server: Any, serve: Callable[[Any], None]) -> None:
     server.start()
     try:
-        say(url=f"unix://{server.unix_socket_path}")
-        for line in sys.stdin:
-            _obey(server, json.loads(line)["do"])
-            say(answer=None)
+        serve(server)
     finally:
         server.terminate()
+
+
+def _stand(server: Any) -> None:
+    """For a person: the address, and then nothing until a signal comes."""
+    print(_address(server), flush=True)
+    threading.Event().wait()
+
+
+def _do_as_told(server: Any) -> None:
+    """For `broker`: until the input ends."""
+    say(url=_address(server))
+    for line in sys.stdin:
+        _obey(server, json.loads(line)["do"])
+        say(answer=None)
+
+
+def _address(server: Any) -> str:
+    return f"unix://{server.unix_socket_path}"
 
 
 def _obey(server: Any, do: str) -> None:

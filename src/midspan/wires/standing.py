@@ -14,7 +14,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,11 +29,12 @@ from midspan.wires.broker import ANSWER_S, SCHEMES
 
 BEAT_S = 1.0  # between two signs of life
 IDLE_S = 5  # a bearer that was silent for so long has lost its name; CLIENT LIST tells whole seconds
+CLOSE_S = 0.5  # for the connection to the broker to close
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # CLIENT SETNAME takes no spaces
 BEARER = "midspan-node-"
 
 ADDRESS = "redis://host:port, rediss://host:port (TLS) or unix:///path"
-START = "Start one: `python -m midspan.wires.keeper --durable` prints its address, for this machine; Ctrl-D ends it"
+START = "Start one: `python -m midspan.wires.keeper --durable` prints its address, for this machine; Ctrl-C ends it"
 
 
 @asynccontextmanager
@@ -50,7 +51,7 @@ async def standing(url: str, node: str, tell: Callable[[str], None]) -> AsyncIte
     """
     letters = "letters, digits, _, . and -, at most 64"
     need(bool(NAME.fullmatch(node)), f"a node's name of {letters}", node, "Write --node n1, another for each node")
-    async with aclosing(_client(url, node)) as client:
+    async with _letting_go(_client(url, node)) as client:
         await _greet(client, url)
         await _need_own_name(client, node)
         over = asyncio.Event()
@@ -62,6 +63,17 @@ async def standing(url: str, node: str, tell: Callable[[str], None]) -> AsyncIte
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+
+
+@asynccontextmanager
+async def _letting_go(client: redis.asyncio.Redis) -> AsyncIterator[redis.asyncio.Redis]:
+    """Close the client with the block. A broker whose host is gone answers no goodbye of TLS: it is not waited for."""
+    try:
+        yield client
+    finally:
+        with suppress(TimeoutError, RedisError, OSError):
+            async with asyncio.timeout(CLOSE_S):
+                await client.aclose()
 
 
 def shown_url(url: str) -> str:

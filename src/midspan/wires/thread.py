@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from midspan.refusal import Refusal, Words
 
 T = TypeVar("T")
 
+END_S = (0.2, *[0.05] * 6)  # for tasks to end, after each time that they are cancelled; the first has most to close
 JOIN_S = 5.0  # how long `close` waits for the thread; it has nothing left to do by then
 
 
@@ -23,12 +25,15 @@ class LoopThread:
 
     def __init__(self, name: str = "midspan") -> None:
         self.loop = asyncio.new_event_loop()
+        self._executor = ThreadPoolExecutor(thread_name_prefix=name)
+        self.loop.set_default_executor(self._executor)
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+        self.loop.close()
 
     @property
     def is_open(self) -> bool:
@@ -49,6 +54,11 @@ class LoopThread:
         self._need_open(work)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
+    async def answers(self, within_s: float) -> bool:
+        """Whether the loop takes a turn in time. It does not while a call blocks in the thread."""
+        turn = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop))
+        return bool((await asyncio.wait({turn}, timeout=within_s))[0])
+
     def _need_open(self, work: Coroutine[Any, Any, Any]) -> None:
         if not self.is_open:
             work.close()  # nobody will run it
@@ -62,12 +72,22 @@ class LoopThread:
         """
         if not self.is_open:
             return []
-        cancelled = self.run(cancel_others(), JOIN_S)
-        self.run(self.loop.shutdown_asyncgens(), JOIN_S)
-        self.run(self.loop.shutdown_default_executor(), JOIN_S)
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        cancelled = self.run(self._end(), JOIN_S)
         self._thread.join(JOIN_S)
-        self.loop.close()
+        return cancelled
+
+    def close_later(self, first: Coroutine[Any, Any, Any]) -> None:
+        """For a thread in which a call blocks: do `first` and end, as soon as that call returns. Does not wait."""
+        asyncio.run_coroutine_threadsafe(self._end(first), self.loop)
+
+    async def _end(self, first: Coroutine[Any, Any, Any] | None = None) -> list[str]:
+        """In the thread. A worker thread that is busy is not waited for: it can be seen, and ends with its work."""
+        if first is not None:
+            await first
+        cancelled = await cancel_others()
+        await self.loop.shutdown_asyncgens()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self.loop.call_soon(self.loop.stop)
         return cancelled
 
 
@@ -78,11 +98,32 @@ async def cancel_others(turns: int = 0) -> list[str]:
     """
     for _ in range(turns):
         await asyncio.sleep(0)
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    names = _names(_others())
+    await end_others()
+    return names
+
+
+async def end_others() -> list[str]:
+    """Cancel every other task of this loop, and again while one is left; the names of those that did not end.
+
+    Once is not enough. A task that is cancelled may wait again in its `finally`, for a peer that never answers, and
+    redis-py can take a cancellation for an error of its connection. It takes half a second at most.
+    """
+    for within_s in END_S:
+        if not (left := _others()):
+            return []
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=within_s)
+    return _names(_others())
+
+
+def _names(tasks: Iterable[asyncio.Task[Any]]) -> list[str]:
     return sorted(coroutine_name(task) for task in tasks)
+
+
+def _others() -> set[asyncio.Task[Any]]:
+    return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def coroutine_name(task: asyncio.Task[Any]) -> str:

@@ -23,6 +23,7 @@ from engineio.base_client import connected_clients
 from websockets.exceptions import ConnectionClosed
 
 from midspan.sim.cast import ClientSeat
+from midspan.wires import http
 
 QUIET = logging.Logger("socketio on trial", logging.CRITICAL + 1)  # nobody reads what they say of faults that we cause
 SCOPE = {
@@ -75,7 +76,7 @@ class WiredSession:
     """aiohttp's session, and a hand for what Engine.IO does not close: a connection that has gone silent."""
 
     def __init__(self, trust: ssl.SSLContext) -> None:
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust))
+        self._session = http.http_session(trust)
         self._socket: aiohttp.ClientWebSocketResponse | None = None
 
     @property

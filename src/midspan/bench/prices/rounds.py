@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from statistics import mean
+from statistics import median
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -44,6 +44,7 @@ async def paired(
     probe: Probe = EVENTS,
     *,
     rounds: int = 5,
+    slices: int = SLICES,
     tls: bool = True,
     seed: int = 0,
     warm_up: int = WARM_UP,
@@ -55,6 +56,8 @@ async def paired(
         contenders: at least one, each with a name of its own.
         probe: what is measured: `Events()`, `Steady()`, `Idle()`, `FanOut()`, `InsideOf()`, with numbers of your own.
         rounds: each with fresh processes, the order turned each time.
+        slices: how often all are measured in turn within a round; its number is their median. Many short ones keep a
+            burst of other work from deciding a round.
         tls: over TLS, or without.
         seed: of the bootstrap.
         warm_up: events that each server acknowledges before it is measured; 0 for none.
@@ -67,7 +70,8 @@ async def paired(
     right = len(names) > 0 and len({*names}) == len(names)
     need(right, "contenders, each with a name of its own", names, "Pass [contender(name, server, dialect), ...]")
     need(rounds > 0, "a round or more", rounds, "Pass rounds=5")
-    slices = 1 if probe.once else SLICES
+    need(slices > 0, "a slice or more", slices, "Pass slices=2")
+    slices = 1 if probe.once else slices
     found: dict[str, list[Numbers]] = {name: [] for name in names}
     hidden = not (progress and sys.stderr.isatty())
     bar = Bar(total=rounds * slices * len(names), desc="measuring", unit="run", leave=False, disable=hidden)
@@ -105,8 +109,8 @@ def turned(order: Sequence[T], turn: int) -> list[T]:
 
 
 def averaged(rows: Sequence[Numbers]) -> Numbers:
-    """The mean of each number over the slices of a round."""
-    return {what: mean(row[what] for row in rows) for what in rows[0]}
+    """The median of each number over the slices of a round; of two slices it is their mean."""
+    return {what: median(row[what] for row in rows) for what in rows[0]}
 
 
 async def _greeted(client: Child, server: Started, connections: int, warm_up: int) -> None:

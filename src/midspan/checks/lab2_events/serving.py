@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import socketio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -20,6 +19,7 @@ from midspan.checks.lab2_events.lab import lab
 from midspan.checks.lab2_events.wire import Namespace, Options
 from midspan.checks.limits import within
 from midspan.wires.certs import HOST
+from midspan.wires.http import http_session
 
 QUERY = "/socket.io/?EIO=4&transport=websocket"
 BLOB = bytes(4 * 2**20)  # more than the buffers on the way hold: whoever sends it has to wait
@@ -245,7 +245,7 @@ async def _ends_handlers(t: Transcript, serve: Serve) -> None:
 async def _real_client(t: Transcript, serve: Serve) -> None:
     t.say("the client of python-socketio, in two namespaces")
     heard: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
-    async with served(serve) as (address, _), aiohttp.ClientSession() as session:
+    async with served(serve) as (address, _), http_session() as session:
         client = socketio.AsyncClient(http_session=session, reconnection=False)
         for namespace in ("/", "/custom"):
             client.on("*", lambda *event: heard.put_nowait(event), namespace=namespace)
