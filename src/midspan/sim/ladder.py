@@ -87,10 +87,22 @@ class _Tracer:
 
     def rungs(self, history: History) -> Iterator[tuple[float, Rung]]:
         """Each with its place among the records of the history: before the one that came next."""
-        for key, (at_s, records, data) in self.left.items():
+        for key, (at_s, records, data) in self._in_order():
             client, server = key[0], _served_by(history, key[0], records)
             ends = (client, server) if key[1] == "up" else (server, client)
             yield records - 0.5, Rung(at_s, *ends, _as_text(data), self.arrived.get(key))
+
+
+    def _in_order(self) -> list[tuple[tuple[str, Way, int], tuple[float, int, bytes]]]:
+        """As they left; those of one link and one instant together.
+
+        What leaves on two links at the same instant has no order that an end could see, and Python's versions differ
+        in it: the `wait_for` of 3.12 takes fewer turns of the loop than that of 3.11.
+        """
+        first: dict[tuple[float, int, str], int] = {}
+        for place, ((link, *_), (at_s, records, _)) in enumerate(self.left.items()):
+            first.setdefault((at_s, records, link), place)
+        return sorted(self.left.items(), key=lambda item: first[item[1][0], item[1][1], item[0][0]])
 
 
 @checked
