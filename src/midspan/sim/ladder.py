@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -94,15 +95,17 @@ class _Tracer:
 
 
     def _in_order(self) -> list[tuple[tuple[str, Way, int], tuple[float, int, bytes]]]:
-        """As they left; those of one link and one instant together.
+        """As they left; of one instant, the first of each link, then the second of each, and so on.
 
-        What leaves on two links at the same instant has no order that an end could see, and Python's versions differ
-        in it: the `wait_for` of 3.12 takes fewer turns of the loop than that of 3.11.
+        What leaves on two links at one instant has no order that an end could see, and Python's versions differ in
+        it: the `wait_for` of 3.12 takes fewer turns of the loop than that of 3.11.
         """
-        first: dict[tuple[float, int, str], int] = {}
-        for place, ((link, *_), (at_s, records, _)) in enumerate(self.left.items()):
-            first.setdefault((at_s, records, link), place)
-        return sorted(self.left.items(), key=lambda item: first[item[1][0], item[1][1], item[0][0]])
+        seen: Counter[tuple[float, int, str]] = Counter()
+        order = {}
+        for key, (at_s, records, _) in self.left.items():
+            order[key] = at_s, records, seen[at_s, records, key[0]]
+            seen[at_s, records, key[0]] += 1
+        return sorted(self.left.items(), key=lambda item: order[item[0]])
 
 
 @checked
