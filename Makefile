@@ -18,10 +18,10 @@ HEADLESS := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s
 NO_LSP   := --LanguageServerManager.autodetect=False
 
 .DELETE_ON_ERROR:
-.PHONY: help study test nbval lint bench labs store lock node chromium clean
+.PHONY: help study test test-pythons nbval lint bench labs store lock node chromium clean
 
 help:  ## list the doors
-	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 study: $(READY)  ## create what is missing, then open JupyterLab on the course
 	$(SAY) "JupyterLab opens on $(START); its address is in the lines below. Ctrl-C ends it."
@@ -31,6 +31,9 @@ test: $(READY) chromium node lint  ## create what is missing, then pass every te
 	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"
 	@$(PY) -m compileall -q src tests
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval tests notebooks solutions $(ARGS)
+
+test-pythons: | $(PY)  ## notebooks, solutions and labs on each other Python found here (PYTHONS="python3.13" names them)
+	@$(PY) tests/pythons.py --tested $(PY) --workers $(WORKERS) --pythons "$(PYTHONS)"
 
 nbval: $(READY)  ## run the notebooks and compare them with their stored outputs
 	$(PY) -m pytest --nbval notebooks solutions $(ARGS)
@@ -58,8 +61,8 @@ lock:  ## pin every version again, with hashes; needs uv (ARGS=--upgrade takes t
 
 node: node_modules/.package-lock.json  ## install the JavaScript Socket.IO (chapter 02's page, and a peer for tests)
 
-clean:  ## remove the environment and the caches; your own work stays
-	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## remove the environments and the caches; your own work stays
+	rm -rf $(VENV) .venvs node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment follows the lock: it is brought up to date when the lock, or what the package says of itself, changes.
