@@ -18,7 +18,7 @@ HEADLESS := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s
 NO_LSP   := --LanguageServerManager.autodetect=False
 
 .DELETE_ON_ERROR:
-.PHONY: help study test test-pythons nbval lint bench labs store lock node chromium clean
+.PHONY: help study test test-pythons nbval lint bench labs store lock wheels node chromium clean
 
 help:  ## list the doors
 	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +58,13 @@ lock:  ## pin every version again, with hashes; needs uv (ARGS=--upgrade takes t
 	$(SAY) "Reading pyproject.toml, writing requirements.lock"
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --extra build --extra teach --extra test --python-version 3.11 $(ARGS) pyproject.toml -o requirements.lock
+	@$(MAKE) --no-print-directory wheels
+
+wheels:  ## ask whether each pin has a wheel for Linux, macOS (Apple's processors) and Windows; needs uv, installs nothing
+	@for system in linux macos windows; do for python in 3.11 3.12 3.13; do \
+	  $(UV) pip install --quiet --dry-run --require-hashes --only-binary :all: --python-platform $$system \
+	    --python-version $$python --target .venvs/none --requirement requirements.lock || exit 1; \
+	  echo "== Every pin has a wheel for $$system, Python $$python"; done; done; rmdir .venvs/none
 
 node: node_modules/.package-lock.json  ## install the JavaScript Socket.IO (chapter 02's page, and a peer for tests)
 
