@@ -10,13 +10,14 @@ def down(at_s: float, text: str, to: str) -> Rung:
 
 
 ENTRY_A, ACK_A, ENTRY_B = down(0.5, "entry", "a"), down(0.5, "ack", "a"), down(0.5, "entry", "b")
-HAS_A, SAFE_A, HAS_B = Mark(0.51, "a", "delivered a1"), Mark(0.51, "a", "acknowledged a1"), Mark(0.51, "b", "delivered a1")
+HAS_A, HAS_B = (Mark(0.51, who, "delivered a1") for who in "ab")
+SAFE_A = Mark(0.51, "a", "acknowledged a1")
 
 
 def test_an_instant_reads_the_same_whoever_was_served_in_between() -> None:
     """As python-socketio writes in 3.11, and in 3.12."""
-    in_311 = [ENTRY_A, ACK_A, ENTRY_B, HAS_A, SAFE_A, HAS_B]
-    in_312 = [ENTRY_A, ENTRY_B, ACK_A, HAS_A, HAS_B, SAFE_A]
+    in_311: list[Rung | Mark] = [ENTRY_A, ACK_A, ENTRY_B, HAS_A, SAFE_A, HAS_B]
+    in_312: list[Rung | Mark] = [ENTRY_A, ENTRY_B, ACK_A, HAS_A, HAS_B, SAFE_A]
     assert list(_end_by_end(in_311)) == list(_end_by_end(in_312)) == in_311
 
 
