@@ -12,10 +12,10 @@ READY  := $(VENV)/.ready
 SAY    := @printf '== %s\n'
 
 .DELETE_ON_ERROR:
-.PHONY: help study test nbval lint bench labs store lock node chromium clean
+.PHONY: help study test test-pythons nbval lint bench labs store lock wheels node chromium clean
 
 help:  ## list the doors
-	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 study: $(READY)  ## create what is missing, then open JupyterLab on the course
 	@exec $(PY) -m midspan study --start $(START) -- $(ARGS)
@@ -24,6 +24,9 @@ test: $(READY) chromium node lint  ## create what is missing, then pass every te
 	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"
 	@$(PY) -m compileall -q src tests
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval tests notebooks solutions $(ARGS)
+
+test-pythons: | $(PY)  ## notebooks, solutions and labs on each other Python found here (PYTHONS="python3.13" names them)
+	@$(PY) tests/pythons.py --tested $(PY) --workers $(WORKERS) --pythons "$(PYTHONS)"
 
 nbval: $(READY)  ## run the notebooks and compare them with their stored outputs
 	$(PY) -m pytest --nbval notebooks solutions $(ARGS)
@@ -48,11 +51,18 @@ lock:  ## pin every version again, with hashes; needs uv (ARGS=--upgrade takes t
 	$(SAY) "Reading pyproject.toml, writing requirements.lock"
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --extra build --extra teach --extra test --python-version 3.11 $(ARGS) pyproject.toml -o requirements.lock
+	@$(MAKE) --no-print-directory wheels
+
+wheels:  ## ask whether each pin has a wheel for Linux, macOS (Apple's processors) and Windows; needs uv, installs nothing
+	@for system in linux macos windows; do for python in 3.11 3.12 3.13; do \
+	  $(UV) pip install --quiet --dry-run --require-hashes --only-binary :all: --python-platform $$system \
+	    --python-version $$python --target .venvs/none --requirement requirements.lock || exit 1; \
+	  echo "== Every pin has a wheel for $$system, Python $$python"; done; done; rmdir .venvs/none
 
 node: node_modules/.package-lock.json  ## install the JavaScript Socket.IO (chapter 02's page, and a peer for tests)
 
-clean:  ## remove the environment and the caches; your own work stays
-	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## remove the environments and the caches; your own work stays
+	rm -rf $(VENV) .venvs node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment follows the lock: it is brought up to date when the lock, or what the package says of itself, changes.

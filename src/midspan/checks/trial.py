@@ -24,6 +24,7 @@ from midspan.checks.limits import kept_waiting_s, patience
 from midspan.checks.sheet import Cell
 from midspan.checks.steps import Step
 from midspan.checks.verdicts import Result
+from midspan.wires.child import plain_environment
 
 START = "from midspan.checks.child import main; main()"
 SPARE_S = 8.0  # beyond the limits inside: a process starts in 0.5 s, and giving a thread up takes 1 s
@@ -87,7 +88,7 @@ def _started(start: str, order: dict[str, Any], folder: Path, home: str) -> subp
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=folder,
-            env={**os.environ, "MIDSPAN_HOME": home, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            env={**plain_environment(), "MIDSPAN_HOME": home, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             start_new_session=True,
         )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from typing import Literal
 
 from midspan.arguments import checked
@@ -101,7 +102,22 @@ def draw(cast: Cast, schedule: Schedule, player: Player = play) -> tuple[History
     lanes = (*schedule.clients, *((*NODES, BROKER) if history.rooms else (SERVER,)))
     steps: list[tuple[float, Rung | Mark]] = list(tracer.rungs(history))
     steps += [(i, mark) for i, record in enumerate(history) if (mark := _mark(record, lanes)) is not None]
-    return history, Ladder(lanes, tuple(step for _, step in sorted(steps, key=lambda step: step[0])))
+    in_order = (step for _, step in sorted(steps, key=lambda step: step[0]))
+    return history, Ladder(lanes, tuple(_end_by_end(in_order)))
+
+
+def _end_by_end(steps: Iterable[Rung | Mark]) -> Iterator[Rung | Mark]:
+    """What passes at one instant, one end after the other.
+
+    Between two ends it has no order that either could see, and Python's versions differ in it: the `wait_for` of 3.12
+    takes fewer turns of the loop than that of 3.11, and python-socketio writes with it.
+    """
+    for _, instant in groupby(steps, key=lambda step: (type(step), step.at_s, getattr(step, "kind", ""))):
+        ends: dict[object, list[Rung | Mark]] = {}
+        for step in instant:
+            end = step.lane if isinstance(step, Mark) else frozenset((step.sender, step.receiver))
+            ends.setdefault(end, []).append(step)
+        yield from chain.from_iterable(ends.values())
 
 
 def _served_by(history: History, client: str, records: int) -> str:

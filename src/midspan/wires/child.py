@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ END_S = 5.0  # a child that has not gone by then is killed
 LINE_BYTES = 16 * 2**20  # the longest answer
 FILES = 8192  # that a child may have open
 KEPT_LINES = 200  # of the child's standard error
+COLOUR = {"FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PYTHON_COLORS"}  # ipykernel sets the first three
 
 
 class ChildGone(ConnectionError):
@@ -134,8 +136,16 @@ async def child(module: str, *arguments: str) -> AsyncIterator[Child]:
 async def _start(command: list[str]) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=pipe, limit=LINE_BYTES, **_own_group()
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, limit=LINE_BYTES, env=plain_environment(), **_own_group()
     )
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment of a child whose output is read by a program: no colours, also where a notebook asks for them.
+
+    From 3.13 on Python's tracebacks have colours where FORCE_COLOR is set, and a kernel sets it. Node's always had.
+    """
+    return {name: value for name, value in os.environ.items() if name not in COLOUR} | {"NO_COLOR": "1"}
 
 
 def _own_group() -> dict[str, Any]:

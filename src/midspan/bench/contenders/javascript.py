@@ -24,6 +24,7 @@ from midspan.refusal import Refusal, need
 from midspan.sim.cast import Cast, ClientSeat, ServerSeat
 from midspan.sim.history import Bounds
 from midspan.wires.certs import Authority
+from midspan.wires.child import plain_environment
 
 SCRIPT = Path(__file__).with_suffix(".mjs")
 HOW = "Install Node, then run `make node` in the course's folder, and run this there"
@@ -84,9 +85,11 @@ def node(speed: float = 1.0) -> Iterator[Node]:
     program = shutil.which("node") or shutil.which("nodejs")  # Debian's older name
     if program is None:
         raise Refusal("Node", "a machine without it", HOW)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([program, str(SCRIPT), str(speed)], **pipes) as process:  # type: ignore[call-overload]
+    pipe, environment = subprocess.PIPE, plain_environment()
+    command = [program, str(SCRIPT), str(speed)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
         try:
+            assert process.stdout is not None
             ready = process.stdout.readline()
             if not ready:
                 raise Refusal("the packages socket.io and socket.io-client", _last_words(process), HOW)
