@@ -113,6 +113,9 @@ class Hosts:
         for process in self.running:
             process.kill()
             process.communicate()
+        for name in self.names:  # at once: with its namespace a cable goes a little later, and its name is taken
+            with suppress(OSError):
+                ip("link", "del", self._cable(name))
         remove(self.bridge)
 
 

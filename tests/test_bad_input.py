@@ -61,6 +61,7 @@ INNER = {
     "midspan.eyes.shown": "IPython calls these, each with the type that it is registered for",
     "midspan.eyes.cards": "IPython calls these, each with the type that it is registered for",
     "midspan.eyes.display": "IPython calls it",
+    "midspan.eyes.png": "the same, for outputs that are stored",
     "midspan.eyes.readme": "a command of ours",
     "midspan.eyes.benched": "a command of ours",
     "midspan.eyes.recording": "a command of ours",
@@ -167,6 +168,7 @@ CASES: dict[str, Good] = {
     "wires.balancer.by_cookie": good(request=asked, names=("a", "b"), number=0),
     "wires.balancer.by_user": good(request=asked, names=("a", "b")),
     "wires.balancer.round_robin": good("_request", _request=asked, names=("a", "b"), number=0),
+    "wires.child.plain_environment": good(),
     "wires.crowd.crowd": good(),
     # bench
     "bench.bench.Bench": good(

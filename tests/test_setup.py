@@ -227,7 +227,7 @@ def test_each_stage_is_a_line_and_what_pip_says_goes_to_the_log(environment: Cal
     ("said", "do"),
     [
         ("ERROR: Could not install packages: [Errno 28] No space left on device", "free 2 GB"),
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE", "package mirror"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE", "mirror of PyPI"),
         ("WARNING: Retrying: NewConnectionError(...)\nERROR: No matching distribution found for h11", "HTTPS_PROXY"),
         ("ERROR: No matching distribution found for numpy==99", "with another Python"),
         ("Segmentation fault", "make clean"),

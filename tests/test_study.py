@@ -44,6 +44,12 @@ def course(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def home(own_folders: Path) -> Path:  # noqa: ARG001  # it sets the variable
+    """Where this test's progress and logs go."""
+    return Path(os.environ["MIDSPAN_HOME"])
+
+
+@pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where Jupyter keeps what it has signed."""
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
@@ -246,7 +252,7 @@ def test_two_beside_each_other_and_each_can_be_stopped(course: Path) -> None:
 
 
 @posix
-def test_home_read_only_the_c_locale_and_an_umlaut_at_once(course: Path, tmp_path: Path) -> None:
+def test_home_read_only_the_c_locale_and_an_umlaut_at_once(course: Path, tmp_path: Path, home: Path) -> None:
     """It works, says where Jupyter's files go, shows nothing of Jupyter's log, and takes a busy kernel along."""
     (tmp_path / "a file").touch()
     with study(course, HOME=str(tmp_path / "a file"), LC_ALL="C", JUPYTER_RUNTIME_DIR="", IPYTHONDIR="") as started:
@@ -254,7 +260,7 @@ def test_home_read_only_the_c_locale_and_an_umlaut_at_once(course: Path, tmp_pat
         assert "Trusted the course's 3 notebooks" in started.said
         assert "ServerApp" not in started.said
         number = started.ask("kernels", b"{}")["id"]
-        [connection] = (tmp_path / "home/jupyter").rglob(f"kernel-{number}.json")
+        [connection] = (home / "jupyter").rglob(f"kernel-{number}.json")
         busy(connection, tmp_path / "loops")
         processes = family(started.process)
         assert len(processes) >= 2
@@ -274,13 +280,13 @@ def busy(connection: Path, sign: Path) -> None:
 
 
 @pytest.mark.usefixtures("data")
-def test_what_does_not_start_is_one_sentence(course: Path, tmp_path: Path) -> None:
+def test_what_does_not_start_is_one_sentence(course: Path, home: Path) -> None:
     """The last line of Jupyter's log, and where the rest is."""
     with study(course, "--port=nowhere") as started:
         pass
     [last] = [line for line in started.said.splitlines() if not line.startswith("==")]
     assert "Expected JupyterLab to start, but got Bad config" in last
-    [log] = (tmp_path / "home").glob("jupyterlab-*.log")
+    [log] = home.glob("jupyterlab-*.log")
     assert last.endswith(f"The whole log is {log}.")
     assert started.process.returncode == 2
 

@@ -104,10 +104,10 @@ async def test_an_address_that_will_not_do_is_a_sentence(url: str, words: str) -
 
 @in_a_loop
 async def test_a_folder_whose_name_is_too_long_is_a_sentence(
-    own_folders: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The keeper's own refusal reaches the owner."""
-    deep = own_folders.parent / ("deep" * 20)
+    deep = tmp_path / ("deep" * 20)
     deep.mkdir()
     monkeypatch.setenv("TMPDIR", str(deep))
     with pytest.raises(Refusal, match="a path of less than 104 bytes"):
@@ -134,8 +134,8 @@ def test_a_person_gets_an_address_until_a_signal_comes(number: signal.Signals, o
     assert folders_of_brokers(own_folders) == []
 
 
-def test_what_keeps_it_from_starting_is_a_sentence_to_a_person(own_folders: Path) -> None:
-    deep = own_folders.parent / ("deep" * 20)
+def test_what_keeps_it_from_starting_is_a_sentence_to_a_person(tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 20)
     deep.mkdir()
     command = [sys.executable, "-m", "midspan.wires.keeper"]
     ran = subprocess.run(command, env={**os.environ, "TMPDIR": str(deep)}, capture_output=True, text=True, check=False)

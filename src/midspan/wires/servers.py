@@ -89,8 +89,13 @@ async def raw_server(
         bound = next(iter(server.sockets)).getsockname()[1]
         yield Served(f"{'wss' if tls else 'ws'}://{HOST}:{bound}", bound, log)
     finally:
+        served = list(server.all_connections)
         server.close()
-        await server.wait_closed()
+        try:
+            await server.wait_closed()
+        finally:  # where our time is up before a client has answered, nothing of its connection stays open
+            for connection in served:
+                connection.transport.abort()
 
 
 @asynccontextmanager
