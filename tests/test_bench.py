@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -19,7 +20,7 @@ from midspan.bench.bench import Bench
 from midspan.bench.leftovers import Leftovers
 from midspan.eyes.parties import parties
 from midspan.refusal import Refusal
-from midspan.wires.thread import END_S
+from midspan.wires.thread import END_S, LoopThread
 from tests.course import ROOT
 from tests.loops import in_a_loop
 
@@ -128,6 +129,23 @@ def test_closing_has_limits_that_are_under_a_second_together() -> None:
     settling_s = leftovers.SETTLE_TURNS * leftovers.TURN_S
     assert module.ANSWER_S + settling_s < 1.0
     assert module.CLOSE_S + sum(END_S) < 1.0
+
+
+def test_what_waits_for_a_worker_is_done_after_the_thread_has_closed() -> None:
+    """aiohttp closes files there: a job that is dropped leaves one open."""
+    thread, busy, done = LoopThread(), threading.Event(), threading.Event()
+
+    jobs: list[Callable[[], object]] = [*[busy.wait] * thread._executor._max_workers, done.set]
+
+    async def fill() -> None:
+        for job in jobs:
+            thread.loop.run_in_executor(None, job)
+
+    thread.run(fill())
+    thread.close()
+    assert not done.is_set()
+    busy.set()
+    assert done.wait(20)
 
 
 @in_a_loop

@@ -147,6 +147,7 @@ def test_what_keeps_it_from_starting_is_a_sentence_to_a_person(tmp_path: Path) -
 
 OWNER = """
 import asyncio
+import signal
 from midspan.wires.broker import broker
 
 async def own():
@@ -154,6 +155,7 @@ async def own():
         print(bus.url, flush=True)
         await asyncio.Event().wait()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background has it ignored
 asyncio.run(own())
 """
 

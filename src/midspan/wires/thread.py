@@ -81,12 +81,15 @@ class LoopThread:
         asyncio.run_coroutine_threadsafe(self._end(first), self.loop)
 
     async def _end(self, first: Coroutine[Any, Any, Any] | None = None) -> list[str]:
-        """In the thread. A worker thread that is busy is not waited for: it can be seen, and ends with its work."""
+        """In the thread. A worker thread is not waited for: it can be seen, and ends with its work.
+
+        What waits for a worker is done still: aiohttp closes its files there.
+        """
         if first is not None:
             await first
         cancelled = await cancel_others()
         await self.loop.shutdown_asyncgens()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False)
         self.loop.call_soon(self.loop.stop)
         return cancelled
 
