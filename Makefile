@@ -57,7 +57,7 @@ wheels:  ## ask whether each pin has a wheel for Linux, macOS (Apple's processor
 	@for system in linux macos windows; do for python in 3.11 3.12 3.13; do \
 	  $(UV) pip install --quiet --dry-run --require-hashes --only-binary :all: --python-platform $$system \
 	    --python-version $$python --target .venvs/none --requirement requirements.lock || exit 1; \
-	  echo "== Every pin has a wheel for $$system, Python $$python"; done; done; rmdir .venvs/none
+	  echo "== Every pin has a wheel for $$system, Python $$python"; done; done; rm -r .venvs/none
 
 node: node_modules/.package-lock.json  ## install the JavaScript Socket.IO (chapter 02's page, and a peer for tests)
 
