@@ -230,9 +230,8 @@ async with websockets.connect(bench.raw.url, ssl=bench.trust) as ws:
 WAIT = "import asyncio\nprint('waiting', flush=True)\nawait asyncio.Event().wait()"
 
 
-ANSWERED_S = 2.0  # from nothing to an echo through the tap: on a machine that does nothing else, or of the kernel's CPU
+ANSWERED_S = 2.0  # from nothing to an echo through the tap, on a machine that does nothing else
 BARE_STARTS = 4.0  # the same as a multiple of a bare kernel's start, on any machine; 2.2 to 3.2 were seen
-STOPPED_S = 4.0  # 0.2 s were seen, and 17 s without a wake-up
 
 
 def best(measure: Callable[[], float], limit: float) -> float:
@@ -245,38 +244,38 @@ def best(measure: Callable[[], float], limit: float) -> float:
     return least
 
 
-def started_s(*cells: str) -> tuple[float, float]:
-    """Seconds from nothing to the last cell's end, in a kernel of its own; and how many of them it had of a core."""
+def started_s(*cells: str) -> float:
+    """Seconds from nothing to the last cell's end, in a kernel of its own, without what other programs took of them."""
     begin_s = time.monotonic()
-    with kernel(ROOT) as live:
+    with Pace() as pace, kernel(ROOT) as live:
         ran = [live.run(cell) for cell in cells]
-        took_s, used = time.monotonic() - begin_s, live.process.cpu_times()
+        took_s = time.monotonic() - begin_s
         assert ([one.error for one in ran], ran[-1].text) == ([""] * len(cells), "hello\n")
         assert live.run("if 'bench' in globals(): await bench.close()").error == ""
-    return took_s, used.user + used.system
+    return took_s / pace.slowdown
 
 
 @pytest.mark.alone
 def test_from_kernel_start_to_the_first_answer_over_tls() -> None:
-    """Under two seconds, imports included; on a busy machine of its CPU, or four times what a bare kernel takes."""
+    """Under two seconds, imports included; on a busy machine, in no more than four times what a bare kernel takes."""
 
     def measure() -> float:
-        (bare_s, _), (answered_s, of_a_core_s) = started_s("print('hello')"), started_s(OPEN, GREET)
-        return min(answered_s / ANSWERED_S, of_a_core_s / ANSWERED_S, answered_s / bare_s / BARE_STARTS)
+        bare_s, answered_s = started_s("print('hello')"), started_s(OPEN, GREET)
+        return min(answered_s / ANSWERED_S, answered_s / bare_s / BARE_STARTS)
 
     assert best(measure, 1.0) < 1.0
 
 
 @pytest.mark.alone
 def test_stop_ends_an_awaiting_cell() -> None:
-    """Soon after Stop the cell has ended, and the bench still serves.
+    """Half a second after Stop the cell has ended, and the bench still serves.
 
-    Without a wake-up the loop sleeps on until its next event. The time runs from the interrupt to
+    Without a wake-up the loop sleeps on until its next event: 17 s were seen. The time runs from the interrupt to
     the kernel's word that it is idle again.
     """
     with kernel(ROOT) as live:
         assert live.run(OPEN).error == ""
-        assert best(lambda: _stopped(live), STOPPED_S) < STOPPED_S
+        assert best(lambda: _stopped(live), 0.5) < 0.5
         assert live.run(GREET).text == "hello\n"
         assert live.run("await bench.close()").error == ""
 
@@ -289,6 +288,8 @@ def _stopped(live: Kernel) -> float:
             pressed_s.append(time.monotonic())
             live.stop()
 
-    ran = live.run(WAIT, seen=stop)
+    with Pace() as pace:
+        ran = live.run(WAIT, seen=stop)
+        took_s = time.monotonic() - pressed_s[0]
     assert ran.error.startswith(("KeyboardInterrupt", "CancelledError")), ran.error
-    return time.monotonic() - pressed_s[0]
+    return took_s / pace.slowdown
