@@ -5,7 +5,6 @@
 PYTHON ?= python3
 VENV   ?= .venv
 UV     ?= uv
-START  ?= notebooks/00_two_layers.ipynb
 WORKERS ?= 3
 PY     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 READY  := $(VENV)/.ready
@@ -18,7 +17,7 @@ help:  ## list the doors
 	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 study: $(READY)  ## create what is missing, then open JupyterLab on the course
-	@exec $(PY) -m midspan study --start $(START) -- $(ARGS)
+	@exec $(PY) -m midspan study $(if $(START),--start $(START)) -- $(ARGS)
 
 test: $(READY) chromium node lint  ## create what is missing, then pass every test (ARGS="-k frames" picks some)
 	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"

@@ -71,6 +71,13 @@ def lab_name(notebook: Raw, path: Path) -> str:
     return str(_mapping(_metadata(notebook).get("midspan")).get("lab") or path.stem)
 
 
+def leave_out_what_differs(notebook: Raw) -> None:
+    """Take out, in place, what differs from run to run or from machine to machine: Python's version, and times."""
+    notebook["metadata"].get("language_info", {}).pop("version", None)
+    for cell in notebook["cells"]:
+        cell["metadata"].pop("execution", None)
+
+
 def _metadata(thing: Raw) -> Mapping[str, Any]:
     return _mapping(thing.get("metadata"))
 

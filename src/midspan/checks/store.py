@@ -30,7 +30,8 @@ def store(path: Path) -> bool:
     _name_cells(raw)
     notebook = labs.as_node(raw)
     _run(notebook, path)
-    _strip(notebook)
+    notebook.metadata["kernelspec"] = dict(KERNEL)
+    notebooks.leave_out_what_differs(notebook)
     text, before = labs.text(notebook), path.read_text("utf-8")
     if text != before:
         part = path.with_suffix(".part")
@@ -66,11 +67,3 @@ def _name_cells(notebook: notebooks.Raw) -> None:
             cell["id"] = hashlib.sha256(f"{place} {notebooks.source(cell)}".encode()).hexdigest()[:12]
         seen.add(cell["id"])
     notebook["nbformat_minor"] = max(5, notebook.get("nbformat_minor", 5))  # the first with cell ids
-
-
-def _strip(notebook: Any) -> None:
-    """Take out what differs from run to run, or from machine to machine."""
-    notebook.metadata["kernelspec"] = dict(KERNEL)
-    notebook.metadata.get("language_info", {}).pop("version", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from html import escape
 
-from midspan.bench.matrix import Matrix
-from midspan.eyes.anatomy import anatomy
 from midspan.eyes.caption import Caption, Captioned
 from midspan.eyes.ladder import MOST_ARROWS, ladder
 from midspan.eyes.lanes import MOST_STEPS, lanes
-from midspan.eyes.matrix import matrix_picture
 from midspan.eyes.palette import FAULT, MONO, QUIET, SOCKETIO
-from midspan.eyes.parties import Bench, parties
 from midspan.eyes.stack import stack as draw_stack
 from midspan.eyes.svg import Picture
 from midspan.records.exchange import Exchange, Sighting
-from midspan.records.frames import Frame
 from midspan.records.http import HttpHead
 from midspan.records.layers import Stack
 from midspan.sim.counterexample import Counterexample
@@ -43,11 +38,6 @@ def sighting(seen: Sighting) -> Picture:
     return ladder(Exchange((seen,)))
 
 
-def frame(seen: Frame) -> Picture:
-    """Its bits."""
-    return anatomy(seen)
-
-
 def stack(seen: Stack) -> Picture | None:
     """Its layers."""
     return draw_stack(seen) if len(seen) else None
@@ -56,16 +46,6 @@ def stack(seen: Stack) -> Picture | None:
 def head(seen: HttpHead) -> str:
     """All its lines; what differs on each run is masked, as in the text."""
     return f'<pre style="font-family:{MONO};font-size:12.5px;margin:0">{escape(seen.text())}</pre>'
-
-
-def bench(seen: Bench) -> Picture:
-    """Who talks to whom."""
-    return parties(seen)
-
-
-def matrix(seen: Matrix) -> Picture:
-    """Its grid."""
-    return matrix_picture(seen)
 
 
 def run(seen: Ladder) -> Picture | None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from midspan.checks.notebooks import leave_out_what_differs
+
 
 def leave_out(model: dict[str, Any], **_: Any) -> None:
     """A pre-save hook: take the Python's version and the times of execution out of a notebook of the course."""
     if model.get("type") != "notebook" or "midspan" not in model["content"]["metadata"]:
         return
-    model["content"]["metadata"].get("language_info", {}).pop("version", None)
-    for cell in model["content"]["cells"]:
-        cell["metadata"].pop("execution", None)
+    leave_out_what_differs(model["content"])
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
