@@ -36,6 +36,14 @@ OPEN = """async path => {
     await panel.sessionContext.ready;
     window.panel = panel;
 }"""
+# The notebook that the address names opens by itself: until its kernel is there, it could open in the middle of a test.
+STARTED = """async path => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const opened = () => [...app.shell.widgets('main')].find(widget => widget.context?.path === path);
+    while (!opened()) await new Promise(turn => requestAnimationFrame(turn));
+    await opened().sessionContext.ready;
+}"""
 CELLS = "() => window.panel.content.model.toJSON().cells"
 RUN_ALL = "async () => { await window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
 WRITE = "([number, text]) => window.panel.content.model.cells.get(number).sharedModel.setSource(text)"
@@ -218,5 +226,6 @@ def lab(url: str) -> Iterator[Lab]:
         page.set_default_timeout(ANSWER_MS)
         page.goto(url)
         page.wait_for_function("() => window.jupyterapp !== undefined")
+        page.evaluate(STARTED, re.findall(r"/lab/tree/([^?]+)", url)[0])
         yield Lab(page)
         browser.close()
