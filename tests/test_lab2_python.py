@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import queue
+import select
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
@@ -24,6 +24,7 @@ from tests.loops import in_a_loop
 
 WHERE: dict[str, Any] = {"transports": ["websocket"], "wait_timeout": SOON_S}
 BOTH = ["/", "/custom"]
+T = TypeVar("T")
 ARGUMENTS = ("a", 1, None, {"b": [b"\x00\xff", {"c": b""}]}, b"xyz", "grüß")
 
 
@@ -204,17 +205,49 @@ async def test_when_the_server_goes_the_client_is_told() -> None:
 # --- the sync client, which runs threads of its own; the server lives in another one
 
 
+class OneThreadAtATime(ssl.SSLSocket):
+    """A TLS socket for a client that reads and writes in two threads: one of them at a time is in OpenSSL.
+
+    Without it python-engineio 4.15.1 takes a read that meets a write for the end of the connection
+    (its issue 461): 23 of 800 connections here. The lock is never held while waiting for the network.
+    """
+
+    turn = threading.RLock()
+
+    def recv(self, *size_and_flags: int) -> bytes:
+        return self._in_turn(super().recv, *size_and_flags)
+
+    def send(self, *data_and_flags: Any) -> int:
+        return self._in_turn(super().send, *data_and_flags)
+
+    def _in_turn(self, call: Callable[..., T], *arguments: Any) -> T:
+        while True:
+            awaited: tuple[list[ssl.SSLSocket], list[ssl.SSLSocket]]
+            with self.turn:
+                timeout_s = self.gettimeout()
+                self.settimeout(0)
+                try:
+                    return call(*arguments)
+                except ssl.SSLWantReadError:
+                    awaited = [self], []
+                except ssl.SSLWantWriteError:
+                    awaited = [], [self]
+                finally:
+                    self.settimeout(timeout_s)
+            if not any(select.select(*awaited, [], timeout_s)):
+                raise TimeoutError
+
+
 @contextmanager
-def sync_client(folder: Path, namespaces: list[str]) -> Iterator[tuple[socketio.Client, Heard]]:
+def sync_client(namespaces: list[str]) -> Iterator[tuple[socketio.Client, Heard]]:
     """A sync client of a server that lives in a thread; it waits until the client's threads have ended."""
     authority, thread = Authority(), LoopThread()
-    pem = folder / "ca.pem"
-    pem.write_bytes(authority.pem)
     before = set(threading.enumerate())
     serving = served(None, authority.server)
     address = thread.run(serving.__aenter__())
-    trusting = {"sslopt": {"ca_certs": str(pem), "cert_reqs": ssl.CERT_REQUIRED}}
-    client = socketio.Client(reconnection=False, websocket_extra_options=trusting)
+    context = authority.client
+    context.sslsocket_class = OneThreadAtATime
+    client = socketio.Client(reconnection=False, websocket_extra_options={"sslopt": {"context": context}})
     heard = Heard(client, namespaces)
     try:
         client.connect(f"https://{address}", namespaces=namespaces, auth={"token": "x"}, **WHERE)
@@ -227,8 +260,8 @@ def sync_client(folder: Path, namespaces: list[str]) -> Iterator[tuple[socketio.
         thread.close()
 
 
-def test_the_sync_client(tmp_path: Path) -> None:
-    with sync_client(tmp_path, BOTH) as (client, heard):
+def test_the_sync_client() -> None:
+    with sync_client(BOTH) as (client, heard):
         greetings = sorted(heard.events.get(timeout=SOON_S) for _ in BOTH)
         assert greetings == [("/", "auth", {"token": "x"}), ("/custom", "auth", {"token": "x"})]
         for namespace in BOTH:
