@@ -189,7 +189,7 @@ def test_tables_have_a_row_for_each_sighting() -> None:
 def test_the_readme_shows_what_the_code_draws(tmp_path: Path) -> None:
     """docs/exchange.svg is what `python -m midspan picture` would write now."""
     committed = Path(__file__).parent.parent / readme.PATH
-    assert readme.write(tmp_path).read_text("utf-8") == committed.read_text("utf-8")
+    assert readme.write_exchange(tmp_path).read_text("utf-8") == committed.read_text("utf-8")
 
 
 def test_every_sample_can_be_recorded_again() -> None:

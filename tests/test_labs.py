@@ -42,7 +42,7 @@ def test_clearing_leaves_stubs_ids_and_no_outputs() -> None:
     solved["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hi"}]
     solved["cells"][2] |= {"execution_count": 7, "metadata": {**solved["cells"][2]["metadata"], "execution": {"t": 1}}}
     lab = clear(solved)
-    sources = {notebooks.grade_id(cell): cell["source"] for cell in lab["cells"]}
+    sources = {notebooks.grade_id_of(cell): cell["source"] for cell in lab["cells"]}
     assert sources["double"] == "def double(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()"
     assert sources["check_double"] == "check.double(double)"
     assert [cell["id"] for cell in lab["cells"]] == [cell["id"] for cell in solved["cells"]]

@@ -109,7 +109,7 @@ def _picture(_: argparse.Namespace) -> int:
     from midspan.checks import places
 
     print(
-        importlib.import_module("midspan.eyes.readme").write(places.course())
+        importlib.import_module("midspan.eyes.readme").write_exchange(places.course())
     )  # matplotlib loads for no other command
     return PASSED
 

@@ -119,9 +119,7 @@ class Cluster:
 
     # Who uses it
 
-    def across(
-        self, speaker: str, listener: str, *, socketio: bool = False
-    ) -> AbstractAsyncContextManager[Across]:
+    def across(self, speaker: str, listener: str, *, socketio: bool = False) -> AbstractAsyncContextManager[Across]:
         """A client that speaks on one node and one that listens on another, both past the balancer; see `Across`."""
         return across(self.direct_url(speaker), self.direct_url(listener), socketio=socketio)
 

@@ -28,7 +28,7 @@ PLEASE_GO = "please go"
 PAUSE_S = 0.1  # between orders, at most
 RETRY_S = 0.05  # before coming back after a cut, at most: an eager client, as many are
 ANSWER_S = 10.0
-WINDOW_S = 0.25
+RETURN_WINDOW_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Report:
     @property
     def peak(self) -> int:
         """The most that came back within a quarter of a second."""
-        return busiest(self.came_back_s, WINDOW_S)
+        return busiest(self.came_back_s, RETURN_WINDOW_S)
 
     def __str__(self) -> str:
-        back = f"{len(self.came_back_s)} came back, at most {self.peak} within {WINDOW_S} s"
+        back = f"{len(self.came_back_s)} came back, at most {self.peak} within {RETURN_WINDOW_S} s"
         return f"{self.answered} orders answered, {self.in_doubt} in doubt; {back}"
 
     __repr__ = __str__

@@ -63,7 +63,9 @@ def need_a_safe_place(host: str, tls: bool, files: Files, broker: bool, origins:
     """
     for origin in origins:
         parts = urlsplit(origin)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and origin == f"{parts.scheme}://{parts.netloc}"
+        right = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and origin == f"{parts.scheme}://{parts.netloc}"
+        )
         need(right, "an origin: scheme, host and port, as a browser sends it", origin, "Write https://chat.example")
     if is_loopback(host):
         return

@@ -8,7 +8,7 @@ from midspan.arguments import checked
 from midspan.bench.contenders.contender import CONTENDERS, Contender
 from midspan.bench.contenders.recorded import Recorded
 from midspan.bench.matrix import Matrix, OnTrial, assemble, cells_of, chosen
-from midspan.checks.lab3_failure import cast_of
+from midspan.checks.lab3_failure.cast import cast_of
 from midspan.refusal import Refusal, need
 from midspan.sim.beside import beside
 from midspan.sim.cast import Cast

@@ -65,8 +65,8 @@ def regenerate(force: bool = False) -> list[str]:
 def _answered(lab: Path) -> bool:
     """Whether an exercise in a notebook has lost its stub."""
     cells = notebooks.code_cells(notebooks.read(lab)) if lab.exists() else []
-    exercises = [cell for cell in cells if notebooks.kind(cell) == "exercise"]
-    return any("raise NotImplementedError" not in notebooks.source(cell) for cell in exercises)
+    exercises = [cell for cell in cells if notebooks.kind_of(cell) == "exercise"]
+    return any("raise NotImplementedError" not in notebooks.source_of(cell) for cell in exercises)
 
 
 class Earlier:

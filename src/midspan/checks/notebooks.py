@@ -39,13 +39,13 @@ def code_cells(notebook: Raw) -> list[Raw]:
     return [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
 
 
-def source(cell: Raw) -> str:
+def source_of(cell: Raw) -> str:
     """A cell's source as one string (the format allows a list of lines)."""
     text = cell.get("source", "")
     return "".join(map(str, text)) if isinstance(text, list) else str(text)
 
 
-def kind(cell: Raw) -> Kind:
+def kind_of(cell: Raw) -> Kind:
     """What a cell is for, by nbgrader's metadata and the tag "setup"."""
     marks = _mapping(_metadata(cell).get("nbgrader"))
     if marks.get("solution"):
@@ -55,7 +55,7 @@ def kind(cell: Raw) -> Kind:
     return "setup" if "setup" in tags(cell) else "other"
 
 
-def grade_id(cell: Raw) -> str:
+def grade_id_of(cell: Raw) -> str:
     """nbgrader's name for a cell; "" without."""
     return str(_mapping(_metadata(cell).get("nbgrader")).get("grade_id", ""))
 

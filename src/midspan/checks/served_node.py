@@ -1,7 +1,7 @@
 """Lab 4's node as an application, for processes of its own: `bench.cluster` and `bench.rooms` are told of it.
 
-    nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
-    await nodes.serve(lab4_node)                            # ours; source="labs": the learner's
+nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
+await nodes.serve(lab4_node)                            # ours; source="labs": the learner's
 """
 
 from __future__ import annotations

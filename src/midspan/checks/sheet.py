@@ -81,10 +81,10 @@ def own(theirs: Raw, solved: Raw) -> dict[str, Part]:
     for place, cell in reversed(list(enumerate(notebooks.code_cells(theirs), start=1))):
         kind, step, name = known.entry(cell, after=step)
         if step and kind == "exercise":
-            answer[step].insert(0, Cell(name, notebooks.source(cell)))
+            answer[step].insert(0, Cell(name, notebooks.source_of(cell)))
         elif step and kind in ("added", "setup"):
             where = answer if kind == "added" else setup
-            where[step].insert(0, Cell(f"added {place}", notebooks.source(cell), added=True))
+            where[step].insert(0, Cell(f"added {place}", notebooks.source_of(cell), added=True))
     return {s: Part(s, (*setup[s], *part.setup), tuple(answer[s])) for s, part in parts.items()}
 
 
@@ -96,9 +96,9 @@ class _Known:
         self._sources: set[str] = set()  # of the cells that nobody has to edit
         for step, cells in _stretches(solved):
             for cell in cells:
-                kind = notebooks.kind(cell)
-                self._entries |= dict.fromkeys(_keys(cell), (kind, step, notebooks.grade_id(cell)))
-                self._sources |= {notebooks.source(cell).strip()} if kind != "exercise" else set()
+                kind = notebooks.kind_of(cell)
+                self._entries |= dict.fromkeys(_keys(cell), (kind, step, notebooks.grade_id_of(cell)))
+                self._sources |= {notebooks.source_of(cell).strip()} if kind != "exercise" else set()
 
     def entry(self, cell: Raw, after: str) -> tuple[str, str, str]:
         """Kind, step and name of a cell; `after` is the step of the exercise or check that follows it in the file.
@@ -108,9 +108,9 @@ class _Known:
         kind, step, name = next((self._entries[k] for k in _keys(cell) if k in self._entries), ("", "", ""))
         if kind in ("exercise", "check"):
             return kind, step, name
-        if notebooks.source(cell).strip() in self._sources or kind == "other" or notebooks.kind(cell) == "check":
+        if notebooks.source_of(cell).strip() in self._sources or kind == "other" or notebooks.kind_of(cell) == "check":
             return "other", after, ""
-        return ("setup" if "setup" in (kind, notebooks.kind(cell)) else "added"), after, ""
+        return ("setup" if "setup" in (kind, notebooks.kind_of(cell)) else "added"), after, ""
 
 
 def _stretches(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
@@ -118,18 +118,18 @@ def _stretches(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
     cells: list[Raw] = []
     for cell in notebooks.code_cells(solved):
         cells.append(cell)
-        if notebooks.kind(cell) == "check":
-            yield notebooks.grade_id(cell).removeprefix(CHECK), cells
+        if notebooks.kind_of(cell) == "check":
+            yield notebooks.grade_id_of(cell).removeprefix(CHECK), cells
             cells = []
     yield "", cells
 
 
 def _keys(cell: Raw) -> list[str]:
-    grade_id, id = notebooks.grade_id(cell), cell.get("id")
+    grade_id, id = notebooks.grade_id_of(cell), cell.get("id")
     return ([f"grade id {grade_id}"] if grade_id else []) + ([f"id {id}"] if id else [])
 
 
 def _of(kind: notebooks.Kind, cells: Iterable[Raw]) -> Iterator[Cell]:
     for place, cell in enumerate(cells, start=1):
-        if notebooks.kind(cell) == kind:
-            yield Cell(notebooks.grade_id(cell) or f"{kind} {place}", notebooks.source(cell))
+        if notebooks.kind_of(cell) == kind:
+            yield Cell(notebooks.grade_id_of(cell) or f"{kind} {place}", notebooks.source_of(cell))

@@ -32,12 +32,12 @@ def store(path: Path) -> bool:
     _run(notebook, path)
     notebook.metadata["kernelspec"] = dict(KERNEL)
     notebooks.leave_out_what_differs(notebook)
-    text, before = labs.text(notebook), path.read_text("utf-8")
-    if text != before:
+    stored, before = labs.text(notebook), path.read_text("utf-8")
+    if stored != before:
         part = path.with_suffix(".part")
-        part.write_text(text, "utf-8")
+        part.write_text(stored, "utf-8")
         part.replace(path)
-    return text != before
+    return stored != before
 
 
 def _run(notebook: Any, path: Path) -> None:
@@ -64,6 +64,6 @@ def _name_cells(notebook: notebooks.Raw) -> None:
     seen: set[str] = set()
     for place, cell in enumerate(notebook["cells"]):
         if cell.get("id", "") in seen | {""}:
-            cell["id"] = hashlib.sha256(f"{place} {notebooks.source(cell)}".encode()).hexdigest()[:12]
+            cell["id"] = hashlib.sha256(f"{place} {notebooks.source_of(cell)}".encode()).hexdigest()[:12]
         seen.add(cell["id"])
     notebook["nbformat_minor"] = max(5, notebook.get("nbformat_minor", 5))  # the first with cell ids

@@ -32,7 +32,7 @@ def _spoken(seen: Exchange) -> Exchange:
     return seen[1:]
 
 
-def write(course: Path) -> Path:
+def write_exchange(course: Path) -> Path:
     """Write the picture into the course's folder and return where it is: what `python -m midspan picture` does."""
     target = course / PATH
     target.parent.mkdir(exist_ok=True)

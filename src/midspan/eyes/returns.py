@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from midspan.arguments import checked
-from midspan.bench.customers import WINDOW_S, Report
+from midspan.bench.customers import RETURN_WINDOW_S, Report
 from midspan.eyes.palette import INK, LINE, QUIET, WEBSOCKET
 from midspan.eyes.svg import Picture, label, line, picture, rect
 from midspan.refusal import need
@@ -34,7 +34,7 @@ def returns_picture(reports: Mapping[str, Report], *, title: str = "When custome
     for number, (name, report) in enumerate(reports.items()):
         body += rows.row(name, report, 34 + number * ROW_PX)
     height = 34 + len(reports) * ROW_PX + 22
-    words = f"seconds since the customers began; a bar is those who came back within {WINDOW_S} s"
+    words = f"seconds since the customers began; a bar is those who came back within {RETURN_WINDOW_S} s"
     body.append(label((LEFT + RIGHT) / 2, height - 6, words, size=12, fill=QUIET, anchor="middle"))
     text = "\n".join(f"{name}: {report}" for name, report in reports.items())
     return picture(WIDTH, height, body, title=title, text=text)
@@ -55,16 +55,16 @@ class _Rows:
     def row(self, name: str, report: Report, top: float) -> list[str]:
         """The bars of one restart, and what it left."""
         base = top + BARS_PX + 22
-        words = f"at most {report.peak} within {WINDOW_S} s, {report.in_doubt} orders in doubt"
+        words = f"at most {report.peak} within {RETURN_WINDOW_S} s, {report.in_doubt} orders in doubt"
         elements = [label(LEFT, top + 14, f"{name}: {words}", bold=True, fill=INK)]
         elements.append(line(LEFT, base, RIGHT, base, colour=LINE))
         for window, count in sorted(self.bars[name].items()):
-            height, wide = BARS_PX * count / self.most, self.x(WINDOW_S) - LEFT
-            elements.append(rect(self.x(window * WINDOW_S), base - height, wide, height, fill=WEBSOCKET.colour))
+            height, wide = BARS_PX * count / self.most, self.x(RETURN_WINDOW_S) - LEFT
+            elements.append(rect(self.x(window * RETURN_WINDOW_S), base - height, wide, height, fill=WEBSOCKET.colour))
         ticks = range(self.until_s + 1)
         return elements + [label(self.x(s), base + 14, f"{s} s", size=11, fill=QUIET, anchor="middle") for s in ticks]
 
 
 def _windows(report: Report) -> Counter[int]:
     """How many came back in each quarter of a second, by its number."""
-    return Counter(int(at_s / WINDOW_S) for at_s in report.came_back_s)
+    return Counter(int(at_s / RETURN_WINDOW_S) for at_s in report.came_back_s)

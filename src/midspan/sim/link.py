@@ -205,7 +205,6 @@ class Link:
                 who = self.name if end.side == "client" else f"server/{self.name}"
                 self.recorder.note(who, "silent", value=until_s)
 
-
     def let_go(self) -> None:
         """The run is over: the two ends of a connection know each other no longer."""
         for end in self._joined:

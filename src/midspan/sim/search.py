@@ -151,9 +151,7 @@ def explore(
         if (found and not keep_going) or not wanted():
             break
     examples = {
-        name: examine(cast, found[name], name, replay(found[name].seed), player)
-        for name in names
-        if name in found
+        name: examine(cast, found[name], name, replay(found[name].seed), player) for name in names if name in found
     }
     return Findings(outcomes.total(), outcomes, counts, examples)
 

@@ -27,7 +27,7 @@ Ends = dict[Way, TcpEnd | TlsEnd]
 BROKEN = (OSError, EOFError, ssl.SSLError)
 
 
-class Carriage:
+class ProxiedConnection:
     """One connection, from its first byte to its last.
 
     Args:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 
 from midspan.refusal import need
-from midspan.wires.carriage import Carriage
+from midspan.wires.carriage import ProxiedConnection
 from midspan.wires.certs import HOST, Authority
 from midspan.wires.faults.blackhole import Blackhole
 from midspan.wires.faults.cut_after import CutAfter
@@ -46,7 +46,7 @@ class Link:
         self.target_port, self.authority = target_port, authority
         self.port = 0
         self.faults: tuple[Fault, ...] = ()
-        self.carriages: set[Carriage] = set()
+        self.connections: set[ProxiedConnection] = set()
         self._loop = asyncio.get_running_loop()
 
     # faults, as verbs: what each does and how real it is says its class
@@ -97,7 +97,7 @@ class Link:
 
     def cut(self) -> None:
         """Reset every connection that is open now; new ones are not touched. As real as it gets: both ends get RST."""
-        self._in_loop(lambda: Reset().begin(list(self.carriages)))
+        self._in_loop(lambda: Reset().begin(list(self.connections)))
 
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[Fault]:
@@ -133,7 +133,7 @@ class Link:
 
     def _begin(self, fault: Fault) -> None:
         self.faults = (*self.faults, fault)
-        fault.begin(list(self.carriages))
+        fault.begin(list(self.connections))
 
     def _end(self, fault: Fault) -> None:
         self.faults = tuple(one for one in self.faults if one is not fault)
@@ -165,9 +165,9 @@ async def link(target_port: int, authority: Authority) -> AsyncIterator[Link]:
     opened = Link(target_port, authority)
 
     def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        carriage = Carriage(opened, reader, writer)
-        opened.carriages.add(carriage)
-        carriage.task.add_done_callback(lambda _: opened.carriages.discard(carriage))
+        connection = ProxiedConnection(opened, reader, writer)
+        opened.connections.add(connection)
+        connection.task.add_done_callback(lambda _: opened.connections.discard(connection))
 
     server = await asyncio.start_server(carry, HOST, 0)
     opened.port = server.sockets[0].getsockname()[1]
@@ -175,8 +175,8 @@ async def link(target_port: int, authority: Authority) -> AsyncIterator[Link]:
         yield opened
     finally:
         server.close()
-        carriages = list(opened.carriages)
-        for carriage in carriages:
-            carriage.reset()
-        await asyncio.gather(*(carriage.task for carriage in carriages), return_exceptions=True)
+        connections = list(opened.connections)
+        for connection in connections:
+            connection.reset()
+        await asyncio.gather(*(connection.task for connection in connections), return_exceptions=True)
         await server.wait_closed()

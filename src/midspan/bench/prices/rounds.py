@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from midspan.arguments import checked
-from midspan.bench.prices import place
 from midspan.bench.prices.load import load
 from midspan.bench.prices.outcome import Numbers, Paired
+from midspan.bench.prices.place import cores, pin
 from midspan.bench.prices.probes import AT_ONCE, Events, Probe, open_until
 from midspan.bench.prices.starting import Contender, Started, started
 from midspan.refusal import Refusal, need
@@ -76,8 +76,8 @@ async def paired(
     hidden = not (progress and sys.stderr.isatty())
     bar = Bar(total=rounds * slices * len(names), desc="measuring", unit="run", leave=False, disable=hidden)
     async with load() as client:
-        if (ours := place.cores()) is not None:
-            place.pin(client.pid, ours[1])
+        if (ours := cores()) is not None:
+            pin(client.pid, ours[1])
         with bar:
             for turn in range(rounds):
                 order = turned(contenders, turn)

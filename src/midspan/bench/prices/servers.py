@@ -159,9 +159,7 @@ async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio"
 
     sio = socketio.AsyncServer(async_mode="asgi", client_manager=_manager(broker, channel))
     _register(sio)
-    server = uvicorn_server(
-        socketio.ASGIApp(sio), tls, {"ws": "websockets-sansio", "ws_per_message_deflate": False}
-    )
+    server = uvicorn_server(socketio.ASGIApp(sio), tls, {"ws": "websockets-sansio", "ws_per_message_deflate": False})
     await server.startup()
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = server.force_exit = True

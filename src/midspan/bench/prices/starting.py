@@ -1,8 +1,8 @@
 """Who is measured, and how it is started.
 
-    contender("mine", app, Envelope)                              a function, in a module or in a notebook's cell
-    contender("theirs", "node server.mjs {port}", SocketIo)       a command line
-    contender("running", "ws://127.0.0.1:8765", Echo)             whatever serves there already
+contender("mine", app, Envelope)                              a function, in a module or in a notebook's cell
+contender("theirs", "node server.mjs {port}", SocketIo)       a command line
+contender("running", "ws://127.0.0.1:8765", Echo)             whatever serves there already
 """
 
 from __future__ import annotations

@@ -9,15 +9,16 @@ from midspan.checks.lab1_framing.hints import HINTS
 from midspan.checks.lab1_framing.lab import lab
 from midspan.checks.lab1_framing.wire import HELLO, outcome
 
-KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # section 1.3
+SAMPLE_KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # section 1.3
 OTHER = "HSmrc0sMlYUkAGmm5OPpG2HaGWk="  # the answer to another key
-HEAD = f"GET /chat HTTP/1.1\r\nHost: server.example\r\nSec-WebSocket-Key:{KEY}\r\nX: 1\r\nx:  2 \r\n\r\n".encode()
-HEADERS = {"host": ["server.example"], "sec-websocket-key": [KEY], "x": ["1", "2"]}
+FIELDS = f"Host: server.example\r\nSec-WebSocket-Key:{SAMPLE_KEY}\r\nX: 1\r\nx:  2 \r\n"
+HEAD = f"GET /chat HTTP/1.1\r\n{FIELDS}\r\n".encode()
+HEADERS = {"host": ["server.example"], "sec-websocket-key": [SAMPLE_KEY], "x": ["1", "2"]}
 ASKED = {
     "host": ["server.example"],
     "upgrade": ["websocket"],
     "connection": ["Upgrade"],
-    "sec-websocket-key": [KEY],
+    "sec-websocket-key": [SAMPLE_KEY],
     "sec-websocket-version": ["13"],
 }
 GET = "GET /chat HTTP/1.1"
@@ -49,7 +50,7 @@ REFUSALS: list[tuple[str, str, dict[str, list[str]], int, str]] = [
     ("no version", GET, {"sec-websocket-version": []}, 426, "version-not-told"),
     ("version 8", GET, {"sec-websocket-version": ["8"]}, 426, "version-not-told"),
     ("no key", GET, {"sec-websocket-key": []}, 400, "key-not-checked"),
-    ("two keys", GET, {"sec-websocket-key": [KEY, KEY]}, 400, "key-not-checked"),
+    ("two keys", GET, {"sec-websocket-key": [SAMPLE_KEY, SAMPLE_KEY]}, 400, "key-not-checked"),
     ("a key of 15 bytes", GET, {"sec-websocket-key": ["AAAAAAAAAAAAAAAAAAAA"]}, 400, "key-not-checked"),
     ("a key of 17 bytes", GET, {"sec-websocket-key": ["AAAAAAAAAAAAAAAAAAAAAAA="]}, 400, "key-not-checked"),
     ("a key that is no base64", GET, {"sec-websocket-key": ["dGhlIHNhbXBsZSBub25j!Q=="]}, 400, "key-not-checked"),
@@ -147,7 +148,7 @@ def answer_request(t: Transcript, answer_request: Any) -> None:
 )
 def check_answer(t: Transcript, request_bytes: Any, check_answer: Any) -> None:
     t.say("what we ask")
-    asked = request_bytes("server.example:8080", "/chat?a=b", KEY)
+    asked = request_bytes("server.example:8080", "/chat?a=b", SAMPLE_KEY)
     t.true("the request is bytes", isinstance(asked, bytes), got=asked, expected="bytes")
     start, *lines = asked.decode().split("\r\n")
     t.equal("its first line", start, "GET /chat?a=b HTTP/1.1")
@@ -155,21 +156,21 @@ def check_answer(t: Transcript, request_bytes: Any, check_answer: Any) -> None:
         "host: server.example:8080",
         "upgrade: websocket",
         "connection: upgrade",
-        f"sec-websocket-key: {KEY}",
+        f"sec-websocket-key: {SAMPLE_KEY}",
         "sec-websocket-version: 13",
     ):
         t.true(f"with {line}", line.lower() in map(str.lower, lines), got=lines, expected="that header")
     t.equal("an empty line ends it", asked[-4:], b"\r\n\r\n")
     t.say("an answer that is good")
-    t.equal("the example of section 1.3", outcome(check_answer, SWITCHING, ANSWERED, KEY), None)
+    t.equal("the example of section 1.3", outcome(check_answer, SWITCHING, ANSWERED, SAMPLE_KEY), None)
     other = _with(ANSWERED, {"upgrade": ["WebSocket"], "connection": ["keep-alive, UPGRADE"]})
     t.equal(
         "in another case, among others",
-        outcome(check_answer, "HTTP/1.1 101 ", other, KEY),
+        outcome(check_answer, "HTTP/1.1 101 ", other, SAMPLE_KEY),
         None,
         id="header-case",
     )
     t.say("answers that are not")
     for what, start, change, status, id in ANSWERS:
-        got = outcome(check_answer, start, _with(ANSWERED, change), KEY)
+        got = outcome(check_answer, start, _with(ANSWERED, change), SAMPLE_KEY)
         t.equal(what, got, f"Refused {status}", id=id)

@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from midspan.checks import Transcript
 from midspan.checks.lab1_framing.hints import HINTS
 from midspan.checks.lab1_framing.lab import lab
-from midspan.checks.lab1_framing.opening import ACCEPT, KEY
+from midspan.checks.lab1_framing.opening import ACCEPT, SAMPLE_KEY
 from midspan.checks.lab1_framing.sockets import BYE, SHORT_S, soon
 from midspan.checks.lab1_framing.wire import HELLO, said
 from midspan.wires.certs import HOST, Authority
@@ -21,7 +21,7 @@ from midspan.wires.servers import raw_server
 
 ASK = (
     f"GET / HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    f"Sec-WebSocket-Key: {SAMPLE_KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
 ).encode()
 REFUSED_S = 0.4  # enough for a handshake; who takes the refusal for an answer waits as long for a close, twice
 NO_ACCEPT = (

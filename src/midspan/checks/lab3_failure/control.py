@@ -33,9 +33,7 @@ def works(t: Transcript, cast: object, called: str, *, id: str) -> None:
     t.equal("it works", wrong, [], id=id)
 
 
-def does_not_pass(
-    t: Transcript, cast: Cast, step: str, called: str, searches: tuple[Search, ...], *, id: str
-) -> None:
+def does_not_pass(t: Transcript, cast: Cast, step: str, called: str, searches: tuple[Search, ...], *, id: str) -> None:
     """The search of a step finds what it breaks on a bad day."""
     (search,) = searches
     t.say(f"{called}: {search.seeds} schedules: {search.faults}")

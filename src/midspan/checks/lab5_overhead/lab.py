@@ -52,8 +52,7 @@ MISCONCEPTIONS = {
     "no-bound": "broadcast() writes whatever waits already: for somebody who reads nothing, until the memory is full.",
     "gives-up-when-full": "A full buffer is a reason to wait, not to leave entries out.",
     "store-skipped": "What is not at hand is in the store: a task reads it, in its order.",
-    "always-a-task": "A task and a turn of the loop cost as much as the frame itself: write at once if there is "
-    "room.",
+    "always-a-task": "A task and a turn of the loop cost as much as the frame itself: write at once if there is room.",
     "only-a-count": "A count says that all of it is the receiver's own: it stands for no entry of somebody else.",
     # direct
     "direct-never": "Whatever is left to the task costs a future, a callback and a turn of the loop: handle it where "

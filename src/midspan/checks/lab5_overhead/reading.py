@@ -32,9 +32,7 @@ class Scene:
 
     def __init__(self, names: dict[str, Any], write_s: float) -> None:
         self.disk, self.connection = Disk(), Slow(ROOM_BYTES)
-        seat = ServerSeat(
-            Store(self.disk, write_s), lambda _who, _token: True, random.Random(1), lambda: 0.0, Bounds()
-        )
+        seat = ServerSeat(Store(self.disk, write_s), lambda _who, _token: True, random.Random(1), lambda: 0.0, Bounds())
         server, wire = names["Server"](seat), names["Wire"]()
         self.client = names["Wire"]()
         self.feed = names["Feed"](self.connection, wire, server.log, "a", 0, 0, 4)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from midspan.wires.faults.fault import Fault, Ways
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(eq=False)

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from midspan.wires.faults.fault import Fault, Piece, Way, Ways
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
+from midspan.wires.faults.fault import ConnectionUnderFault, Fault, Piece, Way, Ways
 
 
 @dataclass(eq=False)
@@ -24,9 +20,9 @@ class CutAfter(Fault):
     way: Ways = "both"
     _passed: Counter[tuple[object, Way]] = field(init=False, repr=False, default_factory=Counter)
 
-    async def carry(self, piece: Piece, carriage: Carriage, /) -> AsyncIterator[bytes]:
-        left = self.size_bytes - self._passed[carriage, piece.way]
-        self._passed[carriage, piece.way] += len(piece.data)
+    async def carry(self, piece: Piece, connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
+        left = self.size_bytes - self._passed[connection, piece.way]
+        self._passed[connection, piece.way] += len(piece.data)
         yield piece.data[:left]
         if len(piece.data) > left:
             raise ConnectionResetError(f"the link was cut after {self.size_bytes} bytes")

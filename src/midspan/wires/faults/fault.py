@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from midspan.arguments import Fitting
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
 
 Way = Literal["up", "down"]  # from the client to the server; from the server to the client
 Ways = Literal["up", "down", "both"]
@@ -35,6 +32,20 @@ class Piece(NamedTuple):
     error: Exception | None = None
 
 
+class ConnectionUnderFault(Protocol):
+    """What a fault may use of the connection that it acts on."""
+
+    @property
+    def inspected(self) -> bool:
+        """Does the proxy end TLS on both sides, so that it sees the plaintext?"""
+
+    def reset(self) -> None:
+        """Reset both ends, now."""
+
+    async def answer(self, data: bytes) -> None:
+        """Send bytes to the client in the server's place."""
+
+
 @dataclass(eq=False)
 class Fault(Fitting):
     """A fault that changes nothing. A subclass overrides what it changes.
@@ -48,7 +59,7 @@ class Fault(Fitting):
         """Does it act on bytes that go this way?"""
         return getattr(self, "way", way) in (way, "both")
 
-    def begin(self, carriages: Iterable[Carriage]) -> None:
+    def begin(self, connections: Iterable[ConnectionUnderFault]) -> None:
         """The block begins; these connections are open."""
 
     def end(self) -> None:
@@ -57,7 +68,7 @@ class Fault(Fitting):
     def admit(self) -> None:
         """A client wants to connect. Raise `ConnectionError` to turn it away."""
 
-    async def carry(self, piece: Piece, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def carry(self, piece: Piece, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         """Yield the piece's bytes when their time has come, in one or several parts; or raise `ConnectionError`."""
         yield piece.data
 

@@ -6,12 +6,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from midspan.wires.faults.fault import Fault, Piece, Ways
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
+from midspan.wires.faults.fault import ConnectionUnderFault, Fault, Piece, Ways
 
 
 @dataclass(eq=False)
@@ -32,7 +28,7 @@ class Latency(Fault):
         super().__post_init__()
         self._rng = random.Random(self.seed)
 
-    async def carry(self, piece: Piece, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def carry(self, piece: Piece, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         delay_s = self.delay_s + self.jitter_s * self._rng.uniform(-1, 1)
         await asyncio.sleep(piece.at_s + delay_s - asyncio.get_running_loop().time())
         yield piece.data

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from midspan.wires.faults.fault import ConnectionUnderFault
 from midspan.wires.faults.upgrades import UpgradeFault
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
 
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -21,8 +18,8 @@ class RefuseUpgrade(UpgradeFault):
     As real as a company's proxy: it ends TLS with a certificate that the client trusts. Everything else passes.
     """
 
-    async def meet(self, _request: bytes, carriage: Carriage, /) -> AsyncIterator[bytes]:
-        await carriage.answer(FORBIDDEN)
+    async def meet(self, _request: bytes, connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
+        await connection.answer(FORBIDDEN)
         yield b""
 
     def __str__(self) -> str:

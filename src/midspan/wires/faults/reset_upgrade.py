@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from midspan.wires.faults.fault import ConnectionUnderFault
 from midspan.wires.faults.upgrades import UpgradeFault
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
 
 
 @dataclass(eq=False)
 class ResetUpgrade(UpgradeFault):
     """A connection that asks to upgrade is reset. As real as a firewall that knows the word and says nothing."""
 
-    async def meet(self, request: bytes, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def meet(self, request: bytes, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         raise ConnectionResetError("the link resets whoever asks for an upgrade")
         yield request  # what makes this a generator
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from midspan.wires.faults.fault import Fault, Piece
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
+from midspan.wires.faults.fault import ConnectionUnderFault, Fault, Piece
 
 
 @dataclass(eq=False)
@@ -19,11 +15,11 @@ class Reset(Fault):
     As real as it gets: both ends receive RST. What was on its way is lost.
     """
 
-    def begin(self, carriages: Iterable[Carriage]) -> None:
-        for carriage in carriages:
-            carriage.reset()
+    def begin(self, connections: Iterable[ConnectionUnderFault]) -> None:
+        for connection in connections:
+            connection.reset()
 
-    async def carry(self, piece: Piece, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def carry(self, piece: Piece, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         raise ConnectionResetError("the link resets every connection")
         yield piece.data  # what makes this a generator
 

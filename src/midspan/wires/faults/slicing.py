@@ -6,13 +6,9 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from midspan.refusal import need
-from midspan.wires.faults.fault import Fault, Piece, Ways
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
+from midspan.wires.faults.fault import ConnectionUnderFault, Fault, Piece, Ways
 
 
 @dataclass(eq=False)
@@ -34,7 +30,7 @@ class Slice(Fault):
         need(self.size_bytes >= 1, "pieces of 1 byte or more", self.size_bytes, "slice(1) is the smallest")
         self._rng = random.Random(self.seed)
 
-    async def carry(self, piece: Piece, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def carry(self, piece: Piece, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         rest = piece.data
         while rest:
             size = self._rng.randint(1, self.size_bytes)

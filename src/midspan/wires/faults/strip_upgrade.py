@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from midspan.wires.faults.fault import ConnectionUnderFault
 from midspan.wires.faults.upgrades import END_OF_HEAD, UpgradeFault
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
 
 HOP_BY_HOP = (b"upgrade:", b"connection:")  # a proxy must not forward these (RFC 9110 section 7.6.1)
 
@@ -22,7 +19,7 @@ class StripUpgrade(UpgradeFault):
     it answers to a GET; long polling passes.
     """
 
-    async def meet(self, request: bytes, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def meet(self, request: bytes, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         head, _, rest = request.partition(END_OF_HEAD)
         lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(HOP_BY_HOP)]
         yield b"\r\n".join(lines) + END_OF_HEAD + rest

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from midspan.wires.faults.fault import ConnectionUnderFault
 from midspan.wires.faults.upgrades import UpgradeFault
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
 
 
 @dataclass(eq=False)
@@ -26,7 +23,7 @@ class SwallowUpgrade(UpgradeFault):
     def end(self) -> None:
         self._over.set()
 
-    async def meet(self, request: bytes, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def meet(self, request: bytes, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         await self._over.wait()
         raise ConnectionResetError("the link had swallowed the upgrade")
         yield request  # what makes this a generator

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from midspan.refusal import need
-from midspan.wires.faults.fault import Fault, Piece, Ways
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
+from midspan.wires.faults.fault import ConnectionUnderFault, Fault, Piece, Ways
 
 PART_S = 0.05  # how much time's worth of bytes passes at once: TCP on a narrow link comes in bursts too
 
@@ -30,7 +26,7 @@ class Throttle(Fault):
         super().__post_init__()
         need(self.bytes_per_s > 0, "more than 0 bytes a second", self.bytes_per_s, "Use blackhole() for none at all")
 
-    async def carry(self, piece: Piece, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def carry(self, piece: Piece, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         size = max(1, int(self.bytes_per_s * PART_S))
         for start in range(0, len(piece.data), size):
             part = piece.data[start : start + size]

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from midspan.wires.faults.fault import Fault, Piece
-
-if TYPE_CHECKING:
-    from midspan.wires.carriage import Carriage
+from midspan.wires.faults.fault import ConnectionUnderFault, Fault, Piece
 
 END_OF_HEAD = b"\r\n\r\n"
 HEAD_BYTES = 2**14  # a longer head is passed on unread
@@ -25,20 +21,20 @@ class UpgradeFault(Fault):
     plaintext = True
     _heads: dict[object, bytes] = field(init=False, repr=False, default_factory=dict)
 
-    async def carry(self, piece: Piece, carriage: Carriage, /) -> AsyncIterator[bytes]:
-        if piece.way == "down" or not carriage.inspected:
+    async def carry(self, piece: Piece, connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
+        if piece.way == "down" or not connection.inspected:
             yield piece.data
             return
-        data = self._heads.pop(carriage, b"") + piece.data
+        data = self._heads.pop(connection, b"") + piece.data
         if piece.data and _may_be_a_head(data):
-            self._heads[carriage] = data  # the rest is still to come
+            self._heads[connection] = data  # the rest is still to come
         elif asks_to_upgrade(data):
-            async for part in self.meet(data, carriage):
+            async for part in self.meet(data, connection):
                 yield part
         else:
             yield data
 
-    async def meet(self, request: bytes, _carriage: Carriage, /) -> AsyncIterator[bytes]:
+    async def meet(self, request: bytes, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         """What becomes of a request to upgrade; `request` is its head, and what was sent behind it."""
         yield request
 
