@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midspan.checks.serve import DRAIN_S, GOODBYE_S
-from midspan.wires.thread import END_S
+from midspan.grading.serving import DRAIN_S, GOODBYE_S
+from midspan.net.background_loop import END_S
 
 ENDS_WITHIN_S = DRAIN_S + 20 * (GOODBYE_S + sum(END_S))

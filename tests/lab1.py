@@ -11,8 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from midspan.checks.cells import Answers
-from midspan.checks.sheet import read_reference
+from midspan.grading.notebooks import Answers, read_reference
 from tests.course import ROOT
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10

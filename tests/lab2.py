@@ -17,9 +17,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from midspan.checks.cells import Answers
-from midspan.checks.sheet import read_reference
-from midspan.wires.certs import HOST
+from midspan.grading.notebooks import Answers, read_reference
+from midspan.net.servers import HOST
 from tests.course import ROOT
 
 QUERY = "/socket.io/?EIO=4&transport=websocket"

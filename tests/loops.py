@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec
 
-from midspan.bench.real.clock import HastyLoop
+from midspan.simulation.tls.loop import HastyLoop
 
 P = ParamSpec("P")
 

@@ -1,6 +1,7 @@
 """Lab 4 as it is deployed: nodes in processes of their own, members in this one, and a history that we can judge.
 
-Everything is real, the clock too: faults are those of `bench.cluster`, at times drawn from a seed. What is durable is
+Everything is real, the clock too: faults are those of `experiments.clusters`, at times drawn from a seed. What is
+durable is
 read from the streams when all is over, so `ack_after_durable` is judged by what stands there, not by when it came.
 
     python -m tests.nodes_apart 40            # play that many seeds (then: from which, of which notebook)
@@ -22,14 +23,14 @@ import redis.asyncio
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_websocket
 
-from midspan.bench.cluster import Cluster, cluster
-from midspan.bench.nodes import ROOMS, MemberSeat
-from midspan.bench.nodes.seats import BODY, stream
-from midspan.checks.served_node import defined, lab4_node
-from midspan.sim import Cast, History, judge
-from midspan.sim.history import Record, Recorder
-from midspan.sim.store import Disk, Store
-from midspan.wires.certs import Authority
+from midspan.experiments.clusters import Cluster, cluster
+from midspan.labs.lab4_scaling.searching import defined, lab4_node
+from midspan.net.servers import Authority
+from midspan.simulation import Cast, History, judge
+from midspan.simulation.history import Record, Recorder
+from midspan.simulation.implementation import Disk, Store
+from midspan.simulation.nodes import ROOMS, MemberSeat
+from midspan.simulation.nodes.network import BODY, stream
 
 NODES, MEMBERS = ("n1", "n2", "n3"), ("a", "b", "c", "d")
 SAID_S, EACH = 2.0, 8  # how long they speak, and how many messages each of them says

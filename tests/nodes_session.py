@@ -1,4 +1,5 @@
-"""A small honest session across nodes, for the tests of `midspan.bench.nodes`: right in all that these vary, no more.
+"""A small honest session across nodes, for the tests of `midspan.simulation.nodes`: right in all that these vary, no
+more.
 
 What nodes must agree on stands in the broker: the log of a room is a stream, and one script takes a message once. Each
 class takes the flaws it is to have by name.
@@ -16,8 +17,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from websockets.exceptions import ConnectionClosed
 
-from midspan.bench.nodes import BODY, MemberSeat, NodeSeat
-from midspan.sim import Cast, Fault, Join, Limits, Moment, Say, Schedule
+from midspan.simulation import Cast, Fault, Join, Limits, Moment, Say, Schedule
+from midspan.simulation.nodes import BODY, MemberSeat, NodeSeat
 from tests import sim_session
 
 # KEYS: the stream, the senders' numbers. ARGV: who, number, base, body. Gives the number up to which all is safe.

@@ -12,7 +12,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from midspan.sim import Cast, ClientSeat, ServerSeat
+from midspan.simulation import Cast, ClientSeat, ServerSeat
 
 
 class Server:

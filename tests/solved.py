@@ -7,10 +7,9 @@ import functools
 from collections.abc import Iterable
 from itertools import count
 
-from midspan.checks import limits, sheet
-from midspan.checks.cells import Answers
-from midspan.checks.sheet import Part
-from midspan.sim import Cast
+from midspan.grading import limits, notebooks
+from midspan.grading.notebooks import Answers, Part
+from midspan.simulation import Cast
 from tests.bank import Right, edited
 from tests.course import ROOT, Cell, Notebook
 
@@ -31,7 +30,7 @@ class Solved:
     @functools.cached_property
     def parts(self) -> dict[str, Part]:
         """The solved notebook, step by step."""
-        return sheet.read_reference(self.path, self.name)[1]
+        return notebooks.read_reference(self.path, self.name)[1]
 
     def answers(self, entry: Right | None = None) -> Answers:
         """The names that it defines, or what is left of them when an entry of the bank has edited it."""
@@ -66,7 +65,7 @@ class Solved:
         lines = [line for source in dict.fromkeys(last.values()) for line in source.splitlines() if line.strip()]
         return [line for line in lines if not line.strip().startswith("### ")]
 
-    def _run(self, cells: Iterable[sheet.Cell]) -> Answers:
+    def _run(self, cells: Iterable[notebooks.Cell]) -> Answers:
         made = Answers(f"{self.name}_{next(_numbers)}")
         ran = limits.run(lambda: made.run(cells), CELLS_LIMIT_S)
         assert ran.error is None, ran.error

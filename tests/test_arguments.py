@@ -9,8 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import pytest
 
-from midspan.arguments import Fitting, checked
-from midspan.refusal import Refusal
+from midspan.errors import Fitting, Refusal, checked
 
 T = TypeVar("T")
 

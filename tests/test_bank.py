@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from midspan.checks import Lab, Result, judge, sheet
+from midspan.grading import Lab, Result, judging, notebooks
 from tests import bank
 from tests.bank import BadEdit, Judged, Right, Wrong, apart, edited
 from tests.labs import lab0_adding
@@ -22,8 +22,8 @@ FIRST = Wrong("first", "total", old="sum(map(double, xs))", new="double(xs[0])")
 
 
 @pytest.fixture
-def parts() -> dict[str, sheet.Part]:
-    return sheet.reference(notebook(SOLVED))
+def parts() -> dict[str, notebooks.Part]:
+    return notebooks.reference(notebook(SOLVED))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_an_entry_that_is_not_as_it_says_is_complained_of(lab: Lab, entry: Right
     ],
 )
 def test_an_edit_that_edits_nothing_or_two_places_is_refused(
-    parts: dict[str, sheet.Part], entry: Wrong, words: str
+    parts: dict[str, notebooks.Part], entry: Wrong, words: str
 ) -> None:
     with pytest.raises(BadEdit, match=words):
         edited(parts, entry)
@@ -111,7 +111,7 @@ def test_the_table_shows_which_check_sees_what(lab: Lab) -> None:
 def test_the_bank_and_the_judge_agree(lab: Lab, tmp_path: Path) -> None:
     """The bank judges in one process to be quick; the judge in many to be safe."""
     source = SOLVED["double"].replace(SQUARE.old, SQUARE.new)
-    report = judge.judge(write(tmp_path / "labs" / "lab0_adding.ipynb", notebook({**SOLVED, "double": source})))
+    report = judging.judge(write(tmp_path / "labs" / "lab0_adding.ipynb", notebook({**SOLVED, "double": source})))
     (row,) = bank.judged(lab, [SQUARE])
     assert report.results[0] == row.results["double"]
 

@@ -14,13 +14,11 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.sync.client import connect as connect_and_block
 
-from midspan.bench import bench as module
-from midspan.bench import leftovers
-from midspan.bench.bench import Bench
-from midspan.bench.leftovers import Leftovers
-from midspan.eyes.parties import parties
-from midspan.refusal import Refusal
-from midspan.wires.thread import END_S, LoopThread
+from midspan.errors import Refusal
+from midspan.experiments import bench as module
+from midspan.experiments.bench import Bench, Leftovers
+from midspan.net.background_loop import END_S, LoopThread
+from midspan.pictures.scenes import parties
 from tests.course import ROOT
 from tests.loops import in_a_loop
 
@@ -122,11 +120,11 @@ async def test_a_session_of_ours_asks_the_system_for_names(monkeypatch: pytest.M
 def test_every_session_of_ours_is_made_in_one_place() -> None:
     sources = (ROOT / "src").rglob("*.py")
     made = [path for path in sources if re.search(r"(ClientSession|TCPConnector)\(", path.read_text("utf-8"))]
-    assert [path.name for path in made] == ["http.py"]
+    assert [path.name for path in made] == ["servers.py"]
 
 
 def test_closing_has_limits_that_are_under_a_second_together() -> None:
-    settling_s = leftovers.SETTLE_TURNS * leftovers.TURN_S
+    settling_s = module.SETTLE_TURNS * module.TURN_S
     assert module.ANSWER_S + settling_s < 1.0
     assert module.CLOSE_S + sum(END_S) < 1.0
 
@@ -192,15 +190,15 @@ async def test_a_worker_thread_that_is_blocked_is_named_and_not_waited_for() -> 
 async def test_what_is_still_open_is_looked_for_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """A look goes through all processes: a hundred of them took six seconds beside one thread of a learner's."""
     bench, end, looks = await Bench(), threading.Event(), count()
-    once = leftovers.Baseline._compare
-    monkeypatch.setattr(leftovers.Baseline, "_compare", lambda *given: (next(looks), once(*given))[1])
+    once = module.Baseline._compare
+    monkeypatch.setattr(module.Baseline, "_compare", lambda *given: (next(looks), once(*given))[1])
     thread = threading.Thread(target=end.wait, name="blocked", daemon=True)
     thread.start()
     left = await bench.close()
     end.set()
     thread.join()
     assert left.threads == ("blocked",)
-    assert next(looks) == leftovers.SETTLE_TURNS
+    assert next(looks) == module.SETTLE_TURNS
 
 
 @in_a_loop
@@ -217,7 +215,7 @@ async def test_opening_a_second_bench_closes_the_first() -> None:
 
 @in_a_loop
 async def test_a_handler_that_never_ends_is_cancelled_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("midspan.bench.bench.CLOSE_S", 0.05)
+    monkeypatch.setattr("midspan.experiments.bench.CLOSE_S", 0.05)
     bench = await Bench(raw=never_ends)
     client = await connect(bench.raw.url, ssl=bench.trust)
     left = await bench.close()

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, broadcast
 
-from midspan.bench import across as module
-from midspan.bench.across import across
-from midspan.bench.customers import Report, busiest, customers
-from midspan.refusal import Refusal
-from midspan.wires.certs import Authority
-from midspan.wires.servers import RawHandler, raw_server, socketio_server
+from midspan.errors import Refusal
+from midspan.experiments import cluster_clients as module
+from midspan.experiments.cluster_clients import Report, across, busiest, customers
+from midspan.net.servers import Authority, RawHandler, raw_server, socketio_server
 from tests.loops import in_a_loop
 
 AUTHORITY = Authority()

@@ -19,13 +19,13 @@ from redis.exceptions import ConnectionError as BrokerGone
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from midspan.bench.cluster import Cluster
-from midspan.bench.cluster import cluster as open_cluster
-from midspan.refusal import Refusal
-from midspan.wires.balancer import by_cookie, by_user, round_robin
-from midspan.wires.certs import Authority
-from midspan.wires.gate import Gate
-from midspan.wires.thread import LoopThread
+from midspan.errors import Refusal
+from midspan.experiments.clusters import Cluster
+from midspan.experiments.clusters import cluster as open_cluster
+from midspan.net.background_loop import LoopThread
+from midspan.net.balancers import by_cookie, by_user, round_robin
+from midspan.net.servers import Authority
+from midspan.net.tcp import Gate
 from tests.loops import in_a_loop
 
 AUTHORITY = Authority()
@@ -294,8 +294,8 @@ async def test_bad_arguments_are_sentences() -> None:
 
 OWNER = """
 import asyncio
-from midspan.bench.cluster import cluster
-from midspan.wires.certs import Authority
+from midspan.experiments.clusters import cluster
+from midspan.net.servers import Authority
 
 async def own():
     async with cluster("a", "b", authority=Authority()):

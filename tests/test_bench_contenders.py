@@ -15,14 +15,27 @@ from itertools import pairwise
 import pytest
 from engineio.base_client import connected_clients
 
-from midspan.bench.contenders import CONTENDERS, Contender, named
-from midspan.bench.contenders.borrowed import clock_and_chance
-from midspan.bench.real import play_real
-from midspan.bench.trials import CONVERSATION
-from midspan.refusal import Refusal
-from midspan.sim import ClientRestart, Cut, HalfOpen, History, Join, Moment, Refuse, Revoke, Say, Schedule, play, run
-from midspan.sim.beside import beside
-from midspan.sim.predicates import judge
+from midspan.errors import Refusal
+from midspan.experiments.guarantee_matrix import CONVERSATION
+from midspan.experiments.on_trial import CONTENDERS, Contender, named
+from midspan.implementations.in_memory_adapter import clock_and_chance
+from midspan.simulation import (
+    ClientRestart,
+    Cut,
+    HalfOpen,
+    History,
+    Join,
+    Moment,
+    Refuse,
+    Revoke,
+    Say,
+    Schedule,
+    play,
+    run,
+)
+from midspan.simulation.guarantees import judge
+from midspan.simulation.run import beside
+from midspan.simulation.tls import play_real
 
 CUT = replace(CONVERSATION, faults=(Cut(Moment("a", "up", 2, "after")), Refuse("a", 2)))
 ALL = pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from midspan.bench.detection import CLOSE_TIMEOUT_S, noticed, noticed_cut_s
-from midspan.bench.real import play_real
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.experiments.disconnection import CLOSE_TIMEOUT_S, noticed, noticed_cut_s
+from midspan.simulation.tls import play_real
 
 
 @pytest.mark.parametrize("name", ["websockets", "python-socketio"])

@@ -7,11 +7,11 @@ from importlib.metadata import version
 
 import pytest
 
-from midspan.bench.contenders.recipe import RecipeClient
-from midspan.bench.exactly_once import OVERTAKEN, RECIPE, SAME_KEY, SHAPES, lost_though_safe
-from midspan.bench.real import play_real
-from midspan.sim import Schedule, draw, judge, play, shrink
-from midspan.sim.beside import beside
+from midspan.experiments.disconnection import OVERTAKEN, RECIPE, SAME_KEY, SHAPES, lost_though_safe
+from midspan.implementations.python_socketio import RecipeClient
+from midspan.simulation import Schedule, draw, judge, play, shrink
+from midspan.simulation.run import beside
+from midspan.simulation.tls import play_real
 
 NOW = f"python-socketio {version('python-socketio')}"
 EACH = pytest.mark.parametrize("schedule", SHAPES.values(), ids=SHAPES.keys())

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from midspan.bench.contenders import javascript
-from midspan.bench.contenders.contender import WITHIN_A_MINUTE
-from midspan.bench.contenders.recorded import Recorded, play_in_node
-from midspan.bench.matrix import measure
-from midspan.bench.trials import CONVERSATION, TRIALS
-from midspan.refusal import Refusal
-from midspan.sim import History, Moment, Record, judge, play
-from midspan.wires.certs import Authority
+from midspan.errors import Refusal
+from midspan.experiments.guarantee_matrix import CONVERSATION, TRIALS, measure
+from midspan.experiments.on_trial import WITHIN_A_MINUTE, Recorded, play_in_node
+from midspan.implementations import javascript_clients
+from midspan.net.servers import Authority
+from midspan.simulation import History, Moment, Record, judge, play
 from tests.course import ROOT
 from tests.node import needs_node
 
@@ -98,20 +96,20 @@ def outcome(name: str, records: list[list[Any]]) -> str:
 
 def test_without_node_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(Refusal, match="Install Node, then run `make node`"), javascript.node():
+    with pytest.raises(Refusal, match="Install Node, then run `make node`"), javascript_clients.node():
         pass
 
 
 @needs_packages
 def test_without_its_packages_node_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.chdir(str(tmp_path))  # they are looked for from here upwards
-    with pytest.raises(Refusal, match="Cannot find module"), javascript.node():
+    with pytest.raises(Refusal, match="Cannot find module"), javascript_clients.node():
         pass
 
 
 @needs_packages
 def test_the_simulated_link_is_not_for_node() -> None:
-    with javascript.node() as process:
-        cast = javascript.javascript(process, Authority(), WITHIN_A_MINUTE)
+    with javascript_clients.node() as process:
+        cast = javascript_clients.javascript(process, Authority(), WITHIN_A_MINUTE)
         history = play(cast, CONVERSATION)
     assert any("real link" in record.detail for record in history.of("crashed"))

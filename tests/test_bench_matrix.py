@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 
-from midspan.bench.contenders import CONTENDERS, Contender, named
-from midspan.bench.contenders.recorded import Recorded
-from midspan.bench.matrix import Matrix, measure
-from midspan.bench.real import play_real
-from midspan.bench.trials import TRIALS, Play, moments
-from midspan.refusal import Refusal
-from midspan.sim import ClientSeat, Moment, Schedule, ServerSeat, play
-from midspan.sim.beside import beside
-from midspan.sim.cast import Cast
-from midspan.sim.predicates import PREDICATES, judge
+from midspan.errors import Refusal
+from midspan.experiments.guarantee_matrix import TRIALS, Matrix, Play, measure, moments
+from midspan.experiments.on_trial import CONTENDERS, Contender, Recorded, named
+from midspan.simulation import ClientSeat, Moment, Schedule, ServerSeat, play
+from midspan.simulation.guarantees import PREDICATES, judge
+from midspan.simulation.implementation import Cast
+from midspan.simulation.run import beside
+from midspan.simulation.tls import play_real
 from tests.sim_session import cast as honest
 
 pytestmark = pytest.mark.timeout(180)  # some seconds of work, on a machine that may be busy

@@ -14,12 +14,8 @@ import pytest
 import redis
 import redis.asyncio
 
-from midspan.bench.nodes import ROOMS, MemberSeat, draw_nodes, generate_nodes, play_nodes, search_nodes
-from midspan.bench.nodes.bus import Bus, bus
-from midspan.bench.real import play_real
-from midspan.bench.real.clock import HastyLoop
-from midspan.refusal import Refusal
-from midspan.sim import (
+from midspan.errors import Refusal
+from midspan.simulation import (
     NAIVE,
     BrokerCut,
     BrokerRestart,
@@ -35,6 +31,10 @@ from midspan.sim import (
     shrink,
     simple,
 )
+from midspan.simulation.nodes import ROOMS, MemberSeat, draw_nodes, generate_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes.broker import Bus, bus
+from midspan.simulation.tls import play_real
+from midspan.simulation.tls.loop import HastyLoop
 from tests.nodes_session import A2, Client, Node, cast, schedule, with_client, with_node
 from tests.test_bench_real import outcomes
 

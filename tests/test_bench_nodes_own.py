@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack
 import pytest
 import redis
 
-from midspan.bench.nodes import play_nodes
-from midspan.refusal import Refusal
-from midspan.sim import BrokerRestart, NodeKill
-from midspan.wires.broker import broker
-from midspan.wires.certs import HOST
-from midspan.wires.gate import gate
-from midspan.wires.thread import LoopThread
+from midspan.errors import Refusal
+from midspan.net.background_loop import LoopThread
+from midspan.net.brokers import broker
+from midspan.net.servers import HOST
+from midspan.net.tcp import gate
+from midspan.simulation import BrokerRestart, NodeKill
+from midspan.simulation.nodes import play_nodes
 from tests.nodes_session import A2, cast, schedule
 from tests.test_bench_real import outcomes
 

@@ -12,8 +12,7 @@ import psutil
 import pytest
 import redis
 
-from midspan.bench.nodes import bus, draw_nodes, generate_nodes, play_nodes, search_nodes
-from midspan.sim import (
+from midspan.simulation import (
     BalancerCut,
     BrokerCut,
     BrokerRestart,
@@ -24,7 +23,8 @@ from midspan.sim import (
     ServerRestart,
     judge,
 )
-from midspan.sim.shrink import size
+from midspan.simulation.nodes import bus, draw_nodes, generate_nodes, play_nodes, search_nodes
+from midspan.simulation.shrinking import size
 from tests.nodes_session import A2, Client, cast, schedule, with_client
 from tests.test_bench_real import outcomes, steps
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from midspan.bench.offline import emit_while_away
-from midspan.refusal import Refusal
-from midspan.wires.certs import Authority
+from midspan.errors import Refusal
+from midspan.experiments.disconnection import emit_while_away
+from midspan.net.servers import Authority
 
 
 def test_one_client_refuses_and_the_other_waits() -> None:

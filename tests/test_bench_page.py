@@ -13,10 +13,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from midspan.bench.bench import Bench
-from midspan.bench.page import ABSENT, CLIENT, Page, client_file, live_page
-from midspan.eyes.browser import browser
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.experiments.bench import Bench
+from midspan.experiments.page import ABSENT, CLIENT, Page, client_file, live_page
+from midspan.pictures.outputs import browser
 from tests.loops import in_a_loop
 
 

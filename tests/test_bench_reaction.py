@@ -9,10 +9,9 @@ import pytest
 import socketio
 from websockets.asyncio.server import ServerConnection
 
-from midspan.bench.bench import Bench
-from midspan.bench.hostile import ENVELOPE, FRAMEWORK, INPUTS
-from midspan.bench.reaction import Dialect, reaction
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.experiments.bench import Bench
+from midspan.experiments.conversations import ENVELOPE, FRAMEWORK, INPUTS, Dialect, reaction
 from tests.loops import in_a_loop
 
 QUESTION = Dialect("", (), question="are you there?", answer="yes")

@@ -16,9 +16,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-from midspan.bench.real import draw_real, play_real, search_real
-from midspan.bench.real.clock import HastyLoop
-from midspan.sim import (
+from midspan.net.servers import HOST
+from midspan.simulation import (
     NAIVE,
     Cast,
     ClientRestart,
@@ -44,8 +43,9 @@ from midspan.sim import (
     play,
     simple,
 )
-from midspan.sim.faults import Way, When
-from midspan.wires.certs import HOST
+from midspan.simulation.faults import Way, When
+from midspan.simulation.tls import draw_real, play_real, search_real
+from midspan.simulation.tls.loop import HastyLoop
 from tests.sim_session import Client, Server, cast
 
 # the clock
@@ -92,7 +92,7 @@ def test_quiet_comes_after_all_that_is_on_its_way_and_before_the_clock_moves() -
 
 
 def test_a_loop_that_nobody_will_wake_says_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("midspan.bench.real.clock.STUCK_S", 0.01)
+    monkeypatch.setattr("midspan.simulation.tls.loop.STUCK_S", 0.01)
     loop = HastyLoop()
 
     async def wait_for_nothing() -> None:
@@ -107,7 +107,7 @@ def test_a_loop_that_nobody_will_wake_says_who_waits(monkeypatch: pytest.MonkeyP
 
 
 def test_a_run_that_goes_round_without_waiting_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("midspan.bench.real.clock.LIMIT_TURNS", 500)
+    monkeypatch.setattr("midspan.simulation.tls.loop.LIMIT_TURNS", 500)
 
     class Spinning(Client):
         async def run(self) -> None:
@@ -308,7 +308,7 @@ def test_a_connection_that_breaks_while_it_opens_is_what_the_library_makes_of_it
 
 
 def test_what_virtual_time_cannot_play_is_shrunk_over_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("midspan.bench.real.search.MOST_RUNS", 5)
+    monkeypatch.setattr("midspan.simulation.tls.run.MOST_RUNS", 5)
 
     class Hasty(OwnServer):
         def __init__(self, seat: ServerSeat) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.bench.source import code_lines, library_lines
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.experiments.byte_ledgers import code_lines, library_lines
 
 CASES = [
     ("", 0),

@@ -19,9 +19,9 @@ from playwright.async_api import Page, async_playwright
 from websockets.asyncio.server import ServerConnection
 from websockets.typing import Origin
 
-from midspan.bench.bench import Bench
-from midspan.bench.page import live_page
-from midspan.wires.servers import raw_server, serve_app
+from midspan.experiments.bench import Bench
+from midspan.experiments.page import live_page
+from midspan.net.servers import raw_server, serve_app
 from tests.course import ROOT
 from tests.lab_in_browser import CHROMIUM, FLAGS, kept
 from tests.loops import in_a_loop

@@ -8,16 +8,16 @@ from functools import cache
 
 import pytest
 
-from midspan.bench.byte_ledgers import Weighed, Weighing, opening, weigh, weigh_all
-from midspan.bench.said import BLOB, CHAT, MESSAGES, TYPING_START, UPGRADE, WAYS
-from midspan.eyes.byte_ledger import BESIDE_PX, LEFT, RIGHT, ledger_picture
-from midspan.eyes.palette import PROTOCOLS, TCP
-from midspan.records import byte_ledger as rows
-from midspan.records.byte_ledger import ByteLedger, Row, byte_ledger, round_trips
-from midspan.records.capture import SIDES, Capture, Chunk
-from midspan.records.samples import names, sample
-from midspan.refusal import Refusal
-from midspan.wires.certs import Authority
+from midspan.errors import Refusal
+from midspan.experiments.byte_ledgers import Weighed, Weighing, opening, weigh, weigh_all
+from midspan.experiments.conversations import BLOB, CHAT, MESSAGES, TYPING_START, UPGRADE, WAYS
+from midspan.net.servers import Authority
+from midspan.pictures.costs import BESIDE_PX, LEFT, RIGHT, ledger_picture
+from midspan.pictures.svg import PROTOCOLS, TCP
+from midspan.protocols import ledgers as rows
+from midspan.protocols.capture import SIDES, Capture, Chunk
+from midspan.protocols.dissecting import names, sample
+from midspan.protocols.ledgers import ByteLedger, Row, byte_ledger, round_trips
 from tests.loops import in_a_loop
 
 KINDS = [(tls, deflate) for tls in (False, True) for deflate in (False, True)]

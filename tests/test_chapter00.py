@@ -11,8 +11,8 @@ import pandas
 import socketio
 from websockets.asyncio.client import ClientConnection, connect
 
-from midspan.checks import notebooks
-from midspan.records.frames import OPCODES
+from midspan.grading import notebooks
+from midspan.protocols.websocket import OPCODES
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "00_two_layers.ipynb"
 

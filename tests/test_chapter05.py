@@ -9,13 +9,12 @@ import aiohttp
 import pytest
 import socketio
 
-from midspan.bench.prices import Events, Idle, InsideOf, Several, contenders, node_contenders, paired
-from midspan.bench.prices.table import WIDE
-from midspan.records.dissect import dissect
-from midspan.refusal import Refusal
-from midspan.wires.asgi import asgi_server
-from midspan.wires.certs import HOST, Authority
-from midspan.wires.tap import tap
+from midspan.benchmark import Events, Idle, InsideOf, Several, contenders, node_contenders, paired
+from midspan.benchmark.statistics import WIDE
+from midspan.errors import Refusal
+from midspan.net.servers import HOST, Authority, asgi_server
+from midspan.net.taps import tap
+from midspan.protocols.dissecting import dissect
 from tests.course import Notebook, calls, found, words
 from tests.loops import in_a_loop
 from tests.node import needs_node

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from midspan.checks.demonstrations import show, written
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.grading.finished_labs import show, written
 from tests.cells import defined
 from tests.loops import in_a_loop
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from midspan.checks import limits
-from midspan.checks.limits import Outcome, kept_waiting_s, patience, run
-from midspan.checks.printing import MOST_CHARACTERS
+from midspan.grading import limits
+from midspan.grading.limits import MOST_CHARACTERS, Outcome, kept_waiting_s, patience, run
 from tests.loops import in_a_loop
 
 SHORT_S = 0.2

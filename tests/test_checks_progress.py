@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from midspan.checks import places, predictions, progress
-from midspan.checks.predictions import predict, score
-from midspan.eyes.cards import score_card
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.grading import notebooks, progress
+from midspan.grading.progress import predict, score
+from midspan.pictures.cards import score_card
 
 OPTIONS = {"a": "the client", "b": "the server", "c": "both"}
 
@@ -19,7 +19,7 @@ OPTIONS = {"a": "the client", "b": "the server", "c": "both"}
 @pytest.fixture(autouse=True)
 def fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """No guess made and no complaint told, as after a restart."""
-    monkeypatch.setattr(predictions, "_guesses", {})
+    monkeypatch.setattr(progress, "_guesses", {})
     monkeypatch.setattr(progress, "_told", set())
 
 
@@ -116,13 +116,13 @@ def test_the_course_is_found_upwards_or_named(tmp_path: Path, monkeypatch: pytes
         (tmp_path / "course" / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "course" / "notebooks" / "deep")
     monkeypatch.delenv("MIDSPAN_HOME")
-    assert places.course() == tmp_path / "course"
-    assert places.home() == tmp_path / "course" / ".midspan"
-    assert places.lab("lab1") == tmp_path / "course" / "labs" / "lab1.ipynb"
+    assert notebooks.course() == tmp_path / "course"
+    assert notebooks.home() == tmp_path / "course" / ".midspan"
+    assert notebooks.lab("lab1") == tmp_path / "course" / "labs" / "lab1.ipynb"
     monkeypatch.chdir(tmp_path)
-    assert places.course(tmp_path / "course" / "labs" / "lab1.ipynb") == tmp_path / "course"
+    assert notebooks.course(tmp_path / "course" / "labs" / "lab1.ipynb") == tmp_path / "course"
     monkeypatch.setenv("MIDSPAN_COURSE", str(tmp_path))
-    assert places.solution("lab1") == tmp_path / "solutions" / "lab1.ipynb"
+    assert notebooks.solution("lab1") == tmp_path / "solutions" / "lab1.ipynb"
 
 
 # --- predictions
@@ -171,7 +171,7 @@ def test_the_text_is_the_same_whatever_is_remembered() -> None:
 
 def test_after_a_restart_the_score_still_knows_the_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     predict("01.masking", "Which end masks?", OPTIONS, mine="a")
-    monkeypatch.setattr(predictions, "_guesses", {})
+    monkeypatch.setattr(progress, "_guesses", {})
     assert score("01.masking", "a").right
     assert score("01.unknown", "a").right is None
 

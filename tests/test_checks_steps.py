@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from midspan.checks import CheckFailed, Lab, Result, Transcript, progress
-from midspan.checks.judging import unwritten
-from midspan.checks.transcript import Wrong
-from midspan.checks.values import in_words
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.grading import CheckFailed, Lab, Result, Transcript, progress
+from midspan.grading.steps import unwritten
+from midspan.grading.transcript import Wrong, in_words
 from tests.cells import defined
 
 HINTS = ("Look at RFC 6455.", "Use sum().", "return sum(numbers)")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jupyter_core.utils import ensure_event_loop
 
-from midspan.checks import unread
+from midspan.grading import notebooks
 from tests.kernels import kernel
 
 CHECK = "check.accept_key(accept_key)"
@@ -24,9 +24,12 @@ def test_a_check_after_a_cell_that_was_not_read_says_so(tmp_path: Path, monkeypa
     """Once, and only where the cell speaks of the answer, and only where nothing of it ran."""
     monkeypatch.setenv("MIDSPAN_HOME", str(tmp_path))
     with kernel(tmp_path) as shell:
-        shell.run("from midspan.checks.lab1_framing import check")
+        shell.run("from midspan.labs.lab1_framing import check")
         told = []
         for cell in (RIGHT, "def accept_key(key:", "1 / 0", "x = (", f"{RIGHT}\nreturn 1", f"%pylab_no\n{RIGHT} +"):
             shell.run(cell)
-            told += [shell.run(CHECK).error.count(f"! {unread.STALE}"), shell.run(CHECK).error.count(unread.STALE)]
+            told += [
+                shell.run(CHECK).error.count(f"! {notebooks.STALE}"),
+                shell.run(CHECK).error.count(notebooks.STALE),
+            ]
     assert told == [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0]

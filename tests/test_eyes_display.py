@@ -16,25 +16,22 @@ from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 import midspan
-from midspan.bench.leftovers import Leftovers
-from midspan.checks import progress as remembered
-from midspan.checks.predictions import Guess, Score
-from midspan.checks.steps import Hint, Lab
-from midspan.checks.transcript import Transcript
-from midspan.checks.verdicts import Line, Result
-from midspan.eyes import cards, display
-from midspan.eyes import shown as shown_as
-from midspan.eyes.caption import SIZE, Caption
-from midspan.eyes.ladder import ladder
-from midspan.eyes.png import _plain, png
-from midspan.eyes.svg import sans_px
-from midspan.records.dissect import dissect
-from midspan.records.frames import Frame
-from midspan.records.http import HttpHead
-from midspan.records.layers import layers
-from midspan.records.samples import sample
-from midspan.refusal import Refusal
-from midspan.sim import NAIVE, played, search
+from midspan.errors import Refusal
+from midspan.experiments.bench import Leftovers
+from midspan.grading import progress as remembered
+from midspan.grading.progress import Guess, Score
+from midspan.grading.steps import Hint, Lab
+from midspan.grading.transcript import Line, Result, Transcript
+from midspan.pictures import cards, display
+from midspan.pictures import outputs as shown_as
+from midspan.pictures.ladders import ladder
+from midspan.pictures.outputs import SIZE, Caption, _plain, png
+from midspan.pictures.svg import sans_px
+from midspan.protocols.dissecting import dissect, sample
+from midspan.protocols.http import HttpHead
+from midspan.protocols.layering import layers
+from midspan.protocols.websocket import Frame
+from midspan.simulation import NAIVE, played, search
 
 HOSTILE = "<script>alert(1)</script>"
 LINES = (
@@ -198,7 +195,7 @@ def test_the_facade_imports_nothing_until_it_is_used() -> None:
         "import sys, midspan; print([m for m in sys.modules if m.startswith(('midspan.', 'pandas', 'asyncio', 'ssl'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['midspan.shell']"
+    assert done.stdout.strip() == "['midspan.errors']"
 
 
 def test_the_facade_has_what_it_says() -> None:

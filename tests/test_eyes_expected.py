@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.eyes.expected import expected
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.pictures.cards import expected
 
 
 def test_the_error_is_one_line() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from midspan.eyes.lanes import FIRST, LAST, MOST_STEPS, lanes
-from midspan.eyes.shown import counterexample, run
-from midspan.eyes.svg import Picture, mono_px
-from midspan.refusal import Refusal
-from midspan.sim import NAIVE, Cast, Cut, Ladder, Mark, Moment, Rung, ServerRestart, draw, search, simple
-from midspan.sim.control import NaiveServer
+from midspan.errors import Refusal
+from midspan.pictures.outputs import counterexample, run
+from midspan.pictures.runs import FIRST, LAST, MOST_STEPS, lanes
+from midspan.pictures.svg import Picture, mono_px
+from midspan.simulation import NAIVE, Cast, Cut, Ladder, Mark, Moment, Rung, ServerRestart, draw, search, simple
+from midspan.simulation.baseline import NaiveServer
 from tests.sim_session import cast
 from tests.test_eyes_pictures import OURS, SVG, as_any, texts
 

@@ -8,14 +8,12 @@ from types import SimpleNamespace
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
-from midspan.bench.contenders import Contender, named
-from midspan.bench.contenders.recorded import Recorded
-from midspan.bench.matrix import SIGNS, Matrix, measure
-from midspan.bench.trials import TRIALS
-from midspan.eyes import display
-from midspan.eyes.matrix import matrix_picture, matrix_table
-from midspan.refusal import Refusal
-from midspan.sim.predicates import PREDICATES
+from midspan.errors import Refusal
+from midspan.experiments.guarantee_matrix import SIGNS, TRIALS, Matrix, measure
+from midspan.experiments.on_trial import Contender, Recorded, named
+from midspan.pictures import display
+from midspan.pictures.tables import matrix_picture, matrix_table
+from midspan.simulation.guarantees import PREDICATES
 
 HOSTILE = "<script>alert(1)</script>"
 FAULTS = ("cut", "half-open", "revoke")

@@ -12,21 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from midspan.eyes import palette, readme
-from midspan.eyes.anatomy import anatomy
-from midspan.eyes.ladder import MOST_ARROWS, WIDTH, ladder
-from midspan.eyes.parties import parties
-from midspan.eyes.recording import RECORDED
-from midspan.eyes.stack import stack
-from midspan.eyes.svg import NOT_XML, Picture, mono_px, under
-from midspan.eyes.tables import frame_table, table
-from midspan.records.capture import Capture, Chunk
-from midspan.records.dissect import dissect
-from midspan.records.exchange import Exchange
-from midspan.records.frames import Frame
-from midspan.records.layers import layers
-from midspan.records.samples import SAMPLES, names, sample
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.experiments.byte_ledgers import RECORDED
+from midspan.pictures import costs, svg
+from midspan.pictures.frames import anatomy, stack
+from midspan.pictures.ladders import MOST_ARROWS, WIDTH, ladder
+from midspan.pictures.scenes import parties
+from midspan.pictures.svg import NOT_XML, Picture, mono_px, under
+from midspan.pictures.tables import frame_table, table
+from midspan.protocols.capture import Capture, Chunk
+from midspan.protocols.dissecting import SAMPLES, dissect, names, sample
+from midspan.protocols.exchange import Exchange
+from midspan.protocols.layering import layers
+from midspan.protocols.websocket import Frame
 
 SVG = "{http://www.w3.org/2000/svg}"
 OURS = {"svg", "title", "desc", "g", "rect", "line", "polygon", "text"}
@@ -127,15 +125,15 @@ def test_a_hostile_payload_stays_text() -> None:
 
 def test_every_protocol_has_its_own_colour_and_tag() -> None:
     """Neither is used twice, and each layer has a protocol: colour is never the only sign."""
-    assert len({protocol.colour for protocol in palette.PROTOCOLS}) == len(palette.PROTOCOLS)
-    assert len({protocol.tag for protocol in palette.PROTOCOLS}) == len(palette.PROTOCOLS)
+    assert len({protocol.colour for protocol in svg.PROTOCOLS}) == len(svg.PROTOCOLS)
+    assert len({protocol.tag for protocol in svg.PROTOCOLS}) == len(svg.PROTOCOLS)
     for name in names():
         for seen in dissect(sample(name)).frames():
-            assert all(layer.name in palette.OF_LAYER for layer in layers(seen))
+            assert all(layer.name in svg.OF_LAYER for layer in layers(seen))
 
 
-@pytest.mark.parametrize("protocol", palette.PROTOCOLS, ids=lambda protocol: protocol.name)
-def test_tags_can_be_read_on_their_colour(protocol: palette.Protocol) -> None:
+@pytest.mark.parametrize("protocol", svg.PROTOCOLS, ids=lambda protocol: protocol.name)
+def test_tags_can_be_read_on_their_colour(protocol: svg.Protocol) -> None:
     """A contrast of 4.5 : 1 or more between ink and colour (WCAG 2.2, 1.4.3)."""
     light, dark = sorted(map(luminance, (protocol.colour, protocol.ink)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
@@ -188,8 +186,8 @@ def test_tables_have_a_row_for_each_sighting() -> None:
 
 def test_the_readme_shows_what_the_code_draws(tmp_path: Path) -> None:
     """docs/exchange.svg is what `python -m midspan picture` would write now."""
-    committed = Path(__file__).parent.parent / readme.PATH
-    assert readme.write_exchange(tmp_path).read_text("utf-8") == committed.read_text("utf-8")
+    committed = Path(__file__).parent.parent / costs.PATH
+    assert costs.write_exchange(tmp_path).read_text("utf-8") == committed.read_text("utf-8")
 
 
 def test_every_sample_can_be_recorded_again() -> None:

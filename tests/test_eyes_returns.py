@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from midspan.bench.customers import Report
-from midspan.eyes.palette import WEBSOCKET
-from midspan.eyes.returns import BARS_PX, returns_picture
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.experiments.cluster_clients import Report
+from midspan.pictures.scenes import RETURNS_BARS_PX, returns_picture
+from midspan.pictures.svg import WEBSOCKET
 
 KILL, DRAIN = Report(50, 3, (0.51, 0.52, 0.53, 2.01)), Report(60, 0, (0.5, 0.7, 0.9, 1.1))
 
@@ -21,7 +21,7 @@ def heights(svg: str) -> list[float]:
 
 def test_each_moment_has_its_bar_on_one_scale() -> None:
     picture = returns_picture({"kill": KILL, "drain": DRAIN}, title="At once, or one by one")
-    thirds = [height / (BARS_PX / 3) for height in heights(picture.svg)]
+    thirds = [height / (RETURNS_BARS_PX / 3) for height in heights(picture.svg)]
     assert thirds == pytest.approx([3, 1, 2, 1, 1], abs=0.01)
     assert "At once, or one by one" in picture.svg
     assert "at most 3 within 0.25 s, 3 orders in doubt" in picture.svg

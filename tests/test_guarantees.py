@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from midspan import guarantee_matrix
-from midspan.bench.contenders import CONTENDERS
-from midspan.checks import guarantees
-from midspan.checks.lab3_failure import cast_of
-from midspan.refusal import Refusal
-from midspan.sim.cast import Cast
-from midspan.sim.control import NAIVE
+from midspan.errors import Refusal
+from midspan.experiments.on_trial import CONTENDERS
+from midspan.labs.lab3_failure import cast_of, session
+from midspan.simulation.baseline import NAIVE
+from midspan.simulation.implementation import Cast
 
 pytestmark = pytest.mark.timeout(180)  # some seconds of work, on a machine that may be busy
 FAULTS = ("cut", "delay")
@@ -26,7 +25,7 @@ def test_an_unsolved_lab_is_no_column() -> None:
 
 
 def test_a_finished_lab_is_a_column_right_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarantees, "cast_of", lambda source: NAIVE if source == "labs" else cast_of(source))
+    monkeypatch.setattr(session, "cast_of", lambda source: NAIVE if source == "labs" else cast_of(source))
     matrix = guarantee_matrix(faults=FAULTS)
     assert [one.name for one in matrix.contenders] == [*COLUMNS, "your lab 3"]
     assert "no_loss" in matrix.broken("your lab 3")
@@ -41,10 +40,10 @@ def test_the_reference_breaks_nothing() -> None:
 
 def test_what_was_measured_is_not_measured_again() -> None:
     first = guarantee_matrix(faults=FAULTS)
-    misses = guarantees._once.cache_info().misses
+    misses = session._once.cache_info().misses
     assert guarantee_matrix(faults=FAULTS) == first
     assert guarantee_matrix(faults=("cut",)).cells.items() <= first.cells.items()
-    assert guarantees._once.cache_info().misses == misses
+    assert session._once.cache_info().misses == misses
 
 
 def test_a_cast_of_ones_own_is_one_more_column() -> None:

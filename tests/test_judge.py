@@ -12,10 +12,9 @@ from xml.etree import ElementTree
 import pytest
 
 from midspan.__main__ import main
-from midspan.checks.judge import Report, judge, settle
-from midspan.checks.junit import junit
-from midspan.checks.verdicts import Line, Result
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.grading.judging import Report, judge, junit, settle
+from midspan.grading.transcript import Line, Result
 from tests.labs import lab0_adding
 from tests.labs.lab0_adding import SOLVED, UNSOLVED, checking, code, exercise, notebook, write
 

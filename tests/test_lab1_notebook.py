@@ -8,7 +8,7 @@ import re
 import pytest
 from jupyter_core.utils import ensure_event_loop
 
-from midspan.checks.lab1_framing import check
+from midspan.labs.lab1_framing import check
 from tests.course import ROOT, Cell, Notebook, found
 from tests.kernels import kernel
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from midspan.wires.certs import HOST, Authority
+from midspan.net.servers import HOST, Authority
 from tests.lab1 import BINARY, CLOSE, TEXT, Sent, closing, frame, reference, sent
 from tests.lab1_handshakes import REQUESTS
 from tests.lab1_rows import HI, ROWS, Row

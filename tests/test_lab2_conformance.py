@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from midspan.wires.certs import HOST
+from midspan.net.servers import HOST
 from tests.lab2 import QUERY, SOON_S, bare, heard, options, reference, say, served, until_closed
 from tests.lab2_rows import CONNECTS, ENGINE, MALFORMED, MESSAGES, REQUESTS, Request, Row
 from tests.loops import in_a_loop

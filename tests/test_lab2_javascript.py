@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from midspan.wires.certs import Authority
+from midspan.net.servers import Authority
 from tests.course import ROOT
 from tests.lab2 import SOON_S, Application, served
 from tests.loops import in_a_loop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from midspan.checks.lab2_events import check
+from midspan.labs.lab2_events import check
 from tests.course import ROOT, Cell, Notebook
 
 SOLVED = Notebook(ROOT / "solutions" / "lab2_events.ipynb")

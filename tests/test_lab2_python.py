@@ -17,8 +17,8 @@ import pytest
 import socketio
 from socketio.exceptions import ConnectionError, TimeoutError
 
-from midspan.wires.certs import Authority
-from midspan.wires.thread import LoopThread
+from midspan.net.background_loop import LoopThread
+from midspan.net.servers import Authority
 from tests.lab2 import SOON_S, Application, served
 from tests.loops import in_a_loop
 

@@ -17,8 +17,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from midspan.__main__ import main
-from midspan.checks.serve import serve
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.grading.serving import serve
 from tests.course import ROOT
 from tests.ending import ENDS_WITHIN_S
 from tests.lab2 import QUERY, heard, until_closed

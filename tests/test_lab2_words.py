@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.checks import Result, places
-from midspan.checks.lab2_events import lab
-from midspan.checks.sheet import read_reference
+from midspan.grading import Result, notebooks
+from midspan.grading.notebooks import read_reference
+from midspan.labs.lab2_events import lab
 from tests import bank
 from tests.bank import Right
 
@@ -15,7 +15,7 @@ LEAVES = "            del self.waiting[id]\n"
 
 def judged(step: str, old: str, new: str) -> Result:
     """The result of a step whose solution has one edit."""
-    _, parts = read_reference(places.solution(lab.name), lab.name)
+    _, parts = read_reference(notebooks.solution(lab.name), lab.name)
     return bank.results(lab, bank.edited(parts, Right("an edit", step, old, new)), step)[step]
 
 
@@ -53,4 +53,4 @@ def test_an_exception_in_place_of_a_value_brings_no_words_about_values() -> None
 def test_an_envelope_that_is_right_is_one_line_and_one_that_is_not_shows_its_way() -> None:
     result = judged("envelope", 'json.dumps(said, separators=(",", ":"))', 'json.dumps(said, separators=(",", ": "))')
     assert [line.kind for line in result.lines] == ["said", "held", "held", "broken"]
-    assert len(bank.results(lab, read_reference(places.solution(lab.name), lab.name)[1])["envelope"].lines) < 20
+    assert len(bank.results(lab, read_reference(notebooks.solution(lab.name), lab.name)[1])["envelope"].lines) < 20

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from midspan.bench.real import play_real, search_real
-from midspan.checks.lab3_failure.searching import SEARCHES, hunt
-from midspan.sim import Schedule, judge, play, search
+from midspan.labs.lab3_failure.searching import SEARCHES, hunt
+from midspan.simulation import Schedule, judge, play, search
+from midspan.simulation.tls import play_real, search_real
 from tests.bank.lab3_failure import RIGHT, WRONG, Broken
 from tests.solved import LAB3
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.checks import CheckFailed, Result, Transcript
-from midspan.checks.attempt import judge_answers
-from midspan.checks.cells import Answers
-from midspan.checks.judging import judged
-from midspan.checks.lab3_failure import again, check, lab, look, searching
-from midspan.refusal import Refusal
-from midspan.sim import Cast
+from midspan.errors import Refusal
+from midspan.grading import CheckFailed, Result, Transcript
+from midspan.grading.judge_process import judge_answers
+from midspan.grading.notebooks import Answers
+from midspan.grading.steps import judged
+from midspan.labs.lab3_failure import again, check, lab, look, searching
+from midspan.simulation import Cast
 from tests import bank
 from tests.bank.lab3_failure import WRONG
 from tests.solved import LAB3

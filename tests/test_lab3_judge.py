@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from midspan.__main__ import main
-from midspan.checks.seeds import judge_seeds
-from midspan.refusal import Refusal
-from midspan.sim import search
+from midspan.errors import Refusal
+from midspan.grading.seeds import judge_seeds
+from midspan.simulation import search
 from tests.course import ROOT
 from tests.solved import LAB3
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from midspan.checks.lab3_failure import lab
-from midspan.checks.lab3_failure.searching import SEARCHES
-from midspan.sim import PREDICATES
+from midspan.labs.lab3_failure import lab
+from midspan.labs.lab3_failure.searching import SEARCHES
+from midspan.simulation import PREDICATES
 from tests.course import ROOT, Notebook
 from tests.solved import LAB3
 
@@ -30,7 +30,7 @@ def test_every_predicate_is_searched_for_in_some_step() -> None:
 
 def test_the_package_holds_no_answer() -> None:
     """Nothing that the learner is to build stands in the lab's own checks."""
-    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{LAB3.name}").glob("*.py"))
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/labs/{LAB3.name}").glob("*.py"))
     for name in ("Sender", "Outbox", "Inbox", "Desk", "Log", "Cursor"):
         assert f"class {name}" not in sources
     for name in ("heartbeat", "backoff", "stay_connected", "feed", "greet"):

@@ -13,12 +13,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 
-from midspan.bench.real import search_real
-from midspan.checks.lab3_failure import cast_of
-from midspan.refusal import Refusal
-from midspan.sim import PREDICATES, Bounds, Cut, Moment, judge, play, search, search_all, simple
-from midspan.wires.certs import HOST, Authority
-from midspan.wires.servers import raw_server
+from midspan.errors import Refusal
+from midspan.labs.lab3_failure import cast_of
+from midspan.net.servers import HOST, Authority, raw_server
+from midspan.simulation import PREDICATES, Bounds, Cut, Moment, judge, play, search, search_all, simple
+from midspan.simulation.tls import search_real
 from tests.loops import in_jumping_time
 from tests.solved import LAB3
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.bench.nodes import bus, generate_nodes, play_nodes, search_nodes
-from midspan.sim import judge
+from midspan.simulation import judge
+from midspan.simulation.nodes import bus, generate_nodes, play_nodes, search_nodes
 from tests.bank import Right
 from tests.bank.lab4_scaling import RIGHT, WRONG
 from tests.solved import LAB4

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.checks import Result, Transcript
-from midspan.checks.attempt import judge_answers
-from midspan.checks.judging import judged
-from midspan.checks.lab4_scaling import again, check, draft, lab, look, searching
-from midspan.refusal import Refusal
-from midspan.sim import Cast
+from midspan.errors import Refusal
+from midspan.grading import Result, Transcript
+from midspan.grading.judge_process import judge_answers
+from midspan.grading.steps import judged
+from midspan.labs.lab4_scaling import again, check, draft, lab, look, searching
+from midspan.simulation import Cast
 from tests import bank
 from tests.bank.lab4_scaling import WRONG
 from tests.solved import LAB4

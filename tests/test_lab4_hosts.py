@@ -27,7 +27,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from midspan.wires.broker import Broker, broker
+from midspan.net.brokers import Broker, broker
 from tests.course import ROOT
 from tests.ending import ENDS_WITHIN_S
 from tests.hosts import Hosts, hosts, spaces, why_not

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from midspan.checks.lab4_scaling import check, lab
-from midspan.checks.lab4_scaling.searching import SEARCHES
-from midspan.sim import PREDICATES
+from midspan.labs.lab4_scaling import check, lab
+from midspan.labs.lab4_scaling.searching import SEARCHES
+from midspan.simulation import PREDICATES
 from tests.course import ROOT, Notebook
 from tests.solved import LAB4
 
@@ -31,10 +31,10 @@ def test_what_the_searches_name_is_searched_for() -> None:
 
 def test_the_package_holds_no_answer() -> None:
     """Nothing that the learner is to build stands in the lab's own checks."""
-    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{LAB4.name}").glob("*.py"))
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / f"src/midspan/labs/{LAB4.name}").glob("*.py"))
     for name in ("Rooms", "Log", "Owners", "Outlet", "Presence"):
         assert f"class {name}" not in sources
     for name in ("accept", "mailbox", "resume", "take_script", "release_script"):
         assert not re.search(rf"def {name}\((?!t: Transcript)", sources), name
-    for command in ("XADD', KEYS", "HSETNX", "hincrby(self", ".xread({stream: f\"{offset}-0\"}, PAGE, block=0):"):
+    for command in ("XADD', KEYS", "HSETNX", "hincrby(self", '.xread({stream: f"{offset}-0"}, PAGE, block=0):'):
         assert command not in sources, command

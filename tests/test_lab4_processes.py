@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from midspan.checks import places
-from midspan.checks.served_node import lab4_node
+from midspan.grading import notebooks
+from midspan.labs.lab4_scaling.searching import lab4_node
 from tests.loops import in_a_loop
 from tests.nodes_apart import KINDS, faults_of, play, serving, verdicts
 
@@ -39,7 +39,7 @@ async def test_schedules_hold_and_a_node_that_does_not_resume_is_caught(tmp_path
 
 def mistaken(folder: Path) -> Path:
     """The solution with one mistake: whoever comes back goes on at the end of the log."""
-    text = places.solution("lab4_scaling").read_text("utf-8")
+    text = notebooks.solution("lab4_scaling").read_text("utf-8")
     assert text.count(json.dumps(RESUMES)[1:-1]) == 1
     path = folder / "lab4_scaling.ipynb"
     path.write_text(text.replace(json.dumps(RESUMES)[1:-1], "return place.end"), "utf-8")

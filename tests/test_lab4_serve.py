@@ -19,12 +19,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from midspan.__main__ import main
-from midspan.checks.abroad import Files, need_a_safe_place
-from midspan.refusal import Refusal
-from midspan.wires import standing as module
-from midspan.wires.broker import broker
-from midspan.wires.certs import HOST, Authority
-from midspan.wires.standing import standing
+from midspan.errors import Refusal
+from midspan.grading.serving import Files, need_a_safe_place
+from midspan.net import brokers as module
+from midspan.net.brokers import broker, standing
+from midspan.net.servers import HOST, Authority
 from tests.course import ROOT
 from tests.ending import ENDS_WITHIN_S
 from tests.loops import in_a_loop
@@ -101,7 +100,7 @@ async def test_the_link_is_watched_and_the_name_kept(monkeypatch: pytest.MonkeyP
 async def test_a_broker_that_does_not_answer_and_an_address_that_is_none() -> None:
     silent = await refused(NOWHERE)
     assert "Expected a broker that answers, but got redis://127.0.0.1:1: " in silent
-    assert "midspan.wires.keeper" in silent
+    assert "midspan.net.brokers" in silent
     for url in ("http://host", "redis://host:abc", "host:6379"):
         assert f"redis://host:port, rediss://host:port (TLS) or unix:///path, but got {url}" in await refused(url)
     for name in ("", "a b", "n" * 65, "é"):
@@ -135,7 +134,12 @@ async def test_tls_to_the_broker_is_verified() -> None:
 # Another address than loopback
 
 
-SAFE: dict[str, Any] = {"tls": True, "files": Files(Path("a"), Path("b")), "broker": True, "origins": ["https://a.example"]}
+SAFE: dict[str, Any] = {
+    "tls": True,
+    "files": Files(Path("a"), Path("b")),
+    "broker": True,
+    "origins": ["https://a.example"],
+}
 
 
 @pytest.mark.parametrize(
@@ -204,7 +208,7 @@ NODE = ["serve", "lab4", "--from", "solutions"]
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "a broker: --broker URL, or REDIS_URL, but got neither. Start one: `python -m midspan.wires.keeper"),
+        ([], "a broker: --broker URL, or REDIS_URL, but got neither. Start one: `python -m midspan.net.brokers"),
         (["--broker", NOWHERE], "a name for this node, but got no --node. Write --node n1"),
         (["--broker", NOWHERE, "--node", "n1"], "a broker that answers, but got redis://127.0.0.1:1"),
     ],

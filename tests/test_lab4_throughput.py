@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from midspan.bench.rooms import Speaks, beside_a_slow_one, delivering, socketio_on
-from midspan.checks.served_node import lab4_on
-from midspan.refusal import Refusal
-from midspan.wires.broker import Broker, broker
+from midspan.errors import Refusal
+from midspan.experiments.rooms import Speaks, beside_a_slow_one, delivering, socketio_on
+from midspan.labs.lab4_scaling.searching import lab4_on
+from midspan.net.brokers import Broker, broker
 from tests.loops import in_a_loop
 
 BOUNDED = ({"policy": "let go"}, {"policy": "drop oldest"}, {"policy": "conflate"})

@@ -8,10 +8,9 @@ from itertools import chain, islice
 
 import pytest
 
-from midspan.bench.real import play_real
-from midspan.checks.lab5_overhead.lab import STORES
-from midspan.checks.lab5_overhead.searching import LONG, spoken
-from midspan.sim import Cast, Schedule, generate, judge, play
+from midspan.labs.lab5_overhead.searching import LONG, STORES, spoken
+from midspan.simulation import Cast, Schedule, generate, judge, play
+from midspan.simulation.tls import play_real
 from tests.bank.lab3_failure import Broken
 from tests.bank.lab5_overhead import RIGHT, WRONG
 from tests.solved import LAB5

@@ -12,14 +12,14 @@ import pytest
 import websockets
 from websockets.frames import Frame, Opcode
 
-from midspan.checks import CheckFailed, Result
-from midspan.checks.attempt import judge_answers
-from midspan.checks.cells import Answers
-from midspan.checks.lab3_failure import earlier, searching
-from midspan.checks.lab5_overhead import again, check, cost, lab, look
-from midspan.checks.lab5_overhead.cost import BODY, LOAD, LOW_RATE, WAITED_FOR, Costs, costs, framed
-from midspan.refusal import Refusal
-from midspan.wires.certs import HOST, Authority
+from midspan.errors import Refusal
+from midspan.grading import CheckFailed, Result
+from midspan.grading.judge_process import judge_answers
+from midspan.grading.notebooks import Answers
+from midspan.labs.lab3_failure import earlier, searching
+from midspan.labs.lab5_overhead import again, check, cost, lab, look
+from midspan.labs.lab5_overhead.cost import BODY, LOAD, LOW_RATE, WAITED_FOR, Costs, costs, framed
+from midspan.net.servers import HOST, Authority
 from tests import bank
 from tests.loops import in_a_loop
 from tests.solved import LAB5
@@ -74,7 +74,7 @@ def test_a_frame_is_as_large_as_the_library_makes_it(size_bytes: int) -> None:
 
 def test_pythonsocketio_is_weighed_by_its_own_encoders() -> None:
     """Two frames an event: what chapter 05's tap has seen of one, with an id of one digit."""
-    event, answer = b'42' + b'1["typing_start",{"room":"general","user":"ana"}]', b"431[]"
+    event, answer = b"42" + b'1["typing_start",{"room":"general","user":"ana"}]', b"431[]"
     one_digit = framed(len(event), "up") + framed(len(answer), "down")
     theirs = costs(LAB5.reference).theirs[WAITED_FOR.name]
     assert theirs.frames == 2

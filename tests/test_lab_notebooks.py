@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from midspan.checks import Step
+from midspan.grading import Step
 from tests.bank import banks, entries
 from tests.course import ROOT, Cell, Notebook, size
 
 LABS = pytest.mark.parametrize("name", banks())
-STEPS = [(name, step) for name in banks() for step in import_module(f"midspan.checks.{name}").check]
+STEPS = [(name, step) for name in banks() for step in import_module(f"midspan.labs.{name}").check]
 SAID_BY_LAB_3 = {"lab4_scaling": {"vacuous"}, "lab5_overhead": {"vacuous"}}  # their searches are lab 3's
 
 
@@ -31,7 +31,7 @@ def exercises(name: str) -> dict[str, Cell]:
 
 def checks(name: str) -> Any:
     """The package of a lab: `check` and `lab` are what its notebook imports."""
-    return import_module(f"midspan.checks.{name}")
+    return import_module(f"midspan.labs.{name}")
 
 
 @pytest.mark.parametrize(("name", "step"), STEPS, ids=[f"{name}-{step.name}" for name, step in STEPS])
@@ -72,8 +72,8 @@ def test_no_hint_is_empty_or_said_twice(name: str) -> None:
 @LABS
 def test_every_misconception_is_looked_for_and_has_a_wrong_solution(name: str) -> None:
     """An id that no check uses would never be read; one without an entry in the bank is not known to be found."""
-    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/checks/{name}").glob("*.py")]
-    used = {id for source in sources if "MISCONCEPTIONS = {" not in source for id in re.findall(r'"([\w-]+)"', source)}
+    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/labs/{name}").glob("*.py")]
+    used = {id for source in sources for id in re.findall(r'"([\w-]+)"(?!:)', source)}
     lab, (wrong, _) = checks(name).lab, entries(name)
     assert set(lab.misconceptions) - used == SAID_BY_LAB_3.get(name, set())
     assert set(lab.misconceptions) == {*(["vacuous"] if lab.plays else []), *(entry.misconception for entry in wrong)}

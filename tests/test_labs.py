@@ -19,12 +19,11 @@ from xml.etree import ElementTree
 import pytest
 
 from midspan.__main__ import main
-from midspan.checks import catalogue, labs, notebooks
-from midspan.checks.judge import judge
-from midspan.checks.labs import clear, earlier, regenerate
-from midspan.checks.serve import serve
-from midspan.checks.store import store
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.grading import lab_source, notebooks, steps
+from midspan.grading.judging import judge
+from midspan.grading.lab_source import clear, earlier, regenerate, store
+from midspan.grading.serving import serve
 from tests.course import ROOT
 from tests.labs import lab0_adding
 from tests.labs.lab0_adding import SOLVED, UNSOLVED, code, notebook, write
@@ -47,12 +46,12 @@ def test_clearing_leaves_stubs_ids_and_no_outputs() -> None:
     assert sources["check_double"] == "check.double(double)"
     assert [cell["id"] for cell in lab["cells"]] == [cell["id"] for cell in solved["cells"]]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in lab["cells"])
-    assert "BEGIN SOLUTION" not in labs.text(lab)
+    assert "BEGIN SOLUTION" not in lab_source.text(lab)
     assert "execution" not in lab["cells"][2]["metadata"]
 
 
 def test_clearing_twice_gives_the_same_text() -> None:
-    assert labs.text(clear(notebook(SOLVED))) == labs.text(clear(notebook(SOLVED)))
+    assert lab_source.text(clear(notebook(SOLVED))) == lab_source.text(clear(notebook(SOLVED)))
 
 
 def test_clearing_without_nbgrader_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +72,7 @@ def test_labs_are_written_when_they_differ_and_answers_are_not_lost(course: Path
 
 def test_the_labs_of_the_course_are_what_the_solutions_generate() -> None:
     for path in sorted((ROOT / "solutions").glob("*.ipynb")):
-        generated = labs.text(clear(notebooks.read(path)))
+        generated = lab_source.text(clear(notebooks.read(path)))
         lab = ROOT / "labs" / path.name
         assert generated == lab.read_text("utf-8"), f"run: python -m midspan labs  (labs/{path.name} differs)"
 
@@ -109,7 +108,7 @@ async def test_earlier_works_inside_a_running_loop() -> None:
 @pytest.fixture
 def own_course(monkeypatch: pytest.MonkeyPatch) -> None:
     """The course itself, in place of the one with a small lab."""
-    monkeypatch.setattr(catalogue, "HOMES", ["midspan.checks"])
+    monkeypatch.setattr(steps, "HOMES", ["midspan.labs"])
     monkeypatch.setenv("MIDSPAN_COURSE", str(ROOT))
 
 
@@ -146,7 +145,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 @contextmanager
 def serving(course: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command in a process of its own, as a user starts it; yields it with the line it prints."""
-    start = "import sys; from midspan.checks import catalogue; catalogue.HOMES = ['tests.labs']\n"
+    start = "import sys; from midspan.grading import catalogue; catalogue.HOMES = ['tests.labs']\n"
     start += "from midspan.__main__ import main; sys.exit(main())"
     environment = {**os.environ, "MIDSPAN_COURSE": str(course)}
     process = subprocess.Popen(

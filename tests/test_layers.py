@@ -14,11 +14,11 @@ ROOT = Path(__file__).parent.parent
 
 # What must be caught: the module it is written into, the line, and the contract that must name it.
 WRONG_ARROWS = {
-    "up": ("records/capture.py", "import midspan.bench", "Arrows between the layers point down"),
-    "over": ("wires/certs.py", "import midspan.checks", "Arrows between the layers point down"),
-    "clock": ("records/capture.py", "import time", "Records know no clock, no socket, no loop"),
-    "loop": ("refusal.py", "import asyncio", "Records know no clock, no socket, no loop"),
-    "picture": ("checks/__init__.py", "import matplotlib.pyplot", "Pictures stay in eyes"),
+    "up": ("protocols/capture.py", "import midspan.experiments", "Arrows between the layers point down"),
+    "over": ("net/servers.py", "import midspan.grading", "Arrows between the layers point down"),
+    "clock": ("protocols/capture.py", "import time", "Protocols know no clock, no socket, no loop"),
+    "loop": ("errors.py", "import asyncio", "Protocols know no clock, no socket, no loop"),
+    "picture": ("grading/__init__.py", "import matplotlib.pyplot", "Only pictures know pandas, matplotlib and IPython"),
 }
 
 

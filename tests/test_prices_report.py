@@ -14,16 +14,12 @@ from xml.etree import ElementTree
 import pytest
 
 from midspan.__main__ import main
-from midspan.bench.prices import contenders
-from midspan.bench.prices.growing import Growth
-from midspan.bench.prices.machine import machine
-from midspan.bench.prices.outcome import UNITS, Paired
-from midspan.bench.prices.reporting import BARS, HEAD, TWO_BY_TWO, Report
-from midspan.bench.prices.starting import Contender
-from midspan.bench.prices.table import WIDE, Table
-from midspan.eyes.benched import BEGIN, END, with_tables, write
-from midspan.eyes.prices import price_bars
-from midspan.refusal import Refusal
+from midspan.benchmark import contenders
+from midspan.benchmark.contenders import Contender
+from midspan.benchmark.reporting import BARS, HEAD, TWO_BY_TWO, Growth, Report, machine
+from midspan.benchmark.statistics import UNITS, WIDE, Paired, Table
+from midspan.errors import Refusal
+from midspan.pictures.costs import BEGIN, END, price_bars, with_tables, write
 from tests.course import ROOT
 
 SESSION, FRAMEWORK = "lab 5", contenders.AIOHTTP_SOCKETIO.name
@@ -165,8 +161,8 @@ def test_the_command_measures_prints_and_writes(
         asked.update(names=[session.name, *(one.name for one in others)], idle=idle, rounds=rounds)
         return report()
 
-    monkeypatch.setattr("midspan.bench.prices.reporting.report", made)
-    monkeypatch.setattr("midspan.checks.places.course", lambda: tmp_path)
+    monkeypatch.setattr("midspan.benchmark.reporting.report", made)
+    monkeypatch.setattr("midspan.grading.notebooks.course", lambda: tmp_path)
     assert main(["bench", "--rounds", "7"]) == 0
     assert asked["names"][:2] == ["lab 5", "lab 3"]
     assert (asked["idle"].name, asked["rounds"]) == ("lab 5", 7)

@@ -14,18 +14,16 @@ from typing import Any
 import psutil
 import pytest
 
-from midspan.bench.prices import contender, contenders, growth, paired, place
-from midspan.bench.prices.code import Code, code_of, made
-from midspan.bench.prices.dialects import Echo, Envelope
-from midspan.bench.prices.probes import Events, FanOut, Idle, InsideOf, Steady
-from midspan.bench.prices.rounds import averaged
-from midspan.bench.prices.servers import websockets_envelope
-from midspan.bench.prices.starting import Contender, Started, started
-from midspan.bench.prices.statistics import Verdict
-from midspan.records.frames import read_frames
-from midspan.refusal import Refusal
-from midspan.wires.child import Child
-from midspan.wires.thin import Reader, frame
+from midspan.benchmark import contender, contenders, growth, paired
+from midspan.benchmark.clients import Echo, Envelope
+from midspan.benchmark.contenders import Code, Contender, Started, code_of, made, started
+from midspan.benchmark.rounds import Events, FanOut, Idle, InsideOf, Steady, averaged
+from midspan.benchmark.servers import websockets_envelope
+from midspan.benchmark.statistics import Verdict
+from midspan.errors import Refusal
+from midspan.net.child_process import Child
+from midspan.net.receivers import Reader, frame
+from midspan.protocols.websocket import read_frames
 from tests.loops import in_a_loop
 from tests.node import needs_node
 
@@ -105,9 +103,7 @@ async def test_at_a_low_rate_the_last_acknowledgement_of_tcp_is_counted() -> Non
 
 @in_a_loop
 async def test_many_events_in_one_turn_are_all_acknowledged() -> None:
-    run = await paired(
-        [contenders.AIOHTTP_SOCKETIO], Events(64, 16, 2, 2), rounds=1, tls=False, warm_up=WARM_UP
-    )
+    run = await paired([contenders.AIOHTTP_SOCKETIO], Events(64, 16, 2, 2), rounds=1, tls=False, warm_up=WARM_UP)
     assert 60 < run.median("aiohttp + python-socketio", "frame_bytes") < 80
 
 
@@ -137,7 +133,7 @@ async def test_what_is_counted_inside_is_the_same_each_time() -> None:
     assert run.median("websockets + envelope", "blocks") >= 1
 
 
-SOURCE = '''
+SOURCE = """
 async def app(tls, word):
     from websockets.asyncio.server import serve
     async def handler(connection):
@@ -145,9 +141,9 @@ async def app(tls, word):
             await connection.send(word)
     async with serve(handler, "127.0.0.1", 0, ssl=tls, compression=None) as server:
         yield next(iter(server.sockets)).getsockname()[1]
-'''
+"""
 
-PROGRAM = '''
+PROGRAM = """
 import asyncio, sys
 from websockets.asyncio.server import serve
 
@@ -160,7 +156,7 @@ async def main():
         await asyncio.Future()
 
 asyncio.run(main())
-'''
+"""
 
 
 @in_a_loop
@@ -275,9 +271,9 @@ async def test_what_cannot_be_measured_is_refused() -> None:
 
 OWNER = """
 import asyncio, sys
-from midspan.bench.prices import contenders
-from midspan.bench.prices.starting import contender, started
-from midspan.bench.prices.dialects import Echo
+from midspan.benchmark import contenders
+from midspan.benchmark.contenders import contender, started
+from midspan.benchmark.clients import Echo
 async def main():
     command = contender("x", sys.argv[1], Echo)
     async with started(contenders.WEBSOCKETS_ECHO, tls=True) as one, started(command, tls=False) as two:
@@ -300,23 +296,23 @@ def test_nobody_outlives_an_owner_that_is_killed() -> None:
 
 
 def test_server_and_load_stand_on_cores_of_their_own() -> None:
-    ours = place.cores()
+    ours = contenders.cores()
     if ours is None:
         pytest.skip("this system does not let us choose, or has one core")
     assert len({*ours}) == 2
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        place.pin(process.pid, ours[0])
+        contenders.pin(process.pid, ours[0])
         assert os.sched_getaffinity(process.pid) == {ours[0]}
-    assert place.rss_bytes(os.getpid()) > 2**20
+    assert contenders.rss_bytes(os.getpid()) > 2**20
 
 
 def test_processor_time_is_what_the_process_says() -> None:
     import time
 
-    before_s, began_s = place.cpu_s(os.getpid()), time.process_time()
+    before_s, began_s = contenders.cpu_s(os.getpid()), time.process_time()
     while time.process_time() - began_s < 0.1:
         pass
-    assert place.cpu_s(os.getpid()) - before_s == pytest.approx(0.1, rel=0.3)
+    assert contenders.cpu_s(os.getpid()) - before_s == pytest.approx(0.1, rel=0.3)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
@@ -338,7 +334,7 @@ def test_the_thin_client_reads_and_writes_frames(size: int, cut: int) -> None:
 
 def test_a_function_of_a_module_goes_by_its_name() -> None:
     code = code_of(websockets_envelope, {"a": 1})
-    assert (str(code), code.options) == ("midspan.bench.prices.servers:websockets_envelope", {"a": 1})
+    assert (str(code), code.options) == ("midspan.benchmark.servers:websockets_envelope", {"a": 1})
     assert made(code.to_json()) is websockets_envelope
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.bench.prices import contenders, paired
-from midspan.bench.prices.dialects import Echo
-from midspan.bench.prices.probes import Events, Steady
-from midspan.checks.finished import finished
-from midspan.checks.priced import Lab3, Lab5, extra_contenders, lab3_contender, lab5_contender
-from midspan.refusal import Refusal
+from midspan.benchmark import contenders, paired
+from midspan.benchmark.clients import Echo
+from midspan.benchmark.rounds import Events, Steady
+from midspan.errors import Refusal
+from midspan.grading.finished_labs import Lab3, Lab5, extra_contenders, finished, lab3_contender, lab5_contender
 from tests.loops import in_a_loop
 
 SIO = contenders.AIOHTTP_SOCKETIO.name

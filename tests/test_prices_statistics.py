@@ -7,9 +7,8 @@ from statistics import median
 
 import pytest
 
-from midspan.bench.prices.outcome import Paired
-from midspan.bench.prices.statistics import Reached, Verdict, interval, ratio
-from midspan.refusal import Refusal
+from midspan.benchmark.statistics import Paired, Reached, Verdict, interval, ratio
+from midspan.errors import Refusal
 
 SPREAD = 0.12  # from process to process, as a light server has
 
@@ -24,9 +23,7 @@ def verdicts(factor: float, rounds: int, trials: int = 100) -> list[Verdict]:
     return [ratio(drawn(rng, rounds, factor), drawn(rng, rounds), rng).verdict for _ in range(trials)]
 
 
-@pytest.mark.parametrize(
-    ("factor", "expected"), [(2.0, Verdict.LARGER), (0.5, Verdict.SMALLER)], ids=["twice", "half"]
-)
+@pytest.mark.parametrize(("factor", "expected"), [(2.0, Verdict.LARGER), (0.5, Verdict.SMALLER)], ids=["twice", "half"])
 @pytest.mark.parametrize("rounds", [5, 7])
 def test_a_clear_difference_is_told(factor: float, expected: Verdict, rounds: int) -> None:
     assert set(verdicts(factor, rounds)) == {expected}

@@ -52,7 +52,7 @@ def test_the_finished_lab_1_is_greeted_by_any_client() -> None:
 
 def test_progress_lies_where_midspan_home_says(tmp_path: Path) -> None:
     """A class may keep each learner's progress apart from a course that all share."""
-    script = "from midspan.checks import progress; print(progress.path())"
+    script = "from midspan.grading import progress; print(progress.path())"
     environment = os.environ | {"MIDSPAN_HOME": str(tmp_path)}
     said = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert Path(said.stdout.strip()).is_relative_to(tmp_path)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midspan.records.capture import KINDS, SIDES, Capture, Chunk
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.protocols.capture import KINDS, SIDES, Capture, Chunk
 
 chunks = st.builds(
     Chunk,

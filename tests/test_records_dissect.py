@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from midspan.records.capture import SIDES, Capture, Chunk, Side
-from midspan.records.dissect import dissect
-from midspan.records.exchange import Exchange
-from midspan.records.frames import Frame
-from midspan.records.layers import Stack, layers
-from midspan.records.record import Garbage, Partial
-from midspan.records.samples import SAMPLES, names, sample
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.protocols.capture import SIDES, Capture, Chunk, Side
+from midspan.protocols.dissecting import SAMPLES, dissect, names, sample
+from midspan.protocols.exchange import Exchange
+from midspan.protocols.layering import Stack, layers
+from midspan.protocols.record import Garbage, Partial
+from midspan.protocols.websocket import Frame
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 SOCKETIO_GET = GET.replace(b" / ", b" /socket.io/?EIO=4&transport=websocket ")

@@ -16,17 +16,15 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
-from midspan.records.engineio import PACKET_TYPES as ENGINE_TYPES
-from midspan.records.engineio import EnginePacket, read_engine_packet
-from midspan.records.frames import OPCODES, Frame, describe_close, read_frames
-from midspan.records.http import HttpHead, read_http
-from midspan.records.messages import Assembler, Message, negotiated
-from midspan.records.polling import read_polling_payload
-from midspan.records.record import Garbage, Partial, Record, quoted, shown
-from midspan.records.socketio import PACKET_TYPES as SOCKET_TYPES
-from midspan.records.socketio import Attachment, Reunion, Reunited, read_socket_packet
-from midspan.records.tls import read_tls_records
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
+from midspan.protocols.engineio import PACKET_TYPES as ENGINE_TYPES
+from midspan.protocols.engineio import EnginePacket, read_engine_packet, read_polling_payload
+from midspan.protocols.http import HttpHead, read_http
+from midspan.protocols.record import Garbage, Partial, Record, quoted, shown
+from midspan.protocols.socketio import PACKET_TYPES as SOCKET_TYPES
+from midspan.protocols.socketio import Attachment, Reunion, Reunited, read_socket_packet
+from midspan.protocols.tls import read_tls_records
+from midspan.protocols.websocket import OPCODES, Assembler, Frame, Message, describe_close, negotiated, read_frames
 
 HELLO_MASKED = bytes.fromhex("818537fa213d7f9f4d5158")  # RFC 6455, section 5.7
 REQUEST = b"GET /chat HTTP/1.1\r\nHost: localhost:8443\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"

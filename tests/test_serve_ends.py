@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
-from midspan.wires.broker import broker
-from midspan.wires.thread import END_S, end_others
+from midspan.net.background_loop import END_S, end_others
+from midspan.net.brokers import broker
 from tests.course import ROOT
 from tests.ending import ENDS_WITHIN_S
 from tests.loops import in_a_loop

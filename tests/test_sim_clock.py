@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from midspan.sim import Deadlock, OutOfTime, VirtualLoop, WallClock, beside, run
+from midspan.simulation import Deadlock, OutOfTime, VirtualLoop, WallClock, beside, run
 
 
 def test_an_hour_of_heartbeats_takes_no_time() -> None:

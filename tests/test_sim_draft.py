@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from midspan.refusal import Refusal
-from midspan.sim import (
+from midspan.errors import Refusal
+from midspan.simulation import (
     NAIVE,
     Cut,
     Join,
@@ -25,7 +25,7 @@ from midspan.sim import (
     search,
     simple,
 )
-from midspan.sim.draft import DraftClient, DraftServer, draft, say
+from midspan.simulation.baseline import DraftClient, DraftServer, draft, say
 
 BEFORE_THE_ANSWER = simple(1, ("a",), faults=(Cut(Moment("a", "up", 2, "reply")),))
 CUTS = Shape(kinds=("Cut",))
@@ -142,7 +142,7 @@ def test_a_faster_link_does_not_help() -> None:
 
 
 def _violated(faults: int, latency_s: float, names: tuple[str, ...]) -> int:
-    from midspan.sim import generate, judge
+    from midspan.simulation import generate, judge
 
     count = 0
     for seed in range(100):

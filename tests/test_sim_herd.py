@@ -12,10 +12,10 @@ import pytest
 import socketio
 import websockets.client
 
-from midspan.eyes.herd import herd_picture
-from midspan.refusal import Refusal
-from midspan.sim.herd import Herd, Return, herd, javascript, with_names
-from midspan.sim.herd import python_socketio as python_socketio_herd
+from midspan.errors import Refusal
+from midspan.pictures.scenes import herd_picture
+from midspan.simulation.reconnect_herd import Herd, Return, herd, javascript, with_names
+from midspan.simulation.reconnect_herd import python_socketio as python_socketio_herd
 from tests.test_eyes_pictures import as_any, texts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midspan.sim.ladder import Mark, Rung, _end_by_end
+from midspan.simulation.run_report import Mark, Rung, _end_by_end
 
 
 def down(at_s: float, text: str, to: str) -> Rung:

@@ -12,7 +12,8 @@ import websockets
 from websockets.asyncio.connection import broadcast
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
-from midspan.sim import (
+from midspan.net.servers import HOST, Authority
+from midspan.simulation import (
     Bounds,
     Cut,
     Delay,
@@ -26,10 +27,9 @@ from midspan.sim import (
     WallClock,
     run,
 )
-from midspan.sim.faults import TimedFault
-from midspan.sim.history import Recorder
-from midspan.sim.network import Network
-from midspan.wires.certs import HOST, Authority
+from midspan.simulation.faults import TimedFault
+from midspan.simulation.history import Recorder
+from midspan.simulation.link import Network
 
 Scene = Callable[[Any], Awaitable[object]]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from midspan.refusal import Refusal
-from midspan.sim import (
+from midspan.errors import Refusal
+from midspan.simulation import (
     Cast,
     ClientRestart,
     Cut,
@@ -28,7 +28,7 @@ from midspan.sim import (
     play,
     simple,
 )
-from midspan.sim.control import NAIVE, NaiveServer
+from midspan.simulation.baseline import NAIVE, NaiveServer
 from tests.sim_session import Client, cast
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from midspan.refusal import Refusal
-from midspan.sim import PREDICATES, Bounds, History, Record, judge
-from midspan.sim.history import What
+from midspan.errors import Refusal
+from midspan.simulation import PREDICATES, Bounds, History, Record, judge
+from midspan.simulation.history import What
 
 BOUNDS = Bounds(detection_s=4.0, recovery_s=10.0, outbox=8, dedupe=4, replay=4)
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from midspan.refusal import Refusal
-from midspan.sim import (
+from midspan.errors import Refusal
+from midspan.simulation import (
     ClientRestart,
     Cut,
     Delay,
@@ -26,7 +26,7 @@ from midspan.sim import (
     shrink,
     simple,
 )
-from midspan.sim.shrink import size
+from midspan.simulation.shrinking import size
 from tests.sim_session import cast
 
 AT = Moment("a", "up", 3, "after")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from midspan.sim import (
+from midspan.simulation import (
     Cast,
     Cut,
     Mark,
@@ -33,7 +33,7 @@ from midspan.sim import (
     search_all,
     simple,
 )
-from midspan.sim.control import NAIVE
+from midspan.simulation.baseline import NAIVE
 from tests.sim_session import Client, cast
 
 FLAWS = [

@@ -12,8 +12,8 @@ from types import FrameType
 
 import pytest
 
-from midspan.sim import Shape, VirtualLoop, generate, judge, play
-from midspan.sim.control import NAIVE
+from midspan.simulation import Shape, VirtualLoop, generate, judge, play
+from midspan.simulation.baseline import NAIVE
 from tests.solved import LAB3
 
 ONE_CUT = Shape(messages=5, clients=1, faults=1, bursts=0.0, kinds=("Cut",))
@@ -30,7 +30,7 @@ def test_a_run_takes_few_steps_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> N
             super().__init__(limit_steps=limit_steps)
             loops.append(self)
 
-    monkeypatch.setattr(sys.modules["midspan.sim.play"], "VirtualLoop", Counted)
+    monkeypatch.setattr(sys.modules["midspan.simulation.run"], "VirtualLoop", Counted)
     for seed in SEEDS:
         play(LAB3.reference, generate(seed, ONE_CUT))
     assert len(loops) == len(SEEDS)

@@ -21,11 +21,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from nbformat.sign import NotebookNotary
 
-from midspan.checks import labs, notebooks
-from midspan.study.folders import jupyter_folders, own_folder
-from midspan.study.saving import leave_out
-from midspan.study.study import prepare, standard_options
-from midspan.study.trust import FOLDERS, trust
+from midspan.grading import lab_source, notebooks
+from midspan.study import FOLDERS, jupyter_folders, leave_out, own_folder, prepare, standard_options, trust
 from tests.course import ROOT
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and user ids are things of POSIX")
@@ -113,7 +110,7 @@ def test_a_course_that_cannot_be_written_says_so(
     course: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Root may write everywhere, so the look at the folder is a stand-in."""
-    monkeypatch.setattr("midspan.study.study.can_be_written", lambda folder: folder != course)
+    monkeypatch.setattr("midspan.study.can_be_written", lambda folder: folder != course)
     prepare(course, data)
     assert f"{course} cannot be written" in capsys.readouterr().out
     monkeypatch.undo()
@@ -151,7 +148,7 @@ def saved(raw: notebooks.Raw, **metadata: Any) -> str:
     """The text of a notebook after JupyterLab has opened it and saved it."""
     raw = raw | {"metadata": raw["metadata"] | metadata}
     leave_out({"type": "notebook", "content": raw}, path="a.ipynb", contents_manager=None)
-    return labs.text(raw)
+    return lab_source.text(raw)
 
 
 @pytest.mark.parametrize("path", OURS, ids=[f"{path.parent.name}/{path.stem}" for path in OURS])

@@ -18,9 +18,9 @@ import redis
 from jupyter_core.utils import ensure_event_loop
 from redis.exceptions import ConnectionError as BrokerGone
 
-from midspan.refusal import Refusal
-from midspan.wires import broker as module
-from midspan.wires.broker import broker
+from midspan.errors import Refusal
+from midspan.net import brokers as module
+from midspan.net.brokers import broker
 from tests.kernels import kernel
 from tests.loops import in_a_loop
 
@@ -103,9 +103,7 @@ async def test_an_address_that_will_not_do_is_a_sentence(url: str, words: str) -
 
 
 @in_a_loop
-async def test_a_folder_whose_name_is_too_long_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_folder_whose_name_is_too_long_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The keeper's own refusal reaches the owner."""
     deep = tmp_path / ("deep" * 20)
     deep.mkdir()
@@ -122,7 +120,7 @@ async def test_a_folder_whose_name_is_too_long_is_a_sentence(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_person_gets_an_address_until_a_signal_comes(number: signal.Signals, own_folders: Path) -> None:
     """In the background, too, where its input has ended before it began."""
-    command, pipe = [sys.executable, "-m", "midspan.wires.keeper"], subprocess.PIPE
+    command, pipe = [sys.executable, "-m", "midspan.net.brokers"], subprocess.PIPE
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as keeper:
         assert keeper.stdout is not None
         address = keeper.stdout.readline().strip()
@@ -137,7 +135,7 @@ def test_a_person_gets_an_address_until_a_signal_comes(number: signal.Signals, o
 def test_what_keeps_it_from_starting_is_a_sentence_to_a_person(tmp_path: Path) -> None:
     deep = tmp_path / ("deep" * 20)
     deep.mkdir()
-    command = [sys.executable, "-m", "midspan.wires.keeper"]
+    command = [sys.executable, "-m", "midspan.net.brokers"]
     ran = subprocess.run(command, env={**os.environ, "TMPDIR": str(deep)}, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("Expected a path of less than 104 bytes, but got ")
@@ -148,7 +146,7 @@ def test_what_keeps_it_from_starting_is_a_sentence_to_a_person(tmp_path: Path) -
 OWNER = """
 import asyncio
 import signal
-from midspan.wires.broker import broker
+from midspan.net.brokers import broker
 
 async def own():
     async with broker() as bus:
@@ -237,7 +235,7 @@ def test_stop_means_the_cell_and_restart_takes_the_broker(own_folders: Path) -> 
 
 IN_A_KERNEL = """
 from midspan import Bench
-from midspan.wires.broker import broker
+from midspan.net.brokers import broker
 bench = await Bench()
 bus = await bench.enter(broker())
 client = bus.client()
@@ -260,7 +258,7 @@ def test_ten_learners_each_have_a_broker_of_their_own(own_folders: Path) -> None
 
 
 ALONE = """
-from midspan.wires.broker import broker
+from midspan.net.brokers import broker
 async with broker() as bus, bus.client() as client, bus.client() as other, other.pubsub() as heard:
     await heard.subscribe("room")
     await heard.get_message(timeout=30)

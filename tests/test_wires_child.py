@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from midspan.wires.child import COLOUR, plain_environment
+from midspan.net.child_process import COLOUR, plain_environment
 
 
 def test_a_traceback_has_no_colours_where_a_kernel_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:

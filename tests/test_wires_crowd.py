@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, broadcast
 
-from midspan.refusal import Refusal
-from midspan.wires.crowd import STAMP, Receiver, crowd
-from midspan.wires.servers import raw_server, socketio_server
+from midspan.errors import Refusal
+from midspan.net.receivers import STAMP, Receiver, crowd
+from midspan.net.servers import raw_server, socketio_server
 from tests.loops import in_a_loop
 
 

@@ -1,6 +1,6 @@
 """A message is handled in the call that reads it, or left to `recv` as it was; never does one overtake another.
 
-Each scene is played on `wires.direct.Direct` over TLS and on the simulated link, and both say the same.
+Each scene is played on `net.servers.Direct` over TLS and on the simulated link, and both say the same.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import websockets
 
-from midspan.sim.runloop import PROCESS
-from midspan.wires.certs import HOST, Authority
-from midspan.wires.direct import Direct
+from midspan.net.servers import HOST, Authority, Direct
+from midspan.simulation.loop import PROCESS
 from tests.loops import in_a_loop
 from tests.test_sim_link import simulated
 

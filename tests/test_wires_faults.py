@@ -12,16 +12,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from midspan.refusal import Refusal
-from midspan.wires.certs import HOST, Authority
-from midspan.wires.faults.blackhole import Blackhole
-from midspan.wires.faults.fault import Fault, Piece, Ways
-from midspan.wires.faults.latency import Latency
-from midspan.wires.faults.refuse import Refuse
-from midspan.wires.faults.slicing import Slice
-from midspan.wires.faults.throttle import Throttle
-from midspan.wires.link import Link, link
-from midspan.wires.servers import raw_server
+from midspan.errors import Refusal
+from midspan.net.fault_proxy import Link, link
+from midspan.net.faults import Blackhole, Fault, Latency, Piece, Refuse, Slice, Throttle, Ways
+from midspan.net.servers import HOST, Authority, raw_server
 from tests.loops import in_jumping_time
 
 

@@ -13,10 +13,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_and_block
 
-from midspan.bench.bench import Bench
-from midspan.refusal import Refusal
-from midspan.wires.certs import HOST, Authority
-from midspan.wires.link import Link, link
+from midspan.errors import Refusal
+from midspan.experiments.bench import Bench
+from midspan.net.fault_proxy import Link, link
+from midspan.net.servers import HOST, Authority
 from tests.loops import in_a_loop, in_jumping_time
 
 

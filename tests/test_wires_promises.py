@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from midspan.wires.certs import HOST, Authority
-from midspan.wires.promises import keep
+from midspan.net.asyncio_fixes import keep
+from midspan.net.servers import HOST, Authority
 from tests.loops import in_a_loop
 
 
@@ -101,7 +101,7 @@ def test_lines_are_written_as_write_does() -> None:
 
 
 def test_this_python_keeps_them() -> None:
-    """Importing `midspan.wires` has mended what there was to mend."""
+    """Importing `midspan.net` has mended what there was to mend."""
     assert keep() == []
 
 

@@ -13,11 +13,9 @@ import socketio
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 
-from midspan.refusal import Refusal
-from midspan.wires.certs import Authority
-from midspan.wires.servers import raw_server, socketio_server
-from midspan.wires.thread import LoopThread
-from midspan.wires.wakeup import stop_wakes
+from midspan.errors import Refusal
+from midspan.net.background_loop import LoopThread, stop_wakes
+from midspan.net.servers import Authority, raw_server, socketio_server
 from tests.loops import in_a_loop
 
 
@@ -39,7 +37,7 @@ async def test_a_handlers_exception_is_in_the_servers_log() -> None:
         async with connect(served.url, ssl=authority.client) as client:
             await client.wait_closed()
         assert client.close_code == 1011
-    assert served.log.lines == ["connection handler failed: KeyError: \"the handler's own mistake\""]
+    assert served.log.lines == ['connection handler failed: KeyError: "the handler\'s own mistake"']
 
 
 @in_a_loop

@@ -12,10 +12,9 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import InvalidMessage
 
-from midspan.records.capture import Capture
-from midspan.wires.certs import HOST, Authority
-from midspan.wires.servers import raw_server
-from midspan.wires.tap import KEPT_BYTES, Tap, tap
+from midspan.net.servers import HOST, Authority, raw_server
+from midspan.net.taps import KEPT_BYTES, Tap, tap
+from midspan.protocols.capture import Capture
 from tests.loops import in_a_loop
 
 TLS_RECORD_BYTES = 5 + 1 + 16  # header, content type, authentication tag (RFC 8446 section 5.2)

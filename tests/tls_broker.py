@@ -7,8 +7,8 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from midspan.wires.broker import Broker
-from midspan.wires.gate import carry, connect
+from midspan.net.brokers import Broker
+from midspan.net.tcp import carry, connect
 
 
 @asynccontextmanager

@@ -9,67 +9,67 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from midspan.shell import running_shell
+from midspan.errors import running_shell
 
 if TYPE_CHECKING:
-    from midspan.bench.bench import Bench as Bench
-    from midspan.bench.cluster import cluster as cluster
-    from midspan.bench.page import live_page as live_page
-    from midspan.checks.claims import ledger as ledger
-    from midspan.checks.claims import verdict as verdict
-    from midspan.checks.guarantees import guarantee_matrix as guarantee_matrix
-    from midspan.checks.predictions import predict as predict
-    from midspan.checks.predictions import score as score
-    from midspan.eyes.anatomy import anatomy as anatomy
-    from midspan.eyes.cards import progress as progress
-    from midspan.eyes.expected import expected as expected
-    from midspan.eyes.herd import herd_picture as herd_picture
-    from midspan.eyes.ladder import ladder as ladder
-    from midspan.eyes.lanes import lanes as lanes
-    from midspan.eyes.matrix import matrix_table as matrix_table
-    from midspan.eyes.stack import stack as stack
-    from midspan.eyes.tables import frame_table as frame_table
-    from midspan.eyes.tables import table as table
-    from midspan.records.capture import Capture as Capture
-    from midspan.records.dissect import dissect as dissect
-    from midspan.records.frames import Frame as Frame
-    from midspan.records.frames import read_frames as read_frames
-    from midspan.records.layers import layers as layers
-    from midspan.records.samples import sample as sample
-    from midspan.records.tls import read_tls_records as read_tls_records
-    from midspan.sim.herd import herd as herd
-    from midspan.wires.crowd import crowd as crowd
-    from midspan.wires.servers import raw_server as raw_server
+    from midspan.experiments.bench import Bench as Bench
+    from midspan.experiments.clusters import cluster as cluster
+    from midspan.experiments.page import live_page as live_page
+    from midspan.grading.progress import ledger as ledger
+    from midspan.grading.progress import predict as predict
+    from midspan.grading.progress import score as score
+    from midspan.grading.progress import verdict as verdict
+    from midspan.labs.lab3_failure.session import guarantee_matrix as guarantee_matrix
+    from midspan.net.receivers import crowd as crowd
+    from midspan.net.servers import raw_server as raw_server
+    from midspan.pictures.cards import expected as expected
+    from midspan.pictures.cards import progress as progress
+    from midspan.pictures.frames import anatomy as anatomy
+    from midspan.pictures.frames import stack as stack
+    from midspan.pictures.ladders import ladder as ladder
+    from midspan.pictures.runs import lanes as lanes
+    from midspan.pictures.scenes import herd_picture as herd_picture
+    from midspan.pictures.tables import frame_table as frame_table
+    from midspan.pictures.tables import matrix_table as matrix_table
+    from midspan.pictures.tables import table as table
+    from midspan.protocols.capture import Capture as Capture
+    from midspan.protocols.dissecting import dissect as dissect
+    from midspan.protocols.dissecting import sample as sample
+    from midspan.protocols.layering import layers as layers
+    from midspan.protocols.tls import read_tls_records as read_tls_records
+    from midspan.protocols.websocket import Frame as Frame
+    from midspan.protocols.websocket import read_frames as read_frames
+    from midspan.simulation.reconnect_herd import herd as herd
 
 HOMES = {
-    "Bench": "midspan.bench.bench",
-    "cluster": "midspan.bench.cluster",
-    "live_page": "midspan.bench.page",
-    "ledger": "midspan.checks.claims",
-    "verdict": "midspan.checks.claims",
-    "guarantee_matrix": "midspan.checks.guarantees",
-    "predict": "midspan.checks.predictions",
-    "score": "midspan.checks.predictions",
-    "anatomy": "midspan.eyes.anatomy",
-    "progress": "midspan.eyes.cards",
-    "expected": "midspan.eyes.expected",
-    "herd_picture": "midspan.eyes.herd",
-    "ladder": "midspan.eyes.ladder",
-    "lanes": "midspan.eyes.lanes",
-    "matrix_table": "midspan.eyes.matrix",
-    "stack": "midspan.eyes.stack",
-    "frame_table": "midspan.eyes.tables",
-    "table": "midspan.eyes.tables",
-    "Capture": "midspan.records.capture",
-    "dissect": "midspan.records.dissect",
-    "Frame": "midspan.records.frames",
-    "read_frames": "midspan.records.frames",
-    "layers": "midspan.records.layers",
-    "sample": "midspan.records.samples",
-    "herd": "midspan.sim.herd",
-    "crowd": "midspan.wires.crowd",
-    "raw_server": "midspan.wires.servers",
-    "read_tls_records": "midspan.records.tls",
+    "Bench": "midspan.experiments.bench",
+    "cluster": "midspan.experiments.clusters",
+    "live_page": "midspan.experiments.page",
+    "ledger": "midspan.grading.progress",
+    "verdict": "midspan.grading.progress",
+    "guarantee_matrix": "midspan.labs.lab3_failure.session",
+    "predict": "midspan.grading.progress",
+    "score": "midspan.grading.progress",
+    "anatomy": "midspan.pictures.frames",
+    "progress": "midspan.pictures.cards",
+    "expected": "midspan.pictures.cards",
+    "herd_picture": "midspan.pictures.scenes",
+    "ladder": "midspan.pictures.ladders",
+    "lanes": "midspan.pictures.runs",
+    "matrix_table": "midspan.pictures.tables",
+    "stack": "midspan.pictures.frames",
+    "frame_table": "midspan.pictures.tables",
+    "table": "midspan.pictures.tables",
+    "Capture": "midspan.protocols.capture",
+    "dissect": "midspan.protocols.dissecting",
+    "Frame": "midspan.protocols.websocket",
+    "read_frames": "midspan.protocols.websocket",
+    "layers": "midspan.protocols.layering",
+    "sample": "midspan.protocols.dissecting",
+    "herd": "midspan.simulation.reconnect_herd",
+    "crowd": "midspan.net.receivers",
+    "raw_server": "midspan.net.servers",
+    "read_tls_records": "midspan.protocols.tls",
 }
 
 __all__ = sorted(HOMES)
@@ -91,7 +91,7 @@ def _show_in_notebook() -> None:
     """In a notebook, register how our records are shown; anywhere else do nothing."""
     shell = running_shell()
     if shell is not None:
-        import_module("midspan.eyes.display").register(shell)
+        import_module("midspan.pictures.display").register(shell)
 
 
 _show_in_notebook()

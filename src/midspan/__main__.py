@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from midspan.refusal import Refusal
+from midspan.errors import Refusal
 
 PASSED, FAILED, CANNOT = 0, 1, 2  # what the commands exit with
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from midspan.study.study import study
+    from midspan.study import study
 
     study(options.start, options.jupyter)
     return PASSED
@@ -41,8 +41,7 @@ def _study(options: argparse.Namespace) -> int:
 def _judge(options: argparse.Namespace) -> int:
     if options.seeds is not None:
         return _judge_seeds(options)
-    from midspan.checks.judge import judge
-    from midspan.checks.junit import junit
+    from midspan.grading.judging import judge, junit
 
     report = judge(options.file)
     print(report)
@@ -57,7 +56,7 @@ def _judge(options: argparse.Namespace) -> int:
 
 
 def _judge_seeds(options: argparse.Namespace) -> int:
-    from midspan.checks.seeds import judge_seeds
+    from midspan.grading.seeds import judge_seeds
 
     report = judge_seeds(options.file, range(options.start, options.start + options.seeds), options.link)
     print(report)
@@ -65,8 +64,7 @@ def _judge_seeds(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from midspan.checks.abroad import Files
-    from midspan.checks.serve import serve
+    from midspan.grading.serving import Files, serve
 
     given = {name: value for name in (*OPTIONS, *OF_A_NODE) if (value := getattr(options, name)) is not None}
     files = Files(options.certificate, options.key)
@@ -75,22 +73,22 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from midspan.bench.prices.reporting import report
-    from midspan.checks import places
-    from midspan.checks.priced import extra_contenders, lab3_contender, lab5_contender
+    from midspan.benchmark.reporting import report
+    from midspan.grading import notebooks
+    from midspan.grading.finished_labs import extra_contenders, lab3_contender, lab5_contender
 
     ours, idle = lab5_contender(options.source), lab5_contender(options.source, room="all")
     others = (lab3_contender(), *extra_contenders(options.source))
     found = asyncio.run(report(ours, *others, idle=idle, rounds=options.rounds))
     print(found)
-    benched = importlib.import_module("midspan.eyes.benched")
-    for path in benched.write(found, places.course(), readme=options.readme):
-        print(f"written: {path.relative_to(places.course())}")
+    benched = importlib.import_module("midspan.pictures.costs")
+    for path in benched.write(found, notebooks.course(), readme=options.readme):
+        print(f"written: {path.relative_to(notebooks.course())}")
     return PASSED
 
 
 def _labs(options: argparse.Namespace) -> int:
-    from midspan.checks.labs import regenerate
+    from midspan.grading.lab_source import regenerate
 
     changed = regenerate(options.force)
     print("Written again: " + ", ".join(changed) if changed else "labs/ is as solutions/ has it.")
@@ -98,7 +96,7 @@ def _labs(options: argparse.Namespace) -> int:
 
 
 def _store(options: argparse.Namespace) -> int:
-    from midspan.checks.store import store
+    from midspan.grading.lab_source import store
 
     for file in options.files:
         print(f"{file}: {'stored' if store(file) else 'as it was'}", flush=True)
@@ -106,10 +104,10 @@ def _store(options: argparse.Namespace) -> int:
 
 
 def _picture(_: argparse.Namespace) -> int:
-    from midspan.checks import places
+    from midspan.grading import notebooks
 
     print(
-        importlib.import_module("midspan.eyes.readme").write_exchange(places.course())
+        importlib.import_module("midspan.pictures.costs").write_exchange(notebooks.course())
     )  # matplotlib loads for no other command
     return PASSED
 

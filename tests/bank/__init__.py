@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from midspan.checks import Lab, Result, Step, catalogue, places
-from midspan.checks.attempt import CELLS_LIMIT_S, judge_answers
-from midspan.checks.cells import Answers
-from midspan.checks.judging import verdict_of
-from midspan.checks.limits import Outcome, run
-from midspan.checks.sheet import Part, read_reference
-from midspan.checks.verdicts import SIGNS
+from midspan.grading import Lab, Result, Step, notebooks, steps
+from midspan.grading.judge_process import CELLS_LIMIT_S, judge_answers
+from midspan.grading.limits import Outcome, run
+from midspan.grading.notebooks import Answers, Part, read_reference
+from midspan.grading.steps import verdict_of
+from midspan.grading.transcript import SIGNS
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class Judged:
 
 def judged(lab: Lab, entries: Sequence[Right]) -> Iterator[Judged]:
     """Each entry, edited into the solution and judged."""
-    _, parts = read_reference(places.solution(lab.name), lab.name)
+    _, parts = read_reference(notebooks.solution(lab.name), lab.name)
     with around(lab.name):
         for entry in entries:
             yield Judged(lab, entry, results(lab, edited(parts, entry), entry.step))
@@ -185,4 +184,4 @@ def _row(row: Judged) -> str:
 
 def load(name: str) -> Lab:
     """The lab of that name."""
-    return catalogue.find(name)
+    return steps.find(name)

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 
-from midspan.checks import Result
+from midspan.grading import Result
 from tests.bank import Judged, Right, entries, judged, load
 from tests.left_behind import watching
 

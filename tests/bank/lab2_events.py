@@ -176,6 +176,18 @@ OTHER_WAYS = [
     Right("other walks and other comparisons", "assembler", "    if attachments and lookalikes:", "    whole = json.loads(json.dumps(whole))\n    if attachments and lookalikes:", more=(("assembler", "    left = dict(enumerate(attachments))\n", "    left = {number: bytes(data) for number, data in enumerate(attachments)}\n"), ("guarded", "math.isfinite(value)", "-math.inf < value < math.inf"),)),
     Right("one way out, and None by its name", "engine", "        if now < self.ping_at:\n            return None\n        self.ping_at, self.pong_by = math.inf, now + self.options.ping_timeout_s\n        return \"2\"", "        ping = None\n        if now >= self.ping_at:\n            self.pong_by = now + self.options.ping_timeout_s\n            self.ping_at = float(\"inf\")\n            ping = \"2\"\n        return ping", more=(("packet", "    return Envelope(kind, data, namespace or \"/\", int(id) if id else None, int(attachments or 0))", "    number_of = 0 if attachments is None else int(attachments)\n    return Envelope(kind, data, \"/\" if namespace is None else namespace, None if id is None else int(id), number_of)"),)),
 ]  # fmt: skip
-ALL = [*ENVELOPE, *EVENTS, *PEER, *SESSION, *PERMISSION, *ATTACHMENTS, *HOSTILE, *ENGINE, *PACKETS, *SERVING, *OTHER_WAYS]
+ALL = [
+    *ENVELOPE,
+    *EVENTS,
+    *PEER,
+    *SESSION,
+    *PERMISSION,
+    *ATTACHMENTS,
+    *HOSTILE,
+    *ENGINE,
+    *PACKETS,
+    *SERVING,
+    *OTHER_WAYS,
+]
 WRONG = [entry for entry in ALL if isinstance(entry, Wrong)]
 RIGHT = [entry for entry in ALL if not isinstance(entry, Wrong)]

@@ -25,20 +25,20 @@ ABORT = "connection.transport.abort()  # not close(): that waits for an answer"
 JUDGE = 'return "new" if number == expected else "again" if number < expected else "gap"'
 PUT = 'self.waiting[self.last] = self.store[f"out {self.last}"] = body'
 LOOP = "        await asyncio.sleep(backoff(client.attempt, client.rng))\n"
-FAILED = '''        except (OSError, InvalidHandshake):  # refused, timed out, broken while it opened, a proxy's 502
+FAILED = """        except (OSError, InvalidHandshake):  # refused, timed out, broken while it opened, a proxy's 502
             pass
-'''
-ASKS = '''        except Exception as error:
+"""
+ASKS = """        except Exception as error:
             if process_exception(error) is not None:
                 raise
-'''
-ENDS = f'''        try:
+"""
+ENDS = f"""        try:
             await client.session(await client.connect())
         except ConnectionClosed as closed:
             if closed.rcvd is not None and closed.rcvd.code == NOT_AUTHORISED:
                 return
-{FAILED}'''
-CLOSE_CODE = '''        connection = None
+{FAILED}"""
+CLOSE_CODE = """        connection = None
         try:
             connection = await client.connect()
             await client.session(connection)
@@ -46,16 +46,16 @@ CLOSE_CODE = '''        connection = None
             pass
         if connection is not None and connection.close_code == NOT_AUTHORISED:
             return
-'''
+"""
 RESUME = "return offset if epoch == self.epoch and offset <= self.end else 0"
 TAKES = "            if offset == log.end:\n                await grew.wait()\n"
 GREW = "            grew = log.grew  # before reading: what is added meanwhile sets this one\n"
-FEED = f'''{GREW}            for offset, body in await log.after(offset):
+FEED = f"""{GREW}            for offset, body in await log.after(offset):
                 await connection.send(json.dumps(["entry", offset, body]))
-{TAKES}'''
-SNAPSHOT = '''            await log.grew.wait()
+{TAKES}"""
+SNAPSHOT = """            await log.grew.wait()
             await connection.send(json.dumps(["entry", *log.tail[-1]]))
-'''
+"""
 # A sender that sends what is new first, and what waited for an acknowledgement a little later.
 LATE = (
     (
@@ -66,22 +66,22 @@ LATE = (
     (
         "retry",
         "        self.outbox, self.more = outbox, asyncio.Event()\n",
-        '''        self.outbox, self.more = outbox, asyncio.Event()
+        """        self.outbox, self.more = outbox, asyncio.Event()
 
     async def again(self, connection, old):
         with contextlib.suppress(ConnectionClosed):
             await asyncio.sleep(0.2)
             for number, body in old:
                 await connection.send(json.dumps(["say", number, body]))
-''',
+""",
     ),
 )
-RENUMBER = '''        old = self.outbox.after(0)
+RENUMBER = """        old = self.outbox.after(0)
         self.outbox.acknowledge(max((n for n, _ in old), default=0))
         for _, body in old:
             self.outbox.put(body)
         sent = 0
-'''
+"""
 
 DRAFT = [
     Broken("sender-stops", "sender", "                await self.more.wait()\n", "                return\n"),

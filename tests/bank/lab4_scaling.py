@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from midspan.bench.nodes import bus
+from midspan.simulation.nodes import bus
 from tests.bank import Right, Wrong
 
 AROUND = bus  # one broker for all entries
 
-ROOM = '''        for room in empty:
+ROOM = """        for room in empty:
             del self.members[room]
-'''
+"""
 ROOMS = [
     Wrong("left-in-rooms", "rooms", "rooms = self.rooms.pop(who, {})", "rooms = {}"),
     Wrong("empty-room-kept", "rooms", ROOM, ""),
@@ -25,7 +25,7 @@ BROADCAST = [
     Wrong("changes-while-told", "broadcast", "list(outlets)", "outlets"),
 ]  # fmt: skip
 
-LOCAL = '''
+LOCAL = """
 class Log:
     def __init__(self, broker, seat):
         self.broker, self.queues, self.end = broker, {}, 0
@@ -48,14 +48,14 @@ class Log:
 
     async def close(self, room):
         del self.queues[room]
-'''
-SUBSCRIBE = '''            await self.heard[room].subscribe(channel)
+"""
+SUBSCRIBE = """            await self.heard[room].subscribe(channel)
             await self.heard[room].get_message(timeout=None)  # the broker says that it is so
-'''
-LISTEN = '''        while True:
+"""
+LISTEN = """        while True:
             with contextlib.suppress(*BROKER_AWAY):
                 async for message in self.heard[room].listen():
-'''
+"""
 PUBSUB = [
     Wrong("one-node", "pubsub", "", LOCAL),
     Wrong("subscribes-late", "pubsub", SUBSCRIBE, "", (("pubsub", LISTEN, f"        await self.heard[room].subscribe(self.keys(room)[1])\n{LISTEN}"),)),
@@ -68,12 +68,12 @@ COPY = "    if number <= safe then return safe end\n"
 SAFE = "    local safe, number ="
 TAKE = "        safe = await self.broker.eval(take_script(), 2, *self.keys(room), epoch, who, number, body, KEEP)\n"
 RETURN = "        return None if safe < 0 else safe\n"
-IN_MEMORY = '''        if number <= self.mine.get((room, who), 0):
+IN_MEMORY = """        if number <= self.mine.get((room, who), 0):
             return self.mine[room, who]
         safe = await self.broker.eval(take_script(), 2, *self.keys(room), epoch, who, number, body, KEEP)
         self.mine[room, who] = max(safe, 0)
-'''
-STEP_BY_STEP = '''        stream, facts = self.keys(room)
+"""
+STEP_BY_STEP = """        stream, facts = self.keys(room)
         safe = int(await self.broker.hget(facts, f"safe {who}") or 0)
         if await self.broker.hget(facts, "epoch") != epoch or number > safe + 1:
             return None
@@ -83,14 +83,14 @@ STEP_BY_STEP = '''        stream, facts = self.keys(room)
         await self.broker.xadd(stream, {"body": body}, id=f"{offset}-0", maxlen=KEEP, approximate=False)
         await self.broker.hset(facts, f"safe {who}", number)
         return number
-'''
-REGISTERED = '''        script = self.broker.register_script(take_script())
+"""
+REGISTERED = """        script = self.broker.register_script(take_script())
         safe = await script(keys=self.keys(room), args=[epoch, who, number, body, KEEP])
-'''
-FOLLOW = '''        while True:
+"""
+FOLLOW = """        while True:
             with contextlib.suppress(*BROKER_AWAY):
                 async with linked(self.seat.broker, alone=True) as link:
-'''
+"""
 AGAIN = "            await asyncio.sleep(AGAIN_S)\n"
 END = 'int(await self.broker.hget(facts, "end") or 0)'
 STREAMS = [
@@ -150,15 +150,15 @@ PRESENCE = [
     Wrong("dead-too-soon", "presence", "now_s - since_s < LEASE_S", "now_s - since_s < BEAT_S"),
 ]  # fmt: skip
 
-IDLE = '''    with contextlib.suppress(TimeoutError):
+IDLE = """    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(GRACE_S):
             await node.work.idle.wait()
-'''
+"""
 GOODBYES = '    goodbyes = [outlet.connection.close(GOING_DOWN, "this node leaves") for outlet in node.members]\n'
 GATHER = "            await asyncio.gather(*goodbyes, return_exceptions=True)\n"
-ONE = '''            for outlet in list(node.members):
+ONE = """            for outlet in list(node.members):
                 await outlet.connection.close(GOING_DOWN, "this node leaves")
-'''
+"""
 LEAVING = [
     Wrong("still-takes", "leaving", "node.draining = True", "pass"),
     Wrong("closes-before-acks", "leaving", IDLE, ""),
@@ -167,9 +167,9 @@ LEAVING = [
     Wrong("drain-waits-for-ever", "leaving", IDLE, "    await node.work.idle.wait()\n"),
 ]  # fmt: skip
 
-AFTER = '''        async def after(self, room: str, offset: int, end: int) -> list[tuple[int, str]]:
+AFTER = """        async def after(self, room: str, offset: int, end: int) -> list[tuple[int, str]]:
             return [(n, body) for n, body in await super().after(room, offset, end) if n > offset + 1]
-'''
+"""
 CONTROL = [
     Wrong("control-passes", "control", " if n > offset + 1]", "]"),
     Wrong("control-breaks-nothing-else", "control", AFTER, "        async def take(self, room, epoch, who, number, body):\n            return number\n"),
@@ -179,7 +179,9 @@ CONTROL = [
 SLOW = "if not self.waiting and transport.get_write_buffer_size() <= UNREAD_BYTES:"
 IS_SLOW = "is_slow = self.waiting or transport.get_write_buffer_size() > UNREAD_BYTES\n        if not is_slow:"
 UNSUBSCRIBE = "pubsub = self.heard.pop(room)\n        await pubsub.unsubscribe()\n        await pubsub.aclose()"
-WAIT_FOR = "    with contextlib.suppress(TimeoutError):\n        await asyncio.wait_for(node.work.idle.wait(), GRACE_S)\n"
+WAIT_FOR = (
+    "    with contextlib.suppress(TimeoutError):\n        await asyncio.wait_for(node.work.idle.wait(), GRACE_S)\n"
+)
 ALL_OWNERS = "everyone = await self.broker.hgetall(self.owners)\n        owners = [everyone.get(who) for who in mine]"
 OTHERS = [
     Right("other words for the same", "rooms", "is_first = room not in self.members", "is_first = not self.of(room)", (

@@ -18,7 +18,7 @@ JOINED = "        return message\n"
 LOOP = "        while at < len(data):\n"
 TABLES = "        self.numbers: dict[str, int] = {}  # of the shapes that we have written\n"
 KNOWN = "        number = self.numbers.setdefault(shape, len(self.numbers))\n"
-FULL = ' or (new and len(self.numbers) == SHAPES)'
+FULL = " or (new and len(self.numbers) == SHAPES)"
 TAUGHT = "        if len(self.shapes) == SHAPES or number > SHAPE_BYTES or end + number > len(data):\n"
 UNKNOWN = '            if number >= len(self.shapes):\n                raise ValueError(f"nobody has taught shape {number}")\n'
 SMALLER = "    if len(data) >= WORTH and len(small := zlib.compress(data, 6, -15)) < len(data):\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from midspan.checks import Lab, Transcript, catalogue
+from midspan.grading import Lab, Transcript, steps
 
 HINTS = ("Look at the name.", "One operator.", "Write it as 2 * x.")
 lab = Lab(
@@ -95,7 +95,7 @@ def write(path: Path, content: Mapping[str, Any]) -> Path:
 
 def course(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make `folder` a course with this one lab, solved."""
-    monkeypatch.setattr(catalogue, "HOMES", ["tests.labs"])
+    monkeypatch.setattr(steps, "HOMES", ["tests.labs"])
     monkeypatch.setenv("MIDSPAN_COURSE", str(folder))
     write(folder / "solutions" / "lab0_adding.ipynb", notebook(SOLVED))
     return folder

@@ -1,0 +1,340 @@
+"""The clients of a measurement: what they say to each kind of server, over asyncio or over one blocking socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
+
+from midspan.net.receivers import PONG, Message, Reader, frame, upgrade
+from midspan.net.tcp import WireCount, wire_count
+
+# What a client says so that a server acknowledges an event: one dialect for each kind of server. No sockets here.
+#
+# The load (`load`) speaks TCP, TLS and RFC 6455 in the same few lines for every contender; what is in the messages is
+# told by an object of such a class, one for each connection. To point the bench at another protocol, write another:
+#
+#     path        what the upgrade asks for
+#     ready       whether events may be said yet
+#     acked       how many events were acknowledged so far
+#     delivered   how many messages came that somebody else had said
+#     first()     -> what to say once the connection stands
+#     events(n)   -> what to say when the application says `typing_start` n times in one turn of its loop, and waits
+#     quietly(n)  -> the same when it does not wait: the acknowledgements may come when the protocol likes
+#     tell()      -> what asks the server to tell everybody (fan-out)
+#     hear(m)     -> what to answer; counts
+
+
+EVENT, DATA = "typing_start", {"room": "general", "user": "ana"}
+
+
+class Dialect(Protocol):
+    """What the load asks for; see above."""
+
+    websocket: ClassVar[bool]  # False: bytes on a bare TCP connection
+    path: str  # of the upgrade request
+    ready: bool
+    acked: int
+    delivered: int
+
+    def first(self) -> list[Message]: ...
+    def events(self, count: int) -> list[Message]: ...
+    def quietly(self, count: int) -> list[Message]: ...
+    def tell(self) -> Message: ...
+    def hear(self, message: Message, /) -> list[Message]: ...
+
+
+def written(dialect: Dialect, message: Message) -> bytes:
+    """A message as it stands on the connection: in one frame, or its bare bytes where there are no frames."""
+    if dialect.websocket:
+        return frame(message)
+    return message.encode() if isinstance(message, str) else message
+
+
+class Echo:
+    """The text of the event, which comes back as it is: what a WebSocket library costs with nothing on top."""
+
+    websocket: ClassVar[bool] = True
+    text: ClassVar[str] = json.dumps([EVENT, DATA], separators=(",", ":"))
+
+    def __init__(self) -> None:
+        self.path, self.ready, self.acked, self.delivered = "/", True, 0, 0
+
+    def first(self) -> list[Message]:
+        return []
+
+    def events(self, count: int) -> list[Message]:
+        return [self.text] * count
+
+    def quietly(self, count: int) -> list[Message]:
+        return self.events(count)
+
+    def tell(self) -> Message:
+        return self.text
+
+    def hear(self, _message: Message) -> list[Message]:
+        self.acked += 1
+        return []
+
+
+class TcpEcho(Echo):
+    """The same bytes on a bare TCP connection: the limit. An echo may come in pieces, so bytes are counted."""
+
+    websocket = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = 0
+
+    def events(self, count: int) -> list[Message]:
+        return [self.text.encode()] * count
+
+    def hear(self, message: Message) -> list[Message]:
+        self._bytes += len(message)
+        self.acked = self._bytes // len(self.text)
+        return []
+
+
+class Envelope(Echo):
+    """An envelope of one's own in JSON, `["typing_start",{...},7]`, acknowledged by `{"ack":7}`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._number = 0
+
+    def events(self, count: int) -> list[Message]:
+        first, self._number = self._number, self._number + count
+        return [f"{self.text[:-1]},{number}]" for number in range(first, self._number)]
+
+    def tell(self) -> Message:
+        return '["say",{"text":"hello, everybody"}]'
+
+    def hear(self, message: Message) -> list[Message]:
+        if message[:6] in ('{"ack"', b'{"ack"'):
+            self.acked += 1
+        else:
+            self.delivered += 1
+        return []
+
+
+class SocketIo(Envelope):
+    """Socket.IO v5 over Engine.IO v4, on WebSocket alone: `427["typing_start",{...}]`, acknowledged by `437[...]`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path, self.ready = "/socket.io/?EIO=4&transport=websocket", False
+
+    def first(self) -> list[Message]:
+        return ["40"]  # CONNECT to the main namespace
+
+    def events(self, count: int) -> list[Message]:
+        first, self._number = self._number, self._number + count
+        return [f"42{number}{self.text}" for number in range(first, self._number)]
+
+    def tell(self) -> Message:
+        return '42["say",{"text":"hello, everybody"}]'
+
+    def hear(self, message: Message) -> list[Message]:
+        kind = message[:2]
+        if kind == "43":
+            self.acked += 1
+        elif kind == "42":
+            self.delivered += 1
+        elif kind == "40":
+            self.ready = True
+        return ["3"] if message == "2" else []  # Engine.IO: ping and pong
+
+
+# The thin client that every contender is measured with: one connection, the same few lines for all.
+#
+# What it costs is part of each round trip, and the same for all; the server's processor time knows nothing of it.
+
+
+class Peer(asyncio.Protocol):
+    """One connection to the server that is measured.
+
+    Attributes:
+        upgraded: done as soon as the connection stands (RFC 6455: after the 101).
+        on_news: called after each read with messages in it, and at the end.
+        frame_bytes: how much it has sent and received in frames since the upgrade, headers and masks included.
+        gone: whether the connection has ended.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, dialect: Dialect, host: str, path: str) -> None:
+        self.dialect = dialect
+        self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_news: Callable[[], None] | None = None
+        self.frame_bytes, self.gone = 0, False
+        self._host, self._path, self._head, self._reader = host, path, b"", Reader()
+
+    # What the load asks for
+
+    def send(self, message: Message) -> None:
+        """One message, in one frame, in a write of its own, as libraries do it."""
+        data = written(self.dialect, message)
+        self.frame_bytes += len(data)
+        self.transport.write(data)
+
+    def say(self, count: int) -> None:
+        """What the application says `count` times in one turn of its loop."""
+        for message in self.dialect.events(count):
+            self.send(message)
+
+    def wire(self) -> WireCount | None:
+        """What its kernel has counted so far."""
+        return wire_count(self.transport.get_extra_info("socket"))
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the upgrade."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        if self.dialect.websocket:
+            transport.write(upgrade(self._host, self._path))
+        else:
+            self.upgraded.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Let the dialect hear all messages that are whole, then tell the load."""
+        if not self.dialect.websocket:
+            self.frame_bytes += len(data)
+            self.dialect.hear(data)
+        elif self.upgraded.done():
+            self._hear(data)
+        else:
+            self._upgrade(data)
+        if self.on_news is not None:
+            self.on_news()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The server, or we, have ended it."""
+        self.gone = True
+        if not self.upgraded.done():
+            self.upgraded.set_exception(error or ConnectionResetError("it ended before the upgrade"))
+        elif self.on_news is not None:
+            self.on_news()
+
+    def _hear(self, data: bytes) -> None:
+        self.frame_bytes += len(data)
+        for message in self._reader.feed(data):
+            for answer in self.dialect.hear(message):
+                self.send(answer)
+        while self._reader.pings:
+            self.transport.write(frame(self._reader.pings.pop(0), PONG))
+        if self._reader.closed:
+            self.transport.abort()  # nobody waits for our goodbye
+
+    def _upgrade(self, data: bytes) -> None:
+        self._head += data
+        head, end, rest = self._head.partition(b"\r\n\r\n")
+        if not end:
+            return
+        status = head.split(b"\r\n", 1)[0].decode(errors="replace")
+        if " 101 " not in f"{status} ":
+            self.upgraded.set_exception(ConnectionRefusedError(f"the upgrade was answered with {status!r}"))
+            self.transport.abort()
+            return
+        self.upgraded.set_result(None)
+        for message in self.dialect.first():
+            self.send(message)
+        self._hear(rest)
+
+
+# A lone client for round trips: a blocking socket, no event loop, so that next to nothing of its own is in them.
+
+
+WITHIN_S = 20.0
+READ_BYTES = 65536
+WARM_UP = 4  # the first of so many parts of the round trips does not count
+
+
+def round_trips_s(url: str, dialect: Dialect, trust_pem: str, turns: int, together: int) -> list[float]:
+    """How long each turn took, from saying `together` events until all are acknowledged; sorted.
+
+    Raises:
+        OSError: the server does not answer, or ends the connection.
+    """
+    took_s = []
+    with _connected(url, dialect, trust_pem) as client:
+        for _ in range(turns + turns // WARM_UP):
+            until, began_s = dialect.acked + together, time.perf_counter()
+            for message in dialect.events(together):
+                client.send(message)
+            while dialect.acked < until:
+                client.hear()
+            took_s.append(time.perf_counter() - began_s)
+    return sorted(took_s[-turns:])
+
+
+class Client:
+    """One connection, and the thread that waits for it."""
+
+    def __init__(self, sock: socket.socket, dialect: Dialect) -> None:
+        self._sock, self._dialect, self._reader = sock, dialect, Reader()
+
+    def send(self, message: Message) -> None:
+        """One message, in a write of its own."""
+        self._sock.sendall(written(self._dialect, message))
+
+    def hear(self) -> None:
+        """Wait for what comes, and let the dialect hear it."""
+        self.heard(self._read())
+
+    def heard(self, data: bytes) -> None:
+        """Let the dialect hear what came, and answer what it says."""
+        for message in self._reader.feed(data) if self._dialect.websocket else (data,):
+            for answer in self._dialect.hear(message):
+                self.send(answer)
+
+    def open(self, host: str, path: str) -> None:
+        """Upgrade and greet."""
+        if self._dialect.websocket:
+            self._sock.sendall(upgrade(host, path))
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += self._read()
+            for message in self._dialect.first():
+                self.send(message)
+            self.heard(head.partition(b"\r\n\r\n")[2])
+        while not self._dialect.ready:
+            self.hear()
+
+    def _read(self) -> bytes:
+        data = self._sock.recv(READ_BYTES)
+        if not data:
+            raise ConnectionResetError("the server ended the connection")
+        return data
+
+
+@contextmanager
+def _connected(url: str, dialect: Any, trust_pem: str) -> Iterator[Client]:
+    parts = urlsplit(url)
+    host, port = str(parts.hostname), int(parts.port or 0)
+    with socket.create_connection((host, port), WITHIN_S) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with _wrapped(plain, host, trust_pem) as sock:
+            client = Client(sock, dialect)
+            client.open(f"{host}:{port}", path_of(url, dialect))
+            yield client
+
+
+def _wrapped(plain: socket.socket, host: str, trust_pem: str) -> socket.socket:
+    if not trust_pem:
+        return plain
+    return ssl.create_default_context(cadata=trust_pem).wrap_socket(plain, server_hostname=host)
+
+
+def path_of(url: str, dialect: Dialect) -> str:
+    """What the upgrade asks for: the path of the address, or the dialect's where it has none."""
+    parts = urlsplit(url)
+    query = f"?{parts.query}" if parts.query else ""
+    return parts.path + query if parts.path.strip("/") else dialect.path

@@ -1,0 +1,357 @@
+"""Which servers are measured, and how each is started in a process of its own."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shlex
+import shutil
+import ssl
+import textwrap
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from midspan.benchmark import servers
+from midspan.benchmark.clients import Echo, Envelope, SocketIo, TcpEcho
+from midspan.errors import Fitting, Refusal, checked, need
+from midspan.net.child_process import Child, child
+from midspan.net.servers import HOST
+
+# Where processes run, and what the system says that they used. No other module here asks it.
+
+
+TASKS = Path("/proc")  # Linux: /proc/PID/task/TID/schedstat begins with the nanoseconds that a thread has run
+
+
+def cores() -> tuple[int, int] | None:
+    """A core for the server and another for the load; None where the system does not let us choose, or has one."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    allowed = sorted(os.sched_getaffinity(0))
+    return (allowed[-1], allowed[-2]) if len(allowed) > 1 else None
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process, with all its threads, on one core."""
+    for thread in psutil.Process(pid).threads():
+        with suppress(ProcessLookupError):  # it has ended since
+            os.sched_setaffinity(thread.id, {core})
+
+
+@contextmanager
+def beside(pid: int) -> Iterator[None]:
+    """Within the block, keep the load on the server's core; where the system does not let us choose, do nothing."""
+    ours = cores()
+    if ours is not None:
+        pin(pid, ours[0])
+    try:
+        yield
+    finally:
+        if ours is not None:
+            pin(pid, ours[1])
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used so far, user and system, all threads; by the nanosecond on Linux."""
+    told = []
+    for path in (TASKS / str(pid) / "task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has ended since
+            told.append(path.read_text())
+    if told:
+        return sum(int(line.split()[0]) for line in told) / 1e9
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+def listener(port: int) -> int | None:
+    """Which process listens on a loopback port; None if the system does not tell us."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return None
+    listening = {one.laddr.port: one.pid for one in connections if one.laddr and one.status == psutil.CONN_LISTEN}
+    return listening.get(port)
+
+
+# Code that another process makes again: a server of ours, one that stands in a notebook's cell, one of a learner's.
+#
+# A function or class of a module goes by its name, and its module is imported there. One that was defined in a
+# notebook goes as its source text, and sees nothing of the notebook around it: what it needs it imports itself.
+
+
+Made = dict[str, Any]  # as JSON carries it to the other process
+
+
+@dataclass(frozen=True)
+class Code(Fitting):
+    """A function or class, as another process finds it.
+
+    Attributes:
+        name: its name in the module, or in what `source` defines.
+        module: where it is imported from; "" when `source` is there.
+        source: the text that defines it.
+        options: what it is called with, by name, beside what it is always given.
+    """
+
+    name: str
+    module: str = ""
+    source: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.module or 'source'}:{self.name}"
+
+    def to_json(self) -> Made:
+        """Itself, as JSON can hold it."""
+        return asdict(self)
+
+
+def code_of(thing: Any, options: dict[str, Any] | None = None) -> Code:
+    """How another process finds a function or class.
+
+    Args:
+        thing: the function or class, or a `Code`.
+        options: arguments by name, of JSON's types.
+
+    Raises:
+        Refusal: it is none, or its source cannot be read.
+    """
+    if isinstance(thing, Code):
+        return thing if options is None else Code(thing.name, thing.module, thing.source, options)
+    do = "Write `def app(tls): ...` in a cell, and pass `app`"
+    named = callable(thing) and hasattr(thing, "__qualname__") and "<" not in thing.__qualname__
+    if not named:
+        raise Refusal("a function or a class with a name of its own", thing, do)
+    name, module = thing.__qualname__, thing.__module__
+    if module != "__main__" and inspect.getmodule(thing) is not None:
+        return Code(name, module, options=options or {})
+    try:
+        source = textwrap.dedent(inspect.getsource(thing))
+    except (OSError, TypeError):
+        raise Refusal("a function whose source can be read", thing, do) from None
+    return Code(name, source=source, options=options or {})
+
+
+def made(code: Made) -> Any:
+    """In the other process: the function or class itself."""
+    if code["source"]:
+        names: dict[str, Any] = {"__name__": "measured"}
+        exec(compile(code["source"], f"<{code['name']}>", "exec"), names)
+        need(code["name"] in names, f"source that defines {code['name']}", code["source"], "Pass all of its source")
+        return names[code["name"]]
+    thing: Any = import_module(code["module"])
+    for part in code["name"].split("."):
+        thing = getattr(thing, part)
+    return thing
+
+
+# Who is measured, and how it is started.
+#
+# contender("mine", app, Envelope)                              a function, in a module or in a notebook's cell
+# contender("theirs", "node server.mjs {port}", SocketIo)       a command line contender("running",
+# "ws://127.0.0.1:8765", Echo)             whatever serves there already
+
+
+PROGRAM = "midspan.benchmark.serving"
+SCHEMES = ("ws", "wss", "http", "https")
+LOOPBACK = (HOST, "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Contender(Fitting):
+    """A server on trial, and how one speaks to it.
+
+    Attributes:
+        name: what it is called in tables.
+        server: a function, as another process finds it; None if it is a command or an address.
+        dialect: what the load says; see `dialects`.
+        command: a command line in words; `{port}` stands for its port.
+        url: where it is served already.
+        trust_pem: whose certificate the load trusts at `url`.
+        note: one line about it.
+        small_tls_reads: a Python server's TLS reads into 16 KiB a connection, not into asyncio's 256.
+    """
+
+    name: str
+    server: Code | None
+    dialect: Code
+    command: tuple[str, ...] = ()
+    url: str = ""
+    trust_pem: str = field(default="", repr=False)
+    note: str = ""
+    small_tls_reads: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Started:
+    """A contender that serves.
+
+    Attributes:
+        url: its address.
+        pid: its process; None if it is not ours and the system does not tell.
+        trust_pem: whose certificate its clients trust; "" without TLS.
+        process: the process in which we started it; None if it is not ours.
+    """
+
+    contender: Contender
+    url: str
+    pid: int | None
+    trust_pem: str = field(repr=False)
+    process: Child | None
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """Where it is and how one speaks to it, as the load is told."""
+        return {"url": self.url, "dialect": self.contender.dialect.to_json(), "trust_pem": self.trust_pem}
+
+
+@checked
+def contender(
+    name: str,
+    server: Callable[..., Any] | Code | str,
+    dialect: Callable[..., Any] | Code,
+    *,
+    trust_pem: str = "",
+    note: str = "",
+    **options: Any,
+) -> Contender:
+    """Put a server on trial.
+
+    Args:
+        name: what it is called in tables.
+        server: `async def app(tls): ... yield port`, or a command line with `{port}` in it, or the address of a server
+            on this machine that runs already.
+        dialect: a class as in `dialects`, from a module or a cell.
+        trust_pem: for a `wss` address: the certificate to trust.
+        note: one line about it.
+        options: passed on to `server`, by name; of JSON's types.
+
+    Raises:
+        Refusal: it is none of these.
+    """
+    speaks = code_of(dialect)
+    if not isinstance(server, str):
+        return Contender(name, code_of(server, options or None), speaks, note=note)
+    do = "Write a command line with {port} in it, or ws://127.0.0.1:PORT"
+    parts = urlsplit(server)
+    if parts.scheme in SCHEMES:
+        need(parts.hostname in LOOPBACK and parts.port is not None, "a server on this machine", server, do)
+        return Contender(name, None, speaks, url=server, trust_pem=trust_pem, note=note)
+    need("{port}" in server, "a command line that is told its port, or an address", server, do)
+    return Contender(name, None, speaks, tuple(shlex.split(server)), note=note)
+
+
+@asynccontextmanager
+async def started(one: Contender, *, tls: bool) -> AsyncIterator[Started]:
+    """Start a contender in a process of its own, on its own core where the system lets us; it ends with the block.
+
+    Raises:
+        Refusal: it cannot be started, or serves with TLS where none is asked for, or the other way round.
+    """
+    if one.url:
+        yield _served_already(one, tls)
+        return
+    async with child(PROGRAM) as process:
+        try:
+            told = await _asked(process, one, tls)
+            if (ours := cores()) is not None:
+                pin(told["pid"], ours[0])
+            url = f"{'wss' if tls else 'ws'}://{HOST}:{told['port']}"
+            yield Started(one, url, told["pid"], told["trust_pem"], process)
+        finally:
+            if one.command and process.is_alive:
+                await process.ask("stop")  # it is the process that ends the command
+            process.kill()  # a server has nothing to keep, and a polite end waits for clients
+
+
+async def _asked(process: Child, one: Contender, tls: bool) -> dict[str, Any]:
+    if one.server is None:
+        told = await process.ask("start", command=list(one.command), tls=tls)
+    else:
+        told = await process.ask("serve", code=one.server.to_json(), tls=tls, small_reads=one.small_tls_reads)
+    return dict(told)
+
+
+def _served_already(one: Contender, tls: bool) -> Started:
+    parts = urlsplit(one.url)
+    is_tls = parts.scheme in ("wss", "https")
+    do = f"Measure it with tls={is_tls}"
+    need(is_tls == tls, f"a server {'with' if tls else 'without'} TLS", one.url, do)
+    if is_tls:
+        _need_trust(one)
+    return Started(one, one.url, listener(int(parts.port or 0)), one.trust_pem, None)
+
+
+def _need_trust(one: Contender) -> None:
+    try:
+        ssl.create_default_context(cadata=one.trust_pem or "none")
+    except ssl.SSLError:
+        do = "Pass trust_pem=Path(...).read_text() of the file that it trusts"
+        raise Refusal(f"the certificate to trust at {one.url}", one.trust_pem, do) from None
+
+
+# The contenders of chapter 5 by name.
+#
+# The two by two that separates protocol from implementation is four of them, {`websockets`, aiohttp} times {envelope,
+# Socket.IO}; Node's two are a third row where Node is, and picows an extra where it is installed.
+
+
+SCRIPT = Path(__file__).with_name("servers.mjs")
+
+TCP_ECHO = contender("TCP echo", servers.tcp_echo, TcpEcho, note="asyncio streams: the limit")
+WEBSOCKETS_ECHO = contender("websockets echo", servers.websockets_echo, Echo, note="the library with nothing on top")
+WEBSOCKETS_ENVELOPE = contender("websockets + envelope", servers.websockets_envelope, Envelope)
+WEBSOCKETS_CODEC = contender(
+    "websockets + Socket.IO packets", servers.websockets_codec, SocketIo, note="the protocol without the framework"
+)
+WEBSOCKETS_SOCKETIO = contender("websockets + python-socketio", servers.websockets_socketio, SocketIo)
+AIOHTTP_ENVELOPE = contender("aiohttp + envelope", servers.aiohttp_envelope, Envelope)
+AIOHTTP_SOCKETIO = contender("aiohttp + python-socketio", servers.aiohttp_socketio, SocketIo)
+UVICORN_SOCKETIO = contender("uvicorn + python-socketio", servers.uvicorn_socketio, SocketIo, note="ASGI")
+
+PYTHON = (
+    TCP_ECHO,
+    WEBSOCKETS_ECHO,
+    WEBSOCKETS_ENVELOPE,
+    WEBSOCKETS_CODEC,
+    WEBSOCKETS_SOCKETIO,
+    AIOHTTP_ENVELOPE,
+    AIOHTTP_SOCKETIO,
+    UVICORN_SOCKETIO,
+)
+
+
+def node_contenders() -> tuple[Contender, ...]:
+    """`ws` with an envelope, and socket.io; none where Node or its packages are missing (`make node`)."""
+    program = shutil.which("node") or shutil.which("nodejs")  # Debian's older name
+    packages = [folder / "node_modules" / "socket.io" for folder in SCRIPT.parents]
+    if program is None or not any(map(Path.is_dir, packages)):
+        return ()
+    command = f"{shlex.quote(program)} {shlex.quote(str(SCRIPT))}"
+    return (
+        contender("Node ws + envelope", f"{command} ws {{port}}", Envelope),
+        contender("Node socket.io", f"{command} socketio {{port}}", SocketIo),
+    )
+
+
+def extras() -> tuple[Contender, ...]:
+    """What is measured too where it is installed: picows."""
+    if find_spec("picows") is None:
+        return ()
+    return (contender("picows echo", servers.picows_echo, Echo, note="an extra: WebSocket in Cython"),)

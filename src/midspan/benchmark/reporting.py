@@ -1,0 +1,286 @@
+"""What `make bench` finds out: the session with guarantees against python-socketio, and where the difference lies."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from midspan.benchmark import contenders
+from midspan.benchmark.contenders import Contender
+from midspan.benchmark.rounds import AT_ONCE, Events, Idle, Steady, paired
+from midspan.benchmark.statistics import Paired, Ratio, Table
+from midspan.errors import checked, need
+
+# On what a measurement ran, and when: what a reader needs to judge it. No names of hosts or people.
+
+
+PACKAGES = ("websockets", "aiohttp", "python-socketio", "uvicorn")
+CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """When and where. `str()` is one sentence."""
+
+    date: str
+    cpu: str
+    cores: int
+    system: str
+    versions: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.date}, {self.cores} cores of {self.cpu}, {self.system}; {', '.join(self.versions)}."
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def machine(now: Callable[[], datetime] = _utc_now) -> Machine:
+    """This machine, now."""
+    versions = (f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES))
+    system = f"{platform.system()} {platform.machine()}"
+    return Machine(now().date().isoformat(), _cpu(), psutil.cpu_count() or 1, system, versions)
+
+
+def _cpu() -> str:
+    """The model of the processor; where Linux does not tell, what Python knows of it."""
+    try:
+        lines = CPUINFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+# How the price of an event grows with the connections that are open, and from which rate on it is felt.
+
+
+FELT = 0.01  # of one core: below, nobody notices a difference
+CONNECTIONS = (10, 100, 1000, 5000)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What was found out with so many connections open; `runs[1000]` is a `Paired`."""
+
+    runs: dict[int, Paired]
+
+    @property
+    def names(self) -> list[str]:
+        """The contenders."""
+        return next(iter(self.runs.values())).names
+
+    @checked
+    def line_per_s(self, ours: str, theirs: str, share: float = FELT) -> float:
+        """From how many events a second on the difference of two contenders is `share` of a core.
+
+        With many connections open, since that is where it matters. Infinite if there is no difference.
+        """
+        most = self.runs[max(self.runs)]
+        apart_us = abs(most.median(ours, "cpu_us") - most.median(theirs, "cpu_us"))
+        return share * 1e6 / apart_us if apart_us else float("inf")
+
+    @checked
+    def full_per_s(self, name: str) -> float:
+        """How many events a second fill one core."""
+        return 1e6 / self.runs[max(self.runs)].median(name, "cpu_us")
+
+    def table(self, title: str = "server CPU an event, us, by open connections") -> Table:
+        """A row for each contender, a column for each number of connections."""
+        return Table(title, ("", *(f"{count:,}" for count in self.runs)), tuple(map(self._row, self.names)))
+
+    def _row(self, name: str) -> tuple[str, ...]:
+        return (name, *(f"{run.median(name, 'cpu_us'):.0f}" for run in self.runs.values()))
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    __repr__ = __str__
+
+
+@checked
+async def growth(
+    contenders: Sequence[Contender],
+    connections: Sequence[int] = CONNECTIONS,
+    *,
+    events: int = 2000,
+    rounds: int = 1,
+    tls: bool = False,
+    seed: int = 0,
+    progress: bool = True,
+) -> Growth:
+    """Measure contenders with more and more connections open, all of which speak in their turn.
+
+    Args:
+        contenders: as for `paired`.
+        connections: how many are open, each from 1 on; a load can hold some thousands.
+        events: that count, each time.
+        rounds: of each; a verdict needs five.
+        tls: without it by default: in production TLS ends in front, and asyncio's buffers would fill the memory.
+        seed: of the bootstrap.
+        progress: a bar for each, where the standard error is a terminal.
+
+    Raises:
+        Refusal: see `paired`.
+    """
+    right = len(connections) > 0 and all(isinstance(count, int) and count > 0 for count in connections)
+    need(right, "numbers of connections from 1 on", connections, "Pass (10, 100, 1000)")
+    runs = {}
+    for count in connections:
+        probe = Events(events=events, connections=count, at_once=min(count, AT_ONCE))
+        runs[count] = await paired(contenders, probe, rounds=rounds, tls=tls, seed=seed, progress=progress)
+    return Growth(runs)
+
+
+# What `make bench` finds out: the session with guarantees against python-socketio, and where the difference is from.
+#
+# Each row of the first table is one sentence: so much of python-socketio's price does the session pay, and not more
+# than the bar. What varies is measured in paired rounds; see `rounds`.
+
+
+FRAMEWORK, ECHO = "python-socketio", contenders.WEBSOCKETS_ECHO.name
+SERVED = (contenders.AIOHTTP_SOCKETIO, contenders.UVICORN_SOCKETIO)  # in each row the one that needs less
+TOGETHER = 16  # events in one turn of the application's loop: what we call load
+HEAD = ("one acknowledged event, TLS", "session", "against", "its value", "ratio", "99 % interval", "bar", "verdict")
+ROUNDS = 5
+OFTEN = 4  # times as many rounds for what differs from process to process by more than a bar's distance
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row: what, measured how, against whom, and how much of it the session may need at most."""
+
+    words: str
+    what: str
+    how: str  # a field of `Report`
+    theirs: str
+    at_most: float | None  # None: it is told, and held to nothing
+    unit: str
+
+
+BARS = (
+    Bar("bytes in WebSocket frames", "frame_bytes", "alone", FRAMEWORK, 0.35, "B"),
+    Bar("bytes on the wire, one event every 50 ms", "wire_bytes", "low", FRAMEWORK, 0.65, "B"),
+    Bar("the same, somebody waits for each", "wire_bytes", "waited", FRAMEWORK, None, "B"),
+    Bar(f"bytes on the wire, {TOGETHER} events in a turn", "wire_bytes", "load", FRAMEWORK, 0.40, "B"),
+    Bar("server CPU", "cpu_us", "often", FRAMEWORK, 0.40, "µs"),
+    Bar("server CPU, against the bare echo", "cpu_us", "often", ECHO, 1.10, "µs"),
+    Bar(f"server CPU, {TOGETHER} events in a turn", "cpu_us", "load", FRAMEWORK, 0.40, "µs"),
+    Bar("median round trip", "p50_us", "often", FRAMEWORK, 0.45, "µs"),
+    Bar("memory of an idle connection, TLS ended in front", "kib", "idle", FRAMEWORK, 0.60, "KiB"),
+)
+
+TWO_BY_TWO = (
+    ("websockets", contenders.WEBSOCKETS_ENVELOPE.name, contenders.WEBSOCKETS_SOCKETIO.name),
+    ("aiohttp", contenders.AIOHTTP_ENVELOPE.name, contenders.AIOHTTP_SOCKETIO.name),
+    ("websockets, packets only", contenders.WEBSOCKETS_ENVELOPE.name, contenders.WEBSOCKETS_CODEC.name),
+    ("Node", "Node ws + envelope", "Node socket.io"),
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All runs of one `make bench`.
+
+    Attributes:
+        session: the contender with the guarantees.
+        alone: one event at a time, everybody. often: the same in more rounds, those that a bar is about.
+        low, waited, load, idle: the session and python-socketio on both servers.
+        inside: memory of an idle connection with TLS in the server's own process, without and with small reads.
+    """
+
+    machine: Machine
+    session: str
+    alone: Paired
+    often: Paired
+    low: Paired
+    waited: Paired
+    load: Paired
+    idle: Paired
+    inside: Paired
+    growth: Growth
+
+    def ratio(self, bar: Bar) -> Ratio:
+        """What was found for one row."""
+        run: Paired = getattr(self, bar.how)
+        return run.ratio(self.session, self.rival(bar), bar.what)
+
+    def rival(self, bar: Bar) -> str:
+        """Whom a row is against: of the servers of python-socketio that which needs less of this."""
+        run: Paired = getattr(self, bar.how)
+        return run.least(bar.what, *(one.name for one in SERVED)) if bar.theirs == FRAMEWORK else bar.theirs
+
+    @property
+    def bars(self) -> Table:
+        """The session against python-socketio, with the bar of each row."""
+        return Table(f"{self.session} against {FRAMEWORK}", HEAD, tuple(map(self._row, BARS)))
+
+    def _row(self, bar: Bar) -> tuple[str, ...]:
+        run, found = getattr(self, bar.how), self.ratio(bar)
+        values = [f"{run.median(name, bar.what):.3g} {bar.unit}" for name in (self.session, self.rival(bar))]
+        spread = f"{found.low:.2f} to {found.high:.2f}"
+        limit = "" if bar.at_most is None else f"≤ {bar.at_most:.2f}"
+        verdict = str(found.verdict if bar.at_most is None else found.at_most(bar.at_most))
+        return (bar.words, values[0], self.rival(bar), values[1], f"{found.median:.2f}", spread, limit, verdict)
+
+    @property
+    def two_by_two(self) -> Table:
+        """Protocol or implementation: the same protocols on several servers."""
+        head = ("server CPU an event, µs", "envelope", "Socket.IO", "ratio", "99 % interval", "verdict")
+        rows = [row for row in TWO_BY_TWO if {*row[1:]} <= {*self.alone.names}]
+        return Table("Socket.IO against an envelope, on the same server", head, tuple(map(self._pair, rows)))
+
+    def _pair(self, row: tuple[str, str, str]) -> tuple[str, ...]:
+        name, envelope, socketio = row
+        found = self.alone.ratio(socketio, envelope, "cpu_us")
+        medians = [f"{self.alone.median(one, 'cpu_us'):.0f}" for one in (envelope, socketio)]
+        return (name, *medians, f"{found.median:.2f}", f"{found.low:.2f} to {found.high:.2f}", str(found.verdict))
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Everything, in order."""
+        return (
+            self.bars,
+            self.two_by_two,
+            self.alone.table("One acknowledged event, TLS, medians"),
+            self.growth.table("Server CPU an event, µs, by open connections, no TLS"),
+            self.inside.table("Memory of an idle connection, TLS in the server's process, medians"),
+        )
+
+    def __str__(self) -> str:
+        return "\n\n".join([str(self.machine), *map(str, self.tables)])
+
+
+async def report(session: Contender, *others: Contender, idle: Contender, rounds: int = ROUNDS) -> Report:
+    """Measure everything: in under five minutes on two quiet cores.
+
+    Args:
+        session: the contender that is held to the bars.
+        others: more that are measured along, one event at a time.
+        idle: the same session, with all its connections in one room, for what an idle connection weighs.
+        rounds: a verdict needs five.
+    """
+    everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders(), *contenders.extras())
+    alone = await paired(everybody, Events(events=500), rounds=rounds)
+    barred = (session, contenders.WEBSOCKETS_ECHO, *SERVED)
+    often = await paired(barred, Events(events=1000), rounds=OFTEN * rounds)
+    low = await paired((session, *SERVED), Steady(), rounds=rounds)
+    waited = await paired((session, *SERVED), Steady(events=20, waits=True), rounds=rounds)
+    load = await paired((session, *SERVED), Events(events=1600, together=TOGETHER), rounds=rounds)
+    weight = await paired((idle, *SERVED), Idle(), rounds=rounds, tls=False, warm_up=0)
+    theirs = SERVED[0]
+    inside = await paired((idle, theirs, small(idle), small(theirs)), Idle(50, 250), rounds=1, warm_up=0)
+    grown = await growth((session, theirs))
+    return Report(machine(), session.name, alone, often, low, waited, load, weight, inside, grown)
+
+
+def small(one: Contender) -> Contender:
+    """The same contender, with TLS read buffers of 16 KiB a connection in place of asyncio's 256."""
+    return replace(one, name=f"{one.name}, small TLS reads", small_tls_reads=True)

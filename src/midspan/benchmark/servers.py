@@ -1,0 +1,254 @@
+"""The measured servers written in Python, each as its library's documentation has it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from midspan.net.servers import HOST
+
+if TYPE_CHECKING:  # each process imports what its own server needs
+    from websockets.asyncio.server import ServerConnection
+
+import random
+from time import monotonic
+
+from websockets.asyncio.server import ServerConnection, serve
+
+from midspan.simulation.implementation import Cast, Disk, Entry, Fact, ServerSeat, Store
+
+# The contenders written in Python: short, honest servers, each as its library's own documentation would have it.
+#
+# What differs between two of them is what their names say. Each acknowledges `typing_start`, and tells everybody what
+# somebody says (`say`); compression is off, since none of these messages is long enough to gain by it (chapter 5
+# weighs it by itself). No server here knows anything of being measured.
+
+
+Tls = ssl.SSLContext | None
+
+
+def answered(text: str) -> str:
+    """What an envelope server says of `["typing_start",{...},7]`: `{"ack":7}`, once the event was looked at."""
+    event, data, number = json.loads(text)
+    assert event == "typing_start"
+    assert data
+    return json.dumps({"ack": number}, separators=(",", ":"))
+
+
+async def tcp_echo(tls: Tls) -> AsyncIterator[int]:
+    """A bare TCP connection, asyncio's streams: the limit of what Python can do with sockets alone."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(handler, HOST, 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def websockets_echo(tls: Tls) -> AsyncIterator[int]:
+    """`websockets`, and every message goes back."""
+    from websockets.asyncio.server import serve
+
+    async def handler(connection: ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    async with serve(handler, HOST, 0, ssl=tls, compression=None) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+async def websockets_envelope(tls: Tls) -> AsyncIterator[int]:
+    """`websockets`, and an envelope of one's own in JSON."""
+    from websockets.asyncio.server import broadcast, serve
+
+    async def handler(connection: ServerConnection) -> None:
+        async for message in connection:
+            if message.startswith('["say"'):  # type: ignore[arg-type]
+                broadcast(server.connections, message)
+            else:
+                await connection.send(answered(message))  # type: ignore[arg-type]
+
+    async with serve(handler, HOST, 0, ssl=tls, compression=None) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+async def websockets_codec(tls: Tls) -> AsyncIterator[int]:
+    """`websockets` that speaks Socket.IO with python-socketio's own packet codec, and nothing else of it."""
+    from socketio.packet import ACK, CONNECT, EVENT, Packet
+    from websockets.asyncio.server import broadcast, serve
+
+    hello = '0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
+
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send(hello)
+        async for message in connection:
+            packet = Packet(encoded_packet=message[1:])
+            if packet.packet_type == CONNECT:
+                await connection.send("4" + Packet(CONNECT, data={"sid": "s"}).encode())
+            elif packet.packet_type == EVENT and packet.data[0] == "say":
+                broadcast(server.connections, "4" + Packet(EVENT, data=packet.data).encode())
+            else:
+                await connection.send("4" + Packet(ACK, data=[], id=packet.id).encode())
+
+    async with serve(handler, HOST, 0, ssl=tls, compression=None) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+async def websockets_socketio(tls: Tls) -> AsyncIterator[int]:
+    """python-socketio on `websockets`, by the smallest ASGI adapter there can be."""
+    import socketio
+    from websockets.asyncio.server import serve
+
+    from midspan.implementations.in_memory_adapter import serve_connection
+
+    sio = socketio.AsyncServer(async_mode="asgi")
+    _register(sio)
+    app = socketio.ASGIApp(sio)
+
+    async def handler(connection: ServerConnection) -> None:
+        await serve_connection(app, connection)
+
+    async with serve(handler, HOST, 0, ssl=tls, compression=None) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+async def aiohttp_envelope(tls: Tls) -> AsyncIterator[int]:
+    """aiohttp, and the same envelope."""
+    from aiohttp import WSMsgType, web
+
+    from midspan.net.servers import serve_app
+
+    everybody: set[web.WebSocketResponse] = set()
+
+    async def handler(request: web.Request) -> web.WebSocketResponse:
+        connection = web.WebSocketResponse(compress=False)
+        await connection.prepare(request)
+        everybody.add(connection)
+        async for message in connection:
+            if message.type is WSMsgType.TEXT and message.data.startswith('["say"'):
+                await asyncio.gather(*(one.send_str(message.data) for one in everybody))
+            elif message.type is WSMsgType.TEXT:
+                await connection.send_str(answered(message.data))
+        everybody.discard(connection)
+        return connection
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    async with serve_app(app, tls) as port:
+        yield port
+
+
+async def aiohttp_socketio(tls: Tls, broker: str = "", channel: str = "socketio") -> AsyncIterator[int]:
+    """python-socketio on aiohttp; with the address of a `broker` it is one node of several."""
+    import socketio
+    from aiohttp import web
+
+    from midspan.net.servers import serve_app
+
+    sio = socketio.AsyncServer(async_mode="aiohttp", http_compression=False, client_manager=_manager(broker, channel))
+    _register(sio)
+    app = web.Application()
+    sio.attach(app)
+    async with serve_app(app, tls) as port:
+        yield port
+
+
+async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio") -> AsyncIterator[int]:
+    """python-socketio as an ASGI application, in uvicorn with `websockets` behind it; `broker` as above."""
+    import socketio
+
+    from midspan.net.servers import uvicorn_server
+
+    sio = socketio.AsyncServer(async_mode="asgi", client_manager=_manager(broker, channel))
+    _register(sio)
+    server = uvicorn_server(socketio.ASGIApp(sio), tls, {"ws": "websockets-sansio", "ws_per_message_deflate": False})
+    await server.startup()
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = server.force_exit = True
+    await server.shutdown()
+
+
+async def picows_echo(tls: Tls) -> AsyncIterator[int]:
+    """picows, and every message goes back: an extra, for those who have installed it."""
+    from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
+
+    class Listener(WSListener):  # type: ignore[misc]
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if frame.msg_type == WSMsgType.CLOSE:
+                transport.disconnect()
+            else:
+                transport.send(frame.msg_type, frame.get_payload_as_bytes())
+
+    server = await ws_create_server(lambda _request: Listener(), HOST, 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def _manager(broker: str, channel: str) -> Any:
+    """What carries what is said from node to node; None: there is one node."""
+    import socketio
+
+    return socketio.AsyncRedisManager(broker, channel) if broker else None
+
+
+def _register(sio: Any) -> None:
+    async def typing_start(_sid: str, _data: dict[str, Any]) -> None:
+        return None
+
+    async def say(_sid: str, data: dict[str, Any]) -> None:
+        await sio.emit("say", data)
+
+    sio.on("typing_start", typing_start)
+    sio.on("say", say)
+
+
+# A lab's session as a server on trial: the same code that plays on the simulated link, served over real sockets.
+#
+# A lab's server has one log, and sends each entry of it to everybody. What is measured is an event that is
+# acknowledged to its sender and told to nobody else, as with the other contenders: so each path is a room of its own,
+# with a log of its own. Its log is durable as soon as it is in memory: what a disk costs is the same for all, and no
+# part of this.
+
+
+class Memory(Store):
+    """A store that writes at once."""
+
+    def __init__(self) -> None:
+        self.disk = Disk()
+        super().__init__(self.disk, 0.0)
+
+    async def append(self, body: str, **facts: Fact) -> None:
+        """Write one entry of the log."""
+        self.disk.log.append(Entry(body, facts))
+
+    async def read(self, after: int = 0, most: int | None = None) -> list[Entry]:
+        """The entries of the log after the first `after`, `most` at most."""
+        return self.disk.log[after : None if most is None else after + most]
+
+
+async def serve_cast(cast: Cast, tls: Tls) -> AsyncIterator[int]:
+    """Serve a cast's server, one for each path, and give the port."""
+    rooms: dict[str, Any] = {}
+
+    async def handler(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        path = connection.request.path
+        if path not in rooms:
+            rooms[path] = cast.server(seat(cast))
+            await rooms[path].start()
+        await rooms[path].handle(connection)
+
+    async with serve(handler, HOST, 0, ssl=tls, compression=None, ping_interval=None) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+def seat(cast: Cast) -> ServerSeat:
+    """A seat for a server of which nothing is known before; everybody may come."""
+    return ServerSeat(Memory(), lambda _who, _token: True, random.Random(), monotonic, cast.bounds)

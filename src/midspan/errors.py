@@ -1,0 +1,211 @@
+"""The sentence that says no, and the checks at the entrances that people use.
+
+A `Refusal` says what was expected, what came, and what to do now. `need` raises one where a condition does not hold;
+`checked` compares the arguments of a public function with its type hints. `running_shell` finds the notebook's shell.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+# The one way in which midspan says no.
+#
+# A learner meets this text more often than any other of ours, so it has four parts, always in the same order: what
+# was expected, what came, and what to do now. Whose fault it is follows from who raised it: a `Refusal` is always
+# about an argument that the caller passed.
+
+
+SHOWN_CHARACTERS = 120  # a value that came in is shown up to here: a learner pastes whole files by mistake
+
+
+class Refusal(ValueError):
+    """An argument that cannot be used.
+
+    Args:
+        expected: what would have been right, as a noun phrase ("a port from 1 to 65535").
+        came: the value that came; shown by its `repr`, shortened. `Words` are shown as they stand.
+        do: what to do now, as a sentence without its full stop.
+    """
+
+    def __init__(self, expected: str, came: object, do: str) -> None:
+        self.expected, self.came, self.do = expected, came, do
+        super().__init__(f"Expected {expected}, but got {shown(came)}. {do}.")
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython asks for this in place of a traceback: one sentence is enough."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class Words(str):
+    """What came, put into words already: shown without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def need(condition: bool, expected: str, came: object, do: str) -> None:
+    """Raise a `Refusal` unless `condition` holds."""
+    if not condition:
+        raise Refusal(expected, came, do)
+
+
+def shown(value: object) -> str:
+    """`repr(value)`, shortened in the middle to at most `SHOWN_CHARACTERS` characters."""
+    text = repr(value)
+    half = (SHOWN_CHARACTERS - 5) // 2
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
+
+
+# Arguments that fit: what stands at an entrance that people use, so that a slip is a `Refusal` and no error inside.
+#
+#     @checked                                  @dataclass(frozen=True, slots=True)
+#     def play(cast: Cast, ...) -> History:     class Say(Fitting):
+#         ...                                       at_s: float
+#
+# The annotations say what fits. A name with a unit says more: seconds (`_s`) and bytes (`_bytes`) are never negative.
+# What an annotation cannot say (at least one client) is said by `need`, behind this.
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Fits = Callable[[Any], bool]
+
+NUMBERS = (float, int)
+UNITS = ("_s", "_bytes")
+WORDS = {str: "text (str)", bytes: "bytes", int: "a whole number", float: "a number", bool: "True or False"}
+
+
+def checked(function: Callable[P, T]) -> Callable[P, T]:
+    """Refuse arguments that do not fit the annotations of `function`; its `*args` and `**kwargs` are not looked at."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        in_order, by_name = _parameters(function)
+        for (name, test), value in zip(in_order, args, strict=False):
+            if not test.fits(value):
+                raise test.refusal(name, value, function)
+        for name, value in kwargs.items():
+            if name in by_name and not by_name[name].fits(value):
+                raise by_name[name].refusal(name, value, function)
+        return function(*args, **kwargs)
+
+    return call
+
+
+class Fitting:
+    """Base of a dataclass whose fields fit their annotations, or it is not made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        made: Any = self.__class__
+        for name, fits in _fields(made):
+            if not fits(getattr(self, name)):
+                raise _tests(made)[name].refusal(name, getattr(self, name), made)
+
+
+class _Test(typing.NamedTuple):
+    """Whether a value fits, and the words for what would."""
+
+    fits: Fits
+    words: str
+
+    def refusal(self, name: str, value: object, of: Callable[..., Any]) -> Refusal:
+        called = of.__qualname__.removesuffix(".__init__")
+        return Refusal(f"{self.words} for `{name}` of {called}", value, f"help({called}) says what it takes")
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[tuple[str, _Test], ...], dict[str, _Test]]:
+    """Name and test of each parameter that is passed in order, and the test of each that has a name."""
+    hints = typing.get_type_hints(function)
+    kinds = {name: one.kind for name, one in inspect.signature(function).parameters.items()}
+    in_order = tuple(n for n, kind in kinds.items() if kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    named = [*in_order, *(n for n, kind in kinds.items() if kind is inspect.Parameter.KEYWORD_ONLY)]
+    tests = {name: _for(name, hints.get(name, Any)) for name in named}
+    return tuple((name, tests[name]) for name in in_order), tests
+
+
+@functools.cache
+def _fields(made: Any) -> tuple[tuple[str, Fits], ...]:
+    """Name and test of each field that has one: schedules are made by the thousand, so nothing is looked up twice."""
+    return tuple((name, test.fits) for name, test in _tests(made).items() if test.fits is not _anything)
+
+
+@functools.cache
+def _tests(made: Any) -> dict[str, _Test]:
+    hints = typing.get_type_hints(made)
+    return {name: _for(name, hints[name]) for name in inspect.signature(made).parameters}
+
+
+def _anything(_: Any) -> bool:
+    return True
+
+
+def _for(name: str, hint: Any) -> _Test:
+    test = _test(hint)
+    if not name.endswith(UNITS):
+        return test
+    if hint is float:
+        return _Test(lambda value: isinstance(value, NUMBERS) and value >= 0, f"{test.words}, 0 or more,")
+    return _Test(lambda value: test.fits(value) and (value is None or value >= 0), f"{test.words}, 0 or more,")
+
+
+def _test(hint: Any) -> _Test:
+    """The test of one annotation. What we cannot test at run time (a type variable, a protocol) fits."""
+    origin, inside = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        tests = [_test(one) for one in inside]
+        words = " or ".join(test.words for test in tests)
+        if all(map(_is_told_by_its_type, inside)):
+            return _Test(lambda value: isinstance(value, inside), words)
+        return _Test(lambda value: any(test.fits(value) for test in tests), words)
+    if origin is typing.Literal:
+        return _Test(inside.__contains__, f"one of {', '.join(inside)}")
+    if origin is tuple and inside[1:] == (...,):
+        each = _test(inside[0])
+        return _Test(
+            lambda value: isinstance(value, tuple) and all(map(each.fits, value)), f"a tuple, in it {each.words}"
+        )
+    if origin is type:
+        kind = inside[0]
+        return _Test(lambda value: isinstance(value, type) and issubclass(value, kind), f"a type of {kind.__name__}")
+    return _plain(origin or hint)
+
+
+def _plain(kind: Any) -> _Test:
+    if kind is None or kind is type(None):
+        return _Test(lambda value: value is None, "None")
+    if kind is Callable or kind is typing.Callable:
+        return _Test(callable, "a function")
+    if not _is_told_by_its_type(kind) and kind is not float:
+        return _Test(_anything, "anything")
+    if kind is float:
+        return _Test(lambda value: isinstance(value, NUMBERS) and value == value, WORDS[float])  # NaN is no number
+    return _Test(lambda value: isinstance(value, kind), WORDS.get(kind, f"{_article(kind.__name__)} {kind.__name__}"))
+
+
+def _is_told_by_its_type(kind: Any) -> bool:
+    """Does `isinstance` say all that there is to say? Not of a number (an int is one, NaN is none), not of a shape."""
+    return isinstance(kind, type) and kind not in (Any, object, float) and not getattr(kind, "_is_protocol", False)
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "AEIOUaeiou" else "a"
+
+
+# The IPython that we run in, where there is one. It is looked up and never imported: elsewhere it costs nothing.
+
+
+def running_shell() -> Any:
+    """The shell whose cells run in this process; None in a plain program."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None

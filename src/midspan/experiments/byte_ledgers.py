@@ -1,0 +1,324 @@
+"""Where the bytes of an exchange go, measured; and the samples that the package keeps, recorded again."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import io
+import json
+import tokenize
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+import socketio
+from websockets.asyncio.client import ClientConnection, connect
+
+from midspan.errors import Refusal, checked, need
+from midspan.experiments.bench import Bench
+from midspan.experiments.conversations import HELLO, MESSAGES, WAYS, Said, Way, conversation
+from midspan.net.servers import Authority
+from midspan.net.tcp import WireCount
+from midspan.protocols import dissecting
+from midspan.protocols.capture import Capture, Side
+from midspan.protocols.ledgers import ByteLedger, byte_ledger
+
+# One message in every way of saying it, through a tap, and where its bytes went.
+#
+# Each cell is a conversation of its own, on real sockets: a connection, a greeting whose answer shows that both ends
+# are ready, and then one message, of which each byte is counted.
+
+
+PATIENCE_S = 20.0
+Counts = Mapping[tuple[int, Side], WireCount]  # of a tap, by connection and sender
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """One cell: what was said how, its ledger, and the capture that it was made from.
+
+    Attributes:
+        received: what the kernel counted from each side, in bytes of TCP payload; empty where it does not tell.
+        segments: in how many segments with something in them these came, on this machine's loopback.
+    """
+
+    said: Said
+    way: Way
+    tls: bool
+    deflate: bool
+    ledger: ByteLedger
+    capture: Capture
+    received: Mapping[Side, int]
+    segments: Mapping[Side, int]
+
+    def __str__(self) -> str:
+        around = f"{'TLS' if self.tls else 'plain'}{', deflate' if self.deflate else ''}"
+        return f"{self.said.name}: {self.way.name}, {around}\n{self.ledger}"
+
+    __repr__ = __str__
+
+
+@checked
+async def weigh(
+    said: Said, way: Way, authority: Authority, *, tls: bool = True, deflate: bool = False, told: int = 1
+) -> Weighed:
+    """Say one message one way, on a connection of its own, and count its bytes.
+
+    Args:
+        said, way: what, and how.
+        authority: whom both ends trust (`bench.authority`).
+        tls, deflate: whether the connection is encrypted, and whether compression is agreed on.
+        told: how many times the message is said, on one connection: the last one is counted.
+
+    Raises:
+        Refusal: `told` is not 1 or more.
+        TimeoutError: an end did not answer.
+    """
+    need(told > 0, "a message that is said once or more", told, "Pass told=1")
+    async with asyncio.timeout(PATIENCE_S), conversation(way, authority, tls, deflate) as (seen, say):
+        await say(HELLO, True)
+        for _ in range(told - 1):
+            await say(said, way.acknowledged)
+        mark, before = len(seen.capture), seen.counts()
+        await say(said, way.acknowledged)
+        capture = seen.capture.since(mark)
+        received, segments = _between(before, seen.counts())
+    return Weighed(said, way, tls, deflate, byte_ledger(capture, said.payload, segments), capture, received, segments)
+
+
+def _between(before: Counts, after: Counts) -> tuple[dict[Side, int], dict[Side, int]]:
+    """What the kernel has counted from each side since: bytes, and segments with something in them."""
+    received: dict[Side, int] = {}
+    segments: dict[Side, int] = {}
+    for (connection, side), count in after.items():
+        earlier = before.get((connection, side))
+        new = count if earlier is None else count - earlier
+        received[side] = received.get(side, 0) + new.received_bytes
+        segments[side] = segments.get(side, 0) + new.data_segments_received
+    return received, segments
+
+
+@checked
+async def opening(way: Way, authority: Authority, *, tls: bool = True) -> Capture:
+    """Open a connection and stop where the first message could be said: what has crossed the wire until then.
+
+    Raises:
+        TimeoutError: an end did not answer.
+    """
+    async with asyncio.timeout(PATIENCE_S), conversation(way, authority, tls, False) as (seen, _):
+        return seen.capture
+
+
+class Weighing(tuple[Weighed, ...]):
+    """Many cells. `str()` is a table: what TCP carries, and what of it is payload."""
+
+    def cell(self, said: str, way: str, *, tls: bool = True, deflate: bool = False) -> Weighed:
+        """The cell of that message and that way, by their names.
+
+        Raises:
+            Refusal: there is none.
+        """
+        for cell in self:
+            if (cell.said.name, cell.way.name, cell.tls, cell.deflate) == (said, way, tls, deflate):
+                return cell
+        names = ", ".join(dict.fromkeys(f"{cell.said.name!r}/{cell.way.name!r}" for cell in self))
+        raise Refusal(f"a message and a way ({names})", (said, way, tls, deflate), "Choose among them")
+
+    def __str__(self) -> str:
+        head = f"{'bytes that TCP carries, both ways':<34}  {'plain':>7} {'TLS':>7} {'deflate':>7} {'both':>7}"
+        kinds = ((False, False), (True, False), (False, True), (True, True))
+        lines = [head]
+        for said, way in dict.fromkeys((cell.said.name, cell.way.name) for cell in self):
+            found = {(cell.tls, cell.deflate): cell for cell in self if (cell.said.name, cell.way.name) == (said, way)}
+            sizes = [f"{found[kind].ledger.tcp_bytes:>7,}" if kind in found else f"{'':>7}" for kind in kinds]
+            lines.append(f"{said + ': ' + way:<34}  {' '.join(sizes)}".rstrip())
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+@checked
+async def weigh_all(
+    authority: Authority,
+    messages: Iterable[Said] = MESSAGES,
+    ways: Iterable[Way] = WAYS,
+    tls: Iterable[bool] = (False, True),
+    deflate: Iterable[bool] = (False, True),
+) -> Weighing:
+    """Every message in every way, one cell after the other."""
+    kinds = [(encrypted, packed) for encrypted in tls for packed in deflate]
+    cells = [
+        await weigh(said, way, authority, tls=encrypted, deflate=packed)
+        for said in messages
+        for way in ways
+        for encrypted, packed in kinds
+    ]
+    return Weighing(cells)
+
+
+# How many lines of code something has: what the claim "less protocol code of your own" is counted with.
+#
+# A line counts when code stands on it: no blank line, no comment, no docstring. It is a measure of how much there is
+# to read, and of nothing else.
+
+
+NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+NO_CODE |= {tokenize.ENCODING, tokenize.ENDMARKER}
+
+
+def code_lines(source: str) -> int:
+    """The lines of `source` with code on them.
+
+    Raises:
+        Refusal: it is no Python text.
+    """
+    need(isinstance(source, str), "Python source as text", source, "Pass inspect.getsource(...) or a cell's text")
+    try:
+        tree = compile(source, "<source>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise Refusal("Python source", source, f"Python says: {error}") from error
+    spans = [range(t.start[0], t.end[0] + 1) for t in tokens if t.type not in NO_CODE]
+    return len({line for span in spans for line in span} - _docstrings(tree))
+
+
+def library_lines(*distributions: str) -> int:
+    """The lines of code in the `.py` files of installed distributions (`python-socketio`), all of them.
+
+    Raises:
+        Refusal: one of them is not installed.
+    """
+    return sum(code_lines(source) for name in distributions for source in _sources(name))
+
+
+def _sources(distribution: str) -> list[str]:
+    try:
+        listed = files(distribution) or []
+    except PackageNotFoundError as error:
+        raise Refusal("an installed distribution", distribution, "Name it as pip does") from error
+    return [path.read_text(encoding="utf-8") for path in listed if path.suffix == ".py"]
+
+
+def _docstrings(tree: ast.AST) -> set[int]:
+    """The lines of strings that stand as a statement of their own."""
+    alone = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    return {line for node in alone for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+
+
+# Records the samples again: `python -m midspan.experiments.byte_ledgers`. Only needed when a library changes what it
+# sends.
+
+
+EVENT = ("typing_start", {"room": "a"})
+SENTENCE = "It is raining in Bergen, and it was raining in Bergen. "
+
+
+async def raw(bench: Bench) -> None:
+    async with _connected(bench) as connection:
+        await connection.send(json.dumps({"event": EVENT[0], "data": EVENT[1]}, separators=(",", ":")))
+        await connection.recv()
+        await (await connection.ping(b"hi"))
+
+
+async def fragments(bench: Bench) -> None:
+    async def pieces() -> AsyncIterator[str]:
+        for piece in ("Mid", "spa", "n"):
+            yield piece
+            await (await connection.ping(b"still here"))
+
+    async with _connected(bench) as connection:
+        await connection.send(pieces())
+        await connection.recv()
+        await connection.send(SENTENCE * 4)
+        await connection.recv()
+
+
+async def deflate(bench: Bench) -> None:
+    async with _connected(bench, compression="deflate") as connection:
+        for _ in range(2):
+            await connection.send(SENTENCE)
+            await connection.recv()
+
+
+async def socketio_websocket(bench: Bench) -> None:
+    async with _client(bench, transports=["websocket"]) as client:
+        await client.call(*EVENT)
+
+
+async def upgrade(bench: Bench) -> None:
+    async with _client(bench, namespaces=["/", "/chat"]) as client:
+        await client.call(*EVENT)
+        await client.call(*EVENT, namespace="/chat")
+
+
+async def polling(bench: Bench) -> None:
+    async with _client(bench, transports=["polling"]) as client:
+        await client.call(*EVENT)
+        await client.call("upload", {"photo": b"\x89PNG"})
+
+
+async def binary(bench: Bench) -> None:
+    async with _client(bench, transports=["websocket"]) as client:
+        await client.call("upload", {"photo": b"\x89PNG", "thumbnail": b"\x00\x01"})
+
+
+def acknowledge(sio: socketio.AsyncServer) -> None:
+    """Handlers of the recorded server: in both namespaces an event is acknowledged with what came."""
+    for namespace in ("/", "/chat"):
+        sio.on("connect", lambda *_: None, namespace=namespace)
+        sio.on("*", lambda *came: came[2:], namespace=namespace)  # event, sid, then its arguments
+
+
+RECORDED: dict[str, tuple[str, Callable[[Bench], Awaitable[None]]]] = {
+    "raw": ("raw", raw),
+    "fragments": ("raw", fragments),
+    "deflate": ("raw", deflate),
+    "socketio": ("socketio", socketio_websocket),
+    "upgrade": ("socketio", upgrade),
+    "polling": ("socketio", polling),
+    "binary": ("socketio", binary),
+}
+
+
+async def record(name: str) -> Capture:
+    """Hold the conversation of that name on a fresh bench and return what its tap saw."""
+    endpoint_name, converse = RECORDED[name]
+    async with Bench(socketio=acknowledge) as bench:
+        await converse(bench)
+        endpoint = getattr(bench, endpoint_name)
+        await endpoint.exchange()  # waits for the connections to end
+        capture: Capture = endpoint.capture
+        return capture
+
+
+def main() -> None:
+    """Record all of them into the package."""
+    for name, what in dissecting.SAMPLES.items():
+        Path(str(dissecting.FOLDER / f"{name}.json")).write_text(asyncio.run(record(name)).to_json(), "utf-8")
+        print(f"{name}: {what}")
+
+
+@asynccontextmanager
+async def _connected(bench: Bench, compression: str | None = None) -> AsyncIterator[ClientConnection]:
+    async with connect(bench.raw.url, ssl=bench.trust, compression=compression) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _client(bench: Bench, **options: Any) -> AsyncIterator[socketio.AsyncClient]:
+    async with bench.http_session() as session:
+        client = socketio.AsyncClient(http_session=session, reconnection=False)
+        await client.connect(bench.socketio.url, **options)
+        yield client
+        await client.disconnect()
+
+
+if __name__ == "__main__":
+    main()

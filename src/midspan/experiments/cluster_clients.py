@@ -1,0 +1,270 @@
+"""Clients of a cluster: pairs on two nodes, and clients that order and come back after a cut."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from midspan.errors import Refusal
+
+# Across two nodes: one client speaks on one, another listens on the other. What arrives, and how soon?
+#
+# Both are plain WebSocket clients, for Socket.IO too (`40` connects, `42[...]` is an event), so that what differs
+# between two measurements is the nodes. Messages are numbered; what the listener hears ends with `NUMBER]`.
+
+
+NUMBER = re.compile(r"(\d+)\]$")
+READY_S, PROBE_S = 30.0, 0.1
+BLOCK = 1_000_000  # each pair has numbers of its own: on a channel that several share, all are heard by all
+LATE_S = 0.3  # after the last message: what has not come by then is lost
+SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
+
+
+_blocks = itertools.count()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What became of a run of numbered messages."""
+
+    sent: int
+    refused: int  # sends that raised: the speaker was told
+    lost: tuple[int, ...]  # the numbers that the listener never heard, refused ones included
+    in_order: bool
+    twice: int
+
+    @property
+    def silently_lost(self) -> int:
+        """Messages that are gone although nobody was told."""
+        return len(self.lost) - self.refused
+
+    def __str__(self) -> str:
+        told = f"{self.refused} refused" if self.refused else "nobody was told"
+        return f"{len(self.lost)} of {self.sent} lost, {told}"
+
+    __repr__ = __str__
+
+
+class Across:
+    """A speaker and a listener. Opened by `across()`."""
+
+    def __init__(self, speaker: ClientConnection, socketio: bool) -> None:
+        self._speaker = speaker
+        self._form = '42["say",{}]' if socketio else '["say",{}]'
+        self._first = self._next = BLOCK * next(_blocks)
+        self._heard: list[int] = []
+        self._news = asyncio.Event()
+
+    async def latency_s(self, messages: int = 100) -> float:
+        """Say something, wait until it is heard, and again: the median, in seconds."""
+        took_s = []
+        for _ in range(messages):
+            began_s, number = time.perf_counter(), await self._say()
+            await self._until(number)
+            took_s.append(time.perf_counter() - began_s)
+        return median(took_s)
+
+    async def speak(self, messages: int, every_s: float) -> Heard:
+        """Say `messages` at a steady pace, whatever happens meanwhile; give what became of them."""
+        self._heard.clear()
+        first, refused = self._next, 0
+        for _ in range(messages):
+            try:
+                await self._say()
+            except ConnectionClosed:
+                refused += 1
+            await asyncio.sleep(every_s)
+        await asyncio.sleep(LATE_S)
+        here = [number - first for number in self._heard if number >= first]
+        lost = tuple(number for number in range(messages) if number not in {*here})
+        return Heard(messages, refused, lost, here == sorted(here), len(here) - len({*here}))
+
+    async def _say(self) -> int:
+        number, self._next = self._next, self._next + 1
+        await self._speaker.send(self._form.format(number))
+        return number
+
+    async def _until(self, number: int) -> None:
+        while number not in self._heard:
+            self._news.clear()
+            await self._news.wait()
+
+    async def _listen(self, listener: ClientConnection) -> None:
+        async for words in listener:
+            if (found := NUMBER.search(str(words))) and int(found[1]) // BLOCK == self._first // BLOCK:
+                self._heard.append(int(found[1]))
+                self._news.set()
+
+    async def _ready(self) -> None:
+        """Until something is heard: a node may subscribe only when its first client is there."""
+        async with asyncio.timeout(READY_S):
+            while not self._heard:
+                await self._say()
+                with_patience = asyncio.wait_for(self._news.wait(), PROBE_S)
+                await asyncio.gather(with_patience, return_exceptions=True)
+
+
+@asynccontextmanager
+async def across(speaker_url: str, listener_url: str, *, socketio: bool = False) -> AsyncIterator[Across]:
+    """Connect both, and wait until the one hears the other.
+
+    Args:
+        speaker_url, listener_url: `nodes.direct_url(name)`.
+        socketio: whether these nodes speak Socket.IO.
+
+    Raises:
+        Refusal: the listener hears nothing.
+    """
+    async with AsyncExitStack() as stack:
+        ends = [await stack.enter_async_context(_client(url, socketio)) for url in (speaker_url, listener_url)]
+        pair = Across(ends[0], socketio)
+        tasks = [asyncio.create_task(_discard(ends[0])), asyncio.create_task(pair._listen(ends[1]))]
+        stack.push_async_callback(_end, tasks)
+        try:
+            await pair._ready()
+        except TimeoutError:
+            do = "See what the nodes say: nodes.log(name)"
+            raise Refusal("that the listener hears the speaker", f"silence for {READY_S:.0f} s", do) from None
+        yield pair
+
+
+@asynccontextmanager
+async def _client(url: str, socketio: bool) -> AsyncIterator[ClientConnection]:
+    async with connect(url + (SOCKETIO if socketio else ""), compression=None, close_timeout=1) as connection:
+        if socketio:
+            await connection.recv()
+            await connection.send("40")
+            await connection.recv()
+        yield connection
+
+
+async def _discard(connection: ClientConnection) -> None:
+    """Read what comes, or it would pile up at the node."""
+    async for _ in connection:
+        pass
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# Customers: clients that order, wait for the answer, order again, and come back when they were cut off.
+#
+# An order without an answer is in doubt: the customer cannot know whether it was carried out. What a rolling restart
+# leaves in doubt, and how many customers come back at once, is what `Report` counts.
+#
+#     async with customers(nodes.wss_url, bench.trust, count=60) as people:
+#         ...                                     # restart what you like
+#     people.report
+#
+# A customer that hears "please go" waits for its answer, leaves, and comes back at once. Any other word that is not
+# the answer is ignored.
+
+
+PLEASE_GO = "please go"
+PAUSE_S = 0.1  # between orders, at most
+RETRY_S = 0.05  # before coming back after a cut, at most: an eager client, as many are
+ANSWER_S = 10.0
+RETURN_WINDOW_S = 0.25
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to the orders, and when customers came back."""
+
+    answered: int
+    in_doubt: int
+    came_back_s: tuple[float, ...]  # seconds since the first order, sorted
+
+    @property
+    def peak(self) -> int:
+        """The most that came back within a quarter of a second."""
+        return busiest(self.came_back_s, RETURN_WINDOW_S)
+
+    def __str__(self) -> str:
+        back = f"{len(self.came_back_s)} came back, at most {self.peak} within {RETURN_WINDOW_S} s"
+        return f"{self.answered} orders answered, {self.in_doubt} in doubt; {back}"
+
+    __repr__ = __str__
+
+
+class Customers:
+    """Those who are ordering. Opened by `customers()`."""
+
+    def __init__(self, url: str, trust: ssl.SSLContext, count: int, rng: random.Random) -> None:
+        self._url, self._trust, self._rng = url, trust, rng
+        self._missing, self._all_here = count, asyncio.Event()
+        self._began_s = time.monotonic()
+        self._closing = asyncio.Event()
+        self._answered = self._in_doubt = 0
+        self._came_back_s: list[float] = []
+
+    @property
+    def report(self) -> Report:
+        """What was counted so far."""
+        return Report(self._answered, self._in_doubt, tuple(sorted(self._came_back_s)))
+
+    async def _be_one(self) -> None:
+        """A customer, from the first connection to closing time."""
+        been_here = False
+        while not self._closing.is_set():
+            try:
+                async with connect(self._url, ssl=self._trust, close_timeout=1) as connection:
+                    self._arrived(been_here)
+                    been_here = True
+                    await self._order(connection)
+            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed):
+                await asyncio.sleep(self._rng.uniform(0, RETRY_S))
+
+    def _arrived(self, been_here: bool) -> None:
+        if been_here:
+            self._came_back_s.append(time.monotonic() - self._began_s)
+        else:
+            self._missing -= 1
+        if not self._missing:
+            self._all_here.set()
+
+    async def _order(self, connection: ClientConnection) -> None:
+        """Order after order, until closing time or until asked to go."""
+        asked_to_go = False
+        while not (asked_to_go or self._closing.is_set()):
+            await connection.send("order")  # raises where the end is known: then nothing is in doubt
+            self._in_doubt += 1
+            while (words := await asyncio.wait_for(connection.recv(), ANSWER_S)) != "order":
+                asked_to_go |= words == PLEASE_GO
+            self._in_doubt -= 1
+            self._answered += 1
+            await asyncio.sleep(0 if asked_to_go else self._rng.uniform(0, PAUSE_S))
+
+
+@asynccontextmanager
+async def customers(url: str, trust: ssl.SSLContext, *, count: int, seed: int = 0) -> AsyncIterator[Customers]:
+    """Let `count` customers order at `url` (`wss://...`); in the block all have come once. At its end they leave."""
+    people = Customers(url, trust, count, random.Random(seed))
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(count):
+            tasks.create_task(people._be_one())
+        try:
+            async with asyncio.timeout(30):
+                await people._all_here.wait()
+            yield people
+        finally:
+            people._closing.set()
+
+
+def busiest(times_s: Sequence[float], window_s: float) -> int:
+    """The most of these (sorted) times that lie within one window."""
+    return max((sum(begin <= time_s < begin + window_s for time_s in times_s) for begin in times_s), default=0)

@@ -1,0 +1,265 @@
+"""A cluster: nodes in processes of their own, a balancer in front, a broker behind, and what can go wrong between them.
+
+    nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
+    await nodes.serve(app)                      # on each node; see net.child_process for what an app is
+    async with nodes.killed("a"): ...           # faults are verbs in a `with` block
+
+    clients == TLS ==> balancer --> node a --> gate --> broker
+                                --> node b --> gate -->
+
+It lives in the loop where it was opened (the bench's thread), and may be used from any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+import textwrap
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from midspan.errors import checked, need
+from midspan.experiments.cluster_clients import Across, Customers, across, customers
+from midspan.net.balancers import Answered, Balancer, Choice, balancer, round_robin
+from midspan.net.brokers import Broker, broker
+from midspan.net.child_process import Child, child
+from midspan.net.servers import Authority
+from midspan.net.tcp import Gate, gate
+
+T = TypeVar("T")
+
+PROGRAM = "midspan.net.child_process"
+
+
+@dataclass(frozen=True)
+class App:
+    """What every node serves: a function's source, its name, and its options."""
+
+    source: str
+    function: str
+    options: dict[str, Any]
+
+
+class Cluster:
+    """Running nodes. Opened by `cluster()`."""
+
+    def __init__(self, bus: Broker, front: Balancer, trust: ssl.SSLContext) -> None:
+        self.broker = bus
+        self._front, self._trust = front, trust
+        self._loop = asyncio.get_running_loop()
+        self._homes = AsyncExitStack()
+        self._nodes: dict[str, _Home] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes' names."""
+        return list(self._nodes)
+
+    @property
+    def url(self) -> str:
+        """Where Socket.IO clients go: through the balancer."""
+        return self._front.url
+
+    @property
+    def wss_url(self) -> str:
+        """Where WebSocket clients go: through the balancer."""
+        return self._front.wss_url
+
+    @property
+    def answered(self) -> list[Answered]:
+        """Which node answered which request, oldest first."""
+        return list(self._front.answered)
+
+    def balance(self, choose: Choice) -> None:
+        """Choose nodes in another way from now on (`net.balancers`), and forget what was answered."""
+        need(callable(choose), "a function that chooses a node", choose, "Pass round_robin, by_cookie or by_user")
+        self._front.start_over(choose)
+
+    def direct_url(self, name: str) -> str:
+        """A node's own address, past the balancer, without TLS: `ws://...`."""
+        return f"ws://127.0.0.1:{self._home(name).port}"
+
+    async def serve(self, app: Callable[..., Any], *, on: Iterable[str] | None = None, **options: Any) -> None:
+        """Serve `app`, instead of what was served before; the balancer sends to these nodes, and to no other.
+
+        Args:
+            app: `def app(node, **options)`, a plain function; its source goes to the nodes.
+            on: the nodes that serve it, by name; None: all.
+            options: what JSON can hold.
+
+        Raises:
+            Refusal: it is not such a function, or it fails on a node; its error.
+        """
+        need(inspect.isfunction(app), "a function that takes a node", app, "Write `def app(node): ...` and pass app")
+        homes = [self._home(name) for name in (self._nodes if on is None else on)]
+        serving = App(textwrap.dedent(inspect.getsource(app)), app.__name__, options)
+        for home in self._nodes.values():
+            home.is_placed = home in homes
+            home.app = serving if home in homes else home.app
+            self._front.remove(home.name)
+        await self._there(self._serve_on(homes))
+
+    async def ask(self, name: str, question: str, **arguments: Any) -> Any:
+        """What the application on a node answers (`node.asked`)."""
+        return await self._home(name).process.ask("ask", name=question, arguments=arguments)
+
+    async def stats(self, name: str) -> dict[str, float]:
+        """A node's `rss_bytes` and `cpu_s` (processor time so far)."""
+        found: dict[str, float] = await self._home(name).process.ask("stats")
+        return found
+
+    def log(self, name: str) -> list[str]:
+        """What a node wrote on its standard error, newest last."""
+        return list(self._home(name).process.log)
+
+    # Who uses it
+
+    def across(self, speaker: str, listener: str, *, socketio: bool = False) -> AbstractAsyncContextManager[Across]:
+        """A client that speaks on one node and one that listens on another, both past the balancer; see `Across`."""
+        return across(self.direct_url(speaker), self.direct_url(listener), socketio=socketio)
+
+    def customers(self, count: int) -> AbstractAsyncContextManager[Customers]:
+        """Clients that order, and come back when they are cut off, all through the balancer; see `Customers`."""
+        need(isinstance(count, int) and count > 0, "a number of customers", count, "Pass one or more")
+        return customers(self.wss_url, self._trust, count=count)
+
+    # Faults
+
+    def killed(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Kill a node (SIGKILL); at the end of the block a new one takes its name, with nothing in its memory."""
+        self._home(name)
+        return self._hop(self._killed(name))
+
+    def out(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Take a node out of the balancer's turn: nothing new goes there, what is open stays."""
+        self._home(name)
+        return self._hop(self._front.without(name))
+
+    def broker_link_cut(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Cut one node off the broker: its connections are reset, new ones refused, until the end of the block."""
+        return self._hop(self._home(name).gate.shut())
+
+    def broker_down(self) -> AbstractAsyncContextManager[None]:
+        """Kill the broker, and start it again at the end of the block (see `Broker.down`)."""
+        return self._hop(self.broker.down())
+
+    def balancer_cut(self) -> AbstractAsyncContextManager[None]:
+        """Reset every client's connection at the balancer, and refuse new ones until the end of the block."""
+        return self._hop(self._front.cut())
+
+    def __str__(self) -> str:
+        ways = [f"clients -> TLS -> balancer -> node {name} -> gate -> {self.broker}" for name in self.names]
+        return "\n".join(ways)
+
+    __repr__ = __str__
+
+    # In the loop where it lives
+
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    @asynccontextmanager
+    async def _hop(self, fault: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+        await self._there(_entered(fault))
+        try:
+            yield
+        finally:
+            await self._there(_left(fault))
+
+    def _home(self, name: str) -> _Home:
+        need(name in self._nodes, f"a node: {', '.join(self._nodes)}", name, "Pass one of these names")
+        return self._nodes[name]
+
+    async def _start(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            self._nodes[name] = _Home(name, await self._homes.enter_async_context(gate(self.broker.url)))
+        await asyncio.gather(*(home.begin() for home in self._nodes.values()))
+
+    async def _serve_on(self, homes: Iterable[_Home]) -> None:
+        await asyncio.gather(*(home.serve(self.broker.prefix) for home in homes))
+        for home in homes:
+            if home.is_placed:
+                self._front.place(home.name, home.port)
+
+    @asynccontextmanager
+    async def _killed(self, name: str) -> AsyncIterator[None]:
+        home = self._home(name)
+        await home.end()
+        try:
+            yield
+        finally:
+            await home.begin()
+            await self._serve_on([home])
+
+    async def _close(self) -> None:
+        """End the nodes at once: they have nothing to keep, and a polite end waits for clients that may be gone."""
+        await asyncio.gather(*(home.end() for home in self._nodes.values()))
+        await self._homes.aclose()
+
+
+class _Home:
+    """Where a node of some name lives: its process now, its gate to the broker for good."""
+
+    def __init__(self, name: str, way: Gate) -> None:
+        self.name, self.gate = name, way
+        self.process: Child
+        self._stack = AsyncExitStack()
+        self.app: App | None = None
+        self.is_placed = False  # whether the balancer sends to it
+        self.port = 0
+
+    async def begin(self) -> None:
+        """Start a process."""
+        self.process = await self._stack.enter_async_context(child(PROGRAM))
+        self._stack.callback(self.process.kill)  # what is entered last ends first
+
+    async def end(self) -> None:
+        """Kill the process (SIGKILL), if there is one, and wait until it is gone."""
+        await self._stack.aclose()
+
+    async def serve(self, prefix: str) -> None:
+        """Serve its application, if it has one."""
+        if self.app is not None:
+            facts = {"name": self.name, "broker": self.gate.url, "prefix": prefix}
+            self.port = await self.process.ask("serve", node=facts, **asdict(self.app))
+
+
+@checked
+@asynccontextmanager
+async def cluster(
+    *names: str, authority: Authority, choose: Choice = round_robin, durable: bool = False
+) -> AsyncIterator[Cluster]:
+    """Start a broker, a balancer and a node for each name.
+
+    Args:
+        names: "a", "b", ...; without one, a, b and c.
+        authority: whose certificate the balancer shows (`bench.authority`).
+        choose: how the balancer chooses; see `net.balancers`.
+        durable: the broker keeps its data when it goes down.
+
+    Raises:
+        Refusal: a name that is no text, or one name twice; no broker.
+    """
+    names = names or ("a", "b", "c")
+    right = all(isinstance(name, str) for name in names) and len({*names}) == len(names)
+    need(right, "names of nodes, each once", names, 'Write cluster("a", "b", authority=bench.authority)')
+    async with broker(durable=durable) as bus, balancer(authority, choose) as front:
+        opened = Cluster(bus, front, authority.client)
+        try:
+            await opened._start(names)
+            yield opened
+        finally:
+            await opened._close()
+
+
+async def _entered(fault: AbstractAsyncContextManager[None]) -> None:
+    await fault.__aenter__()
+
+
+async def _left(fault: AbstractAsyncContextManager[None]) -> None:
+    await fault.__aexit__(None, None, None)

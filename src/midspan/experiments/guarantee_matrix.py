@@ -1,0 +1,306 @@
+"""The guarantee matrix: guarantee x implementation x fault, each cell measured."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from midspan.errors import Refusal, checked, need
+from midspan.simulation.faults import (
+    ClientRestart,
+    Cut,
+    Delay,
+    Fault,
+    HalfOpen,
+    Moment,
+    Refuse,
+    Revoke,
+    ServerRestart,
+    When,
+)
+from midspan.simulation.guarantees import PREDICATES, Outcome, Verdict, judge
+from midspan.simulation.history import History
+from midspan.simulation.implementation import Cast
+from midspan.simulation.run import Watch, beside, play
+from midspan.simulation.schedule import Crossing, Join, Say, Schedule
+from midspan.simulation.shrinking import Counterexample, counterexample
+
+# What the guarantee matrix does to each implementation: one conversation, and each fault at each of its moments.
+#
+# Two clients, three messages. A fault is tried at every message that crosses, before, during and after it: so *holds*
+# says that no moment was found at which it does not, and *violated* names one.
+
+
+CONVERSATION = Schedule(
+    seed=1,
+    joins=(Join(0.0, "a"), Join(0.0, "b")),
+    says=(Say(0.5, "a", "a1"), Say(0.6, "b", "b1"), Say(0.6, "a", "a2")),  # at 0.5 s everybody is connected
+    write_s=0.03,  # longer than a message takes: who acknowledges before it is durable is seen
+)
+MEANWHILE = (Say(0.8, "a", "a3"), Say(0.8, "b", "b2"), Say(0.9, "b", "b3"))  # while nobody is connected
+LATER = (Say(4.0, "a", "a3"), Say(4.0, "b", "b2"))  # whoever was revoked has had time to come back
+A_LOT = tuple(Say(0.8 + n / 100, "a", f"a{n}") for n in range(3, 13))  # more than the outbox of a bounded session holds
+WHEN: dict[str, tuple[When, ...]] = {"up": ("before", "during", "after", "reply"), "down": ("during", "after")}
+
+
+class Play(Protocol):
+    """Runs a schedule: `simulation.play` on the simulated link, `simulation.tls.play_real` on a real one."""
+
+    def __call__(self, cast: Cast, schedule: Schedule, watch: Watch | None = None, /) -> History: ...
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A column within a column: one kind of fault.
+
+    Args:
+        name: of the fault.
+        does: what it does, in a few words.
+        faults: what goes wrong, given its moment.
+        says: what is said besides the conversation.
+    """
+
+    name: str
+    does: str
+    faults: Callable[[Moment], tuple[Fault, ...]]
+    says: tuple[Say, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.does}"
+
+    def at(self, moment: Moment, opening_s: float = 0.0) -> Schedule:
+        """The conversation with this fault at this moment; everybody speaks so much later."""
+        return replace(_conversation(opening_s, self.says), faults=self.faults(moment))
+
+
+TRIALS = (
+    Trial("cut", "the connection is reset", lambda at: (Cut(at),)),
+    Trial("half-open", "the connection carries nothing more, and nobody says so", lambda at: (HalfOpen(at),)),
+    Trial("delay", "what is on its way comes a second late", lambda at: (Delay(at, 1.0),)),
+    Trial(
+        "outage",
+        "reset, then three attempts to connect are refused, while more is said",
+        lambda at: (Cut(at), Refuse(at.link, 2, 3)),
+        A_LOT,
+    ),
+    Trial(
+        "server restart",
+        "the server is killed, and back in 2 s with its log; meanwhile more is said",
+        lambda at: (ServerRestart(at, 2.0),),
+        MEANWHILE,
+    ),
+    Trial("log lost", "the same, without its log", lambda at: (ServerRestart(at, 2.0, keeps_log=False),), MEANWHILE),
+    Trial("client restart", "a client is killed, and back in 1 s", lambda at: (ClientRestart(at, 1.0),)),
+    Trial(
+        "revoke",
+        "a client loses its right to be here, and its connection; later the other one speaks",
+        lambda at: (Revoke(at),),
+        LATER,
+    ),
+)
+
+
+def moments(cast: Cast, play: Play = play, opening_s: float = 0.0) -> Iterator[Moment]:
+    """The moments of the conversation: at each message that crosses, but for those that cross before anybody speaks."""
+    spoken = _conversation(opening_s)
+    greetings = len(_crossed(cast, replace(spoken, says=()), play))
+    for link, way, n in _crossed(cast, spoken, play)[greetings:]:
+        for when in WHEN[way]:
+            yield Moment(link, way, n, when)
+
+
+def _conversation(opening_s: float, more: tuple[Say, ...] = ()) -> Schedule:
+    says = (replace(say, at_s=say.at_s + opening_s) for say in (*CONVERSATION.says, *more))
+    return replace(CONVERSATION, says=tuple(says))
+
+
+def _crossed(cast: Cast, schedule: Schedule, play: Play) -> list[Crossing]:
+    watch = Watch(crossings=[])
+    play(cast, schedule, watch)
+    return watch.crossings or []
+
+
+# The guarantee matrix: guarantee x implementation x fault, each cell measured.
+#
+#     matrix = measure(*CONTENDERS)
+#     matrix.cell("no_loss", "recipe", "server restart").reason
+#
+# The same predicates judge every implementation, and see nothing of it but its histories. A cell is *violated* if one
+# moment for the fault was found at which the guarantee breaks; *holds* if it was put to the test and none was;
+# *vacuous* if no run put it to the test.
+
+
+SIGNS: dict[Outcome, str] = {"holds": "✓", "violated": "✗", "vacuous": "○"}
+WEIGHT: dict[Outcome, int] = {"vacuous": 0, "holds": 1, "violated": 2}
+Key = tuple[str, str, str]
+
+
+class OnTrial(Protocol):
+    """A column: an implementation that runs here, or the record of one that ran elsewhere (then `cast` is None)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def made_of(self) -> str: ...
+    @property
+    def cast(self) -> Cast | None: ...
+    def __hash__(self) -> int: ...
+    def runs(self, trial: Trial, play: Play) -> Iterator[tuple[Schedule, History]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One guarantee of one implementation under one fault.
+
+    Args:
+        outcome: the worst of all runs.
+        reason: of the first run that had this outcome, one sentence.
+        schedule: of that run.
+        runs: how many moments were tried.
+        tested: how many of them put the guarantee to the test.
+        violated: at how many of them it broke.
+    """
+
+    guarantee: str
+    contender: str
+    fault: str
+    outcome: Outcome
+    reason: str
+    schedule: Schedule
+    runs: int
+    tested: int
+    violated: int
+
+    def __str__(self) -> str:
+        where = {
+            "holds": f" at all {self.tested} moments that put it to the test",
+            "violated": f" at {self.violated} of {self.runs} moments",
+            "vacuous": "",
+        }
+        return f"{self.guarantee}, {self.contender}, {self.fault}: {self.outcome}{where[self.outcome]}. {self.reason}"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All cells of one measurement. Two measurements of the same code are equal."""
+
+    contenders: tuple[OnTrial, ...]
+    trials: tuple[Trial, ...]
+    cells: dict[Key, Cell]
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self.cells.values())
+
+    @property
+    def guarantees(self) -> tuple[str, ...]:
+        return tuple(PREDICATES)
+
+    def cell(self, guarantee: str, contender: str, fault: str) -> Cell:
+        """One cell. Raises `Refusal` for a name that the matrix does not have."""
+        names = ((guarantee, self.guarantees), (contender, _names(self.contenders)), (fault, _names(self.trials)))
+        for name, known in names:
+            need(name in known, f"one of {', '.join(known)}", name, "Correct the name")
+        return self.cells[guarantee, contender, fault]
+
+    def signs(self, guarantee: str, contender: str) -> str:
+        """One sign a fault, in the order of the faults."""
+        return "".join(SIGNS[self.cells[guarantee, contender, trial.name].outcome] for trial in self.trials)
+
+    def violated(self, contender: str) -> tuple[Cell, ...]:
+        """The cells of one implementation in which a guarantee is broken."""
+        need(
+            contender in _names(self.contenders),
+            f"one of {', '.join(_names(self.contenders))}",
+            contender,
+            "Choose one",
+        )
+        return tuple(cell for cell in self if cell.contender == contender and cell.outcome == "violated")
+
+    def broken(self, contender: str) -> tuple[str, ...]:
+        """The guarantees of one implementation that some fault breaks."""
+        return tuple(dict.fromkeys(cell.guarantee for cell in self.violated(contender)))
+
+    def counterexample(self, guarantee: str, contender: str, fault: str) -> Counterexample:
+        """The smallest schedule that breaks a guarantee, its ladder, and the line that plays it again.
+
+        Raises `Refusal` for a cell that is not violated, and for a column that was recorded.
+        """
+        cell = self.cell(guarantee, contender, fault)
+        need(cell.outcome == "violated", "a cell that is violated", str(cell), "Choose one that shows ✗")
+        cast = next(one.cast for one in self.contenders if one.name == contender)
+        if cast is None:
+            raise Refusal("an implementation that runs here", contender, f"Read its reason: {cell.reason}")
+        again = f"matrix.counterexample({guarantee!r}, {contender!r}, {fault!r})"
+        return beside(counterexample, cast, cell.schedule, guarantee, again)
+
+    def __str__(self) -> str:
+        widths = [max(len(one.name), len(self.trials)) for one in self.contenders]
+        first = max(map(len, self.guarantees))
+        head = "  ".join(f"{one.name:{width}}" for one, width in zip(self.contenders, widths, strict=True))
+        rows = [f"{'':{first}}  {head}".rstrip()]
+        for name in self.guarantees:
+            signs = (self.signs(name, one.name) for one in self.contenders)
+            row = "  ".join(f"{sign:{width}}" for sign, width in zip(signs, widths, strict=True))
+            rows.append(f"{name:{first}}  {row}".rstrip())
+        order = ", ".join(_names(self.trials))
+        return "\n".join(
+            [*rows, f"In each cell one sign a fault: {order}.", "✓ holds  ✗ violated  ○ not put to the test"]
+        )
+
+
+@checked
+def measure(*contenders: OnTrial, faults: tuple[str, ...] | None = None, play: Play = play) -> Matrix:
+    """Try every fault at every moment on each implementation, and judge what came of it.
+
+    Args:
+        contenders: the columns.
+        faults: the names of those to try; all of them if None.
+        play: runs a schedule: on the simulated link, or `midspan.simulation.tls.play_real`.
+
+    Raises:
+        Refusal: two implementations have one name, or there is none; a fault is unknown; nothing crosses the link.
+    """
+    return assemble(contenders, chosen(faults), lambda one, trial: beside(cells_of, one, trial, play))
+
+
+def chosen(faults: tuple[str, ...] | None) -> tuple[Trial, ...]:
+    """The trials with these names, in our order."""
+    known = _names(TRIALS)
+    for name in faults or ():
+        need(name in known, f"faults among {', '.join(known)}", name, "Correct the name")
+    need(faults != (), "a fault or more", faults, "Name one, or leave it out for all")
+    return tuple(trial for trial in TRIALS if faults is None or trial.name in faults)
+
+
+def assemble(
+    contenders: tuple[OnTrial, ...], trials: tuple[Trial, ...], cells: Callable[[OnTrial, Trial], tuple[Cell, ...]]
+) -> Matrix:
+    """A matrix of these columns; `cells` measures one fault of one of them."""
+    names = _names(contenders)
+    need(len(set(names)) == len(names) > 0, "implementations, each with a name of its own", names, "Rename one")
+    made = (cell for one in contenders for trial in trials for cell in cells(one, trial))
+    return Matrix(contenders, trials, {(cell.guarantee, cell.contender, cell.fault): cell for cell in made})
+
+
+def cells_of(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[Cell, ...]:
+    """What one fault does to one implementation: a cell for each guarantee."""
+    verdicts = [(schedule, judge(history)) for schedule, history in contender.runs(trial, play)]
+    if not verdicts:
+        raise Refusal("messages that cross when two clients speak", f"none by {contender.name}", "Let its client send")
+    return tuple(
+        _cell(contender, trial, [(schedule, each[name]) for schedule, each in verdicts]) for name in PREDICATES
+    )
+
+
+def _cell(contender: OnTrial, trial: Trial, verdicts: list[tuple[Schedule, Verdict]]) -> Cell:
+    schedule, worst = max(verdicts, key=lambda pair: WEIGHT[pair[1].outcome])  # the first of equals
+    found = Counter(verdict.outcome for _, verdict in verdicts)
+    where = (worst.predicate, contender.name, trial.name)
+    counts = (found.total(), found["holds"] + found["violated"], found["violated"])
+    return Cell(*where, worst.outcome, worst.reason, schedule, *counts)
+
+
+def _names(things: tuple[OnTrial, ...] | tuple[Trial, ...]) -> tuple[str, ...]:
+    return tuple(thing.name for thing in things)

@@ -1,0 +1,217 @@
+"""The implementations on trial with their versions, and the recorded column of the JavaScript one."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from midspan.errors import checked, need
+from midspan.experiments.guarantee_matrix import TRIALS, Play, Trial, moments
+from midspan.implementations import python_socketio, raw
+from midspan.implementations.in_memory_adapter import clock_and_chance
+from midspan.implementations.javascript_clients import javascript, node
+from midspan.simulation.end import Limits
+from midspan.simulation.faults import Moment
+from midspan.simulation.history import Bounds, History, Record
+from midspan.simulation.implementation import Cast
+from midspan.simulation.run import Watch, play
+from midspan.simulation.schedule import Schedule
+from midspan.simulation.tls.run import play_real, shared_authority
+
+# The implementations on trial, each as short and as honest as the code that people write.
+#
+# All play the same part: what a client says goes into the server's log and to every client. What happens to it when
+# the link fails is what the guarantee matrix measures.
+
+
+__all__ = ["CONTENDERS", "Contender", "named"]
+
+
+# Who is on trial, and by which versions.
+
+
+# Who promises nothing is held to what a user would still call working: a dead connection is noticed, and all is
+# delivered again, within a minute. Both libraries' own timers fit: 20 + 20 s (+ 10 s to close) and 25 + 20 s.
+WITHIN_A_MINUTE = Bounds(detection_s=60.0, recovery_s=60.0, attempts_per_s=5)
+KEEPALIVE = Limits(ping_interval=20.0)  # as `websockets` has it by default
+AIOHTTP = Limits(open_timeout=30.0, close_timeout=5.0)  # its sock_connect; Engine.IO's request_timeout; no pings
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One implementation.
+
+    Args:
+        name: a column of the matrix.
+        made_of: what it runs on, with versions.
+        cast: its server and clients.
+    """
+
+    name: str
+    made_of: str
+    cast: Cast
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.made_of}"
+
+    def runs(self, trial: Trial, play: Play = play) -> Iterator[tuple[Schedule, History]]:
+        """What comes of a fault at each of its moments, on the simulated link or on another."""
+        for moment in moments(self.cast, play):
+            schedule = trial.at(moment)
+            yield schedule, play(self.cast, schedule)
+
+
+def _cast(server: Callable[..., object], client: Callable[..., object], limits: Limits) -> Cast:
+    return Cast(server, client, WITHIN_A_MINUTE, limits, clock_and_chance, patience=1.1)  # type: ignore[arg-type]
+
+
+WEBSOCKETS, SOCKETIO = (f"{name} {version(name)}" for name in ("websockets", "python-socketio"))
+
+CONTENDERS = (
+    Contender("raw", f"{WEBSOCKETS}, no keepalive, one connection", _cast(raw.RoomServer, raw.OnceClient, Limits())),
+    Contender(
+        "websockets",
+        f"{WEBSOCKETS}, its keepalive and its reconnecting client",
+        _cast(raw.GuardedServer, raw.ReconnectingClient, KEEPALIVE),
+    ),
+    Contender(
+        "python-socketio",
+        f"{SOCKETIO} as it comes",
+        _cast(python_socketio.EventServer, python_socketio.EventClient, AIOHTTP),
+    ),
+    Contender(
+        "recipe",
+        f'{SOCKETIO} with the "exactly once" recipe',
+        _cast(python_socketio.RecipeServer, python_socketio.RecipeClient, AIOHTTP),
+    ),
+)
+
+
+@checked
+def named(name: str) -> Contender:
+    """One of `CONTENDERS`. Raises `Refusal` for a name that is not among them."""
+    known = {contender.name: contender for contender in CONTENDERS}
+    need(name in known, f"one of {', '.join(known)}", name, "Correct the name")
+    return known[name]
+
+
+# The JavaScript column of the guarantee matrix: histories that were recorded where Node and the packages are.
+#
+#     python -m midspan.experiments.on_trial          records them again (minutes; needs `make node`)
+#
+# What is kept is what happened. The verdicts are given anew each time, by the same predicates as for everybody else.
+
+
+FILE = Path(__file__).with_name("javascript.json")
+SPEED = 10.0  # of timers; a message takes Node a millisecond, which is a hundredth of a second then
+OPENING_S = 20.0  # before anybody speaks: two real seconds, in which Node connects on a busy machine too
+WHEN = {("up", "during"), ("up", "after"), ("down", "during")}  # fewer moments: a run takes seconds
+GREETING = {"up": 1, "down": 2}  # messages: CONNECT; Engine.IO's OPEN and the answer to CONNECT
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A column that was measured elsewhere."""
+
+    file: Path = FILE
+    cast: None = None
+    name: str = "socket.io (JS)"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.made_of}"
+
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        """What the file holds: versions, date, speed, runs."""
+        made: dict[str, Any] = json.loads(self.file.read_text("utf-8"))
+        return made
+
+    @property
+    def made_of(self) -> str:
+        versions = ", ".join(f"{name} {version}" for name, version in self.made["versions"].items())
+        return f"{versions}, with state recovery and retries; recorded {self.made['date']}"
+
+    def runs(self, trial: Trial, _play: Play | None = None) -> Iterator[tuple[Schedule, History]]:
+        """What came of a fault at each of its moments when it was recorded."""
+        for run in self.made["runs"][trial.name]:
+            records = tuple(Record(*record) for record in run["records"])
+            yield trial.at(Moment(*run["at"]), OPENING_S), History(records, WITHIN_A_MINUTE)
+
+
+def play_in_node(
+    trial: Trial, chosen: tuple[Moment, ...] | None = None, speed: float = SPEED, opening_s: float = OPENING_S
+) -> dict[str, Any]:
+    """Play one fault in Node now: versions, and for each moment its records.
+
+    Args:
+        trial: the fault.
+        chosen: its moments; all of them if None.
+        speed: of Node's timers, against the wall's clock.
+        opening_s: before anybody speaks.
+
+    Raises:
+        Refusal: Node or its packages are not here.
+    """
+    with node(speed) as process:
+        cast = javascript(process, shared_authority(), WITHIN_A_MINUTE)
+        play: Play = partial(_play_at, speed)
+        if chosen is None:
+            found = moments(
+                cast, play, OPENING_S
+            )  # on a busy machine a greeting may come late: we know it by its number
+            chosen = tuple(at for at in found if (at.way, at.when) in WHEN and at.n > GREETING[at.way])
+        histories = ((at, play(cast, trial.at(at, opening_s))) for at in chosen)
+        runs = [
+            {"at": _flat(at), "records": _flat_records(history)}
+            for at, history in histories
+            if history.of("fault")  # else its moment did not come: this time fewer messages crossed
+        ]
+        return {"versions": process.versions, "runs": runs}
+
+
+def _play_at(speed: float, cast: Any, schedule: Schedule, watch: Watch | None = None, /) -> History:
+    return play_real(cast, schedule, watch, speed=speed)
+
+
+def _flat(at: Moment) -> list[Any]:
+    return [at.link, at.way, at.n, at.when]
+
+
+def _flat_records(history: History) -> list[list[Any]]:
+    """The records as short lists: milliseconds are enough, and what is empty at the end is left out."""
+    made = []
+    for record in history:
+        flat = [round(record.at_s, 3), *record[1:]]
+        while not flat[-1]:
+            flat.pop()
+        made.append(flat)
+    return made
+
+
+def record(file: Path = FILE) -> None:
+    """Play every fault at every moment in Node, some faults at a time, and keep what happened."""
+    with ProcessPoolExecutor(4) as pool:
+        made = list(pool.map(_play_named, [trial.name for trial in TRIALS]))
+    head = {"versions": made[0]["versions"], "date": datetime.date.today().isoformat(), "speed": SPEED}
+    lines = [f'"{name}": {json.dumps(value)}' for name, value in head.items()]
+    columns = []
+    for trial, column in zip(TRIALS, made, strict=True):
+        runs = ",\n".join(json.dumps(run, separators=(",", ":")) for run in column["runs"])
+        columns.append(f'"{trial.name}": [\n{runs}\n]')
+    file.write_text("{" + ",\n".join([*lines, '"runs": {\n' + ",\n".join(columns) + "\n}"]) + "}\n", "utf-8")
+
+
+def _play_named(name: str) -> dict[str, Any]:
+    return play_in_node(next(trial for trial in TRIALS if trial.name == name))
+
+
+if __name__ == "__main__":
+    record()
+    print(f"Written again: {FILE.name}. {Recorded().made_of}")

@@ -1,0 +1,257 @@
+"""What a finished notebook defines, for commands that play, serve, show or measure a lab's session."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+from midspan.benchmark.clients import Echo, Envelope
+from midspan.benchmark.contenders import Contender, code_of, contender
+from midspan.benchmark.servers import Tls, serve_cast
+from midspan.errors import Refusal, Words, need
+from midspan.grading import limits, notebooks
+from midspan.grading.judge_process import CELLS_LIMIT_S
+from midspan.grading.notebooks import Answers
+from midspan.grading.seeds import finished_cells
+from midspan.grading.steps import remarks
+from midspan.grading.transcript import error_in_words
+from midspan.net.receivers import Message
+from midspan.net.servers import HOST
+from midspan.simulation import Bounds
+
+# What the cells of a finished notebook define: for those who play, serve or measure a lab's session.
+
+
+_numbers = count(1)
+
+
+def finished(lab: str, source: str) -> Answers:
+    """The names that a finished notebook of a lab defines.
+
+    Args:
+        lab: its name, "lab3_failure".
+        source: "solutions", "labs", or the path of a notebook.
+
+    Raises:
+        Refusal: it is not there, a part is still to do, or a cell raises.
+    """
+    own, _ = parts_of(lab, source)
+    cells = finished_cells(own, f"solutions/{lab}.ipynb")
+    answers = Answers(f"{lab}_{next(_numbers)}")
+    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
+    if ran.error is not None or ran.expired:
+        words = error_in_words(ran.error) if ran.error else f"no end after {CELLS_LIMIT_S:g} s"
+        raise Refusal("cells that define a session", Words(words), "Run all cells of the notebook")
+    return answers
+
+
+def parts_of(lab: str, source: str) -> tuple[dict[str, notebooks.Part], dict[str, notebooks.Part]]:
+    """Step -> its cells, in a notebook of this lab, and in its solution; arguments as for `finished`."""
+    path = {"solutions": notebooks.solution(lab), "labs": notebooks.lab(lab)}.get(source, Path(source))
+    solved, reference = notebooks.read_reference(notebooks.solution(lab, path), lab)
+    return notebooks.own(notebooks.read(path), solved), reference
+
+
+# Demonstrations: the learner's own code at work, on real links.
+#
+# An unsolved lab fails at its checks and nowhere else, so a demonstration waits until what it needs is written. A
+# wrong answer can keep it waiting for bytes that never come, or turn in a circle. So it runs as an answer does under
+# a check, in a thread of its own and under a limit; and what goes wrong is a sentence.
+
+
+LIMIT_S = 10.0  # a demonstration takes a second at most, on a machine that is busy with ten kernels a few
+
+
+def show(demonstration: Callable[[], Any], *answers: object, limit_s: float = LIMIT_S) -> Any:
+    """What `demonstration()` gives, awaited if it must be; None, and a sentence, when it cannot run or does not end.
+
+    Args:
+        demonstration: a function without arguments, plain or `async`; called in a thread of its own.
+        answers: the learner's functions and classes that it needs; while one of them is to do, nothing runs.
+        limit_s: seconds that it may take.
+
+    Raises:
+        Refusal: the demonstration is no function.
+    """
+    if inspect.iscoroutine(demonstration):
+        demonstration.close()  # or Python warns of it in some later cell
+    need(callable(demonstration), "a function", demonstration, "Name it without calling it: show(tour, serve)")
+    is_limit = isinstance(limit_s, int | float) and limit_s > 0
+    need(is_limit, "seconds above 0 as limit_s", limit_s, f"Leave it out for {LIMIT_S:g} s")
+    if not written(*answers):
+        return None
+    ran = limits.run(demonstration, limit_s)
+    if ran.printed:
+        print(ran.printed)
+    if ran.error is None and not ran.expired:
+        return ran.value
+    print(*_why(ran, limit_s), *remarks(ran), f"Run the checks of {_names(answers)}.", sep="\n")
+    return None
+
+
+def written(*answers: object) -> bool:
+    """True when no function or class among `answers` still holds nbgrader's stub; else it says which is still to do."""
+    to_do = [answer for answer in answers if _holds_stub(answer)]
+    if to_do:
+        print(f"Still to do: {_names(to_do)}. Run this cell again when it is written.")
+    return not to_do
+
+
+def _why(ran: limits.Outcome, limit_s: float) -> Iterator[str]:
+    if ran.error is None:
+        yield f"Not done after {limit_s:g} s, so we ended it: it waits for bytes that never come, or never stops."
+        return
+    yield f"It ended with {error_in_words(ran.error)}"
+    yield from (f"  {line}" for line in notebooks.where(ran.error))
+
+
+def _names(answers: tuple[object, ...] | list[object]) -> str:
+    return ", ".join(str(getattr(answer, "__name__", answer)) for answer in answers) or "the steps above"
+
+
+def _holds_stub(answer: object) -> bool:
+    return any("NotImplementedError" in code.co_names for code in _codes(answer))
+
+
+def _codes(thing: object) -> Iterator[CodeType]:
+    """The code of a function with those inside it, of all the methods of a class and of those that it extends."""
+    if isinstance(thing, type):
+        for kind in thing.__mro__:
+            methods = vars(kind).values() if kind.__module__ == thing.__module__ else ()
+            for method in methods:
+                yield from _codes(method)
+    elif isinstance(thing, FunctionType):
+        yield from _codes(getattr(thing, "__wrapped__", None) or thing.__code__)
+    elif isinstance(thing, CodeType):
+        yield thing
+        for constant in thing.co_consts:
+            yield from _codes(constant)
+
+
+# The sessions of finished labs, for `make bench`: how a process of the bench starts each, and how one speaks to it.
+
+
+WIDE = Bounds(outbox=128, replay=128)  # a schedule's are meant to be hit; these leave room for a burst
+
+_priced_names = itertools.count(1)
+
+
+async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
+    """The session of lab 3, with room for a burst."""
+    async for port in serve_cast(replace(finished("lab3_failure", source).ours, bounds=WIDE), tls):
+        yield port
+
+
+async def lab5(tls: Tls, source: str, on_picows: bool = False) -> AsyncIterator[int]:
+    """The session of lab 5, by its own `serve_session`: a log for each client's name."""
+    names = finished("lab5_overhead", source)
+    if on_picows:  # the library below it is another one; the session stays as it is
+        below = import_module("midspan.benchmark.picows_session")
+        vars(names).update(websockets=below, broadcast=below.broadcast)
+    server = await names.serve_session(HOST, 0, tls)
+    yield next(iter(server.sockets)).getsockname()[1]
+    server.close()
+
+
+class Lab3(Envelope):
+    """Lab 3's packets in JSON. The client is alone in its room: its own entry comes back to it, and is passed over."""
+
+    def __init__(self, room: str = "") -> None:
+        super().__init__()
+        self.me, self.ready = room or f"c{next(_priced_names)}", False
+        self.path = f"/{self.me}"  # by default a room of its own
+
+    def first(self) -> list[Message]:
+        return [json.dumps(["hello", self.me, "token", "", 0, 1])]
+
+    def events(self, count: int) -> list[Message]:
+        first, self._number = self._number + 1, self._number + count
+        return [json.dumps(["say", number, Echo.text]) for number in range(first, self._number + 1)]
+
+    def hear(self, message: Message) -> list[Message]:
+        kind, number, *_ = json.loads(message)
+        if kind == "ack":
+            self.acked = max(self.acked, number)
+        elif kind == "welcome":
+            self.ready = True
+        return []
+
+
+class Lab5(Lab3):
+    """Lab 5's packets, in the bytes of its own `Wire`; what is said in one turn of the loop leaves in one frame.
+
+    What the client itself works is left out, as with the other dialects: a frame that comes out the same twice is kept.
+    """
+
+    def __init__(self, source: str, room: str = "") -> None:
+        super().__init__(room)
+        self._wire = _notebook("lab5_overhead", source).Wire()
+        self._last: dict[tuple[int, bool], bytes] = {}
+        self._kept: dict[tuple[int, bool], bytes] = {}
+        self._heard: dict[bytes, int] = {}
+
+    def events(self, count: int) -> list[Message]:
+        return [self._kept.get((count, True)) or self._said(count, True)]
+
+    def quietly(self, count: int) -> list[Message]:
+        return [self._kept.get((count, False)) or self._said(count, False)]
+
+    def _said(self, count: int, asks: bool) -> bytes:
+        said = bytes(self._wire.write([*[("body", self.text)] * count, *[("ask", 0)] * asks]))
+        if self._last.get((count, asks)) == said:
+            self._kept[count, asks] = said
+        self._last[count, asks] = said
+        return said
+
+    def hear(self, message: Message) -> list[Message]:
+        if isinstance(message, str):  # the welcome, in JSON
+            self.ready = True
+            return []
+        if message not in self._heard:
+            packets = self._wire.read(message)
+            self.delivered += sum(kind == "body" for kind, _ in packets)
+            own = sum(value for kind, value in packets if kind == "mine")
+            if len(packets) > 1 or not own:
+                self.acked += own
+                return []
+            self._heard[message] = own
+        self.acked += self._heard[message]
+        return []
+
+
+_notebook = cache(finished)  # one for all connections of a load
+
+
+def lab3_contender(source: str = "solutions") -> Contender:
+    """Lab 3's session on trial."""
+    return contender("lab 3", lab3, Lab3, note="nothing lost, nothing twice, in order", source=source)
+
+
+def lab5_contender(source: str = "solutions", room: str = "") -> Contender:
+    """Lab 5's session on trial: the same promises, cheaper.
+
+    Args:
+        source: "solutions", "labs", or the path of a notebook.
+        room: where its connections meet; by default each has a room of its own.
+    """
+    speaks = code_of(Lab5, {"source": source, "room": room})
+    return contender("lab 5", lab5, speaks, note="the same promises, cheaper", source=source)
+
+
+def extra_contenders(source: str = "solutions") -> tuple[Contender, ...]:
+    """Lab 5's session on picows, where that is installed: what is left to the limit."""
+    if find_spec("picows") is None:
+        return ()
+    options: dict[str, Any] = {"source": source, "on_picows": True}
+    speaks, note = code_of(Lab5, {"source": source}), "an extra: the same session, another library below it"
+    return (contender("lab 5 on picows", lab5, speaks, note=note, **options),)

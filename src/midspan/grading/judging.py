@@ -1,0 +1,309 @@
+"""Judge a notebook's answers without running its checks: `python -m midspan judge FILE.ipynb`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from midspan.errors import Refusal
+from midspan.grading import notebooks, steps
+from midspan.grading.judge_process import CELLS_LIMIT_S
+from midspan.grading.limits import kept_waiting_s, patience
+from midspan.grading.notebooks import Cell, Part
+from midspan.grading.steps import Lab, Step
+from midspan.grading.transcript import SIGNS, Result
+from midspan.net.child_process import plain_environment
+
+# One trial of one step in a process of its own: start it, wait within the limit, read its one line, end its whole
+# group.
+
+
+START = "from midspan.grading.judge_process import main; main()"
+SPARE_S = 8.0  # beyond the limits inside: a process starts in 0.5 s, and giving a thread up takes 1 s
+POLL_S = 0.25  # how often the time is looked at; the end of the process is noticed at once
+
+
+def trial(step: Step, module: str, cells: Iterable[Cell], folder: Path) -> Result:
+    """The result of a step whose answers these cells define.
+
+    Args:
+        step: the step to judge.
+        module: where its lab is defined, for the child to import.
+        cells: all that runs before the check.
+        folder: where the notebook lies; the child's current folder, as in a kernel.
+    """
+    order: dict[str, Any] = {"module": module, "step": step.name, "cells": [asdict(cell) for cell in cells]}
+    line, code = line_of_child(START, order, folder, step.limit_s + CELLS_LIMIT_S)
+    return Result.from_dict(json.loads(line)) if line else Result(step.lab.name, step.name, "wrong", message=died(code))
+
+
+def line_of_child(start: str, order: dict[str, Any], folder: Path, limit_s: float) -> tuple[str, int | None]:
+    """What a fresh interpreter answers to an order, and how it ended.
+
+    Args:
+        start: Python that reads the order from stdin, as `child.main` does.
+        order: JSON; `token`, which the answer must begin with, and `path` are added.
+        folder: its current folder.
+        limit_s: seconds that it may take, beside its start.
+
+    Returns:
+        The line, without its token; "" when there was none. The exit code; None when it had to be ended.
+    """
+    token = secrets.token_hex(8)
+    order = {**order, "token": token, "path": sys.path}
+    with tempfile.TemporaryDirectory(prefix="midspan-") as home, _started(start, order, folder, home) as process:
+        line = _Line(process)
+        ended = _wait(process, (limit_s + SPARE_S) * patience())
+        _end(process)
+        sent, _, plain = line.text().partition(" ")
+        return (plain if sent == token else ""), process.returncode if ended else None
+
+
+def died(code: int | None) -> str:
+    """The words for a child that did not live to answer."""
+    if code is None:
+        return "No answer in time, and nothing could interrupt it: it hangs inside one call."
+    if code < 0:
+        return f"Your code crashed Python itself ({signal.Signals(-code).name}). Endless recursion or memory?"
+    return f"Your code ended the whole process (exit code {code}), as os._exit() does."
+
+
+def _started(start: str, order: dict[str, Any], folder: Path, home: str) -> subprocess.Popen[bytes]:
+    """A fresh interpreter in a session of its own, so that its whole group can be ended; it remembers no progress."""
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(json.dumps(order).encode())
+        stdin.seek(0)
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", start],
+            bufsize=0,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={**plain_environment(), "MIDSPAN_HOME": home, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            start_new_session=True,
+        )
+
+
+def _wait(process: subprocess.Popen[bytes], limit_s: float) -> bool:
+    """Whether the process ended within the seconds that the machine really gave it."""
+    began = time.monotonic()
+    while time.monotonic() - began - kept_waiting_s(process.pid, str(process.pid)) < limit_s:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+            return True
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all that it started in its session."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone with its last member
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+
+
+class _Line:
+    """The one line that a process writes, read in a thread: a forked child may hold the pipe open for ever."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self._text = b""
+        self._thread = threading.Thread(target=self._read, args=[process.stdout.fileno()], daemon=True)
+        self._thread.start()
+
+    def _read(self, pipe: int) -> None:
+        with contextlib.suppress(OSError):
+            while not self._text.endswith(b"\n") and (more := os.read(pipe, 1 << 16)):
+                self._text += more
+
+    def text(self) -> str:
+        """The line; "" when there was none. To be called when the process has ended."""
+        self._thread.join(1.0)
+        return self._text.decode("utf-8", "replace")
+
+
+# Judge a notebook's answers without running its checks: `python -m midspan judge FILE.ipynb`.
+#
+# Each step is tried in a process of its own, with the learner's answer to it and, for the steps before, the learner's
+# answers where they pass and the reference's where not; so one bad answer fails one step. Which ones pass is not
+# known at first. We guess (an answer that still has its stub will not), try as many steps at once as there are
+# processors, and try again those for which the guess proved wrong, until every step has been tried with exactly the
+# answers that pass.
+
+
+Own = frozenset[str]  # steps whose answers are the learner's
+Pair = tuple[str, Own]  # a step, and the earlier steps it is tried with
+Try = Callable[[str, Own], Result]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The results of all the steps of a file, in order. `str()`: the table, what is to do, what is wrong."""
+
+    lab: Lab
+    file: str
+    results: tuple[Result, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every step passes."""
+        return all(result.passed for result in self.results)
+
+    def __str__(self) -> str:
+        width = max(len(result.step) for result in self.results)
+        rows = [f"  {SIGNS[r.verdict]} {r.step:<{width}}  {r.verdict}" for r in self.results]
+        count = sum(result.passed for result in self.results)
+        end = f"{count} of {len(rows)} steps pass."
+        wrong = [f"\n{result}" for result in self.results if result.verdict == "wrong"]
+        return "\n".join([f"{self.lab.name}, answers from {self.file}", *rows, end, *self._to_do(), *wrong])
+
+    def _to_do(self) -> list[str]:
+        """All that is to do in one paragraph: a new lab is nothing else."""
+        steps = [result.step for result in self.results if result.verdict == "to do"]
+        return [f"Still to do: {', '.join(steps)}."] if steps else []
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A notebook of a lab, opened to be judged: the learner's answers beside the reference's."""
+
+    lab: Lab
+    file: Path
+    own: dict[str, Part]
+    reference: dict[str, Part]
+
+    @property
+    def hopeful(self) -> dict[str, bool]:
+        """Step -> False where the stub still stands, so that it can hardly pass."""
+        return {step: not any(cell.unsolved for cell in part.answer) for step, part in self.own.items()}
+
+    def cells(self, step: str, earlier: Own) -> list[Cell]:
+        """All that runs before the check of `step`, when its answer, and the `earlier` ones, are the learner's."""
+        cells: list[Cell] = []
+        for name, part in self.own.items():
+            mine = name == step or name in earlier
+            cells += (part if mine else part.answered_by(self.reference[name])).cells
+            if name == step:
+                break
+        return cells
+
+    def results(self) -> dict[str, Result]:
+        """Step -> its result, each tried in a process of its own."""
+        module, folder = steps.modules()[self.lab.name], self.file.resolve().parent
+        return settle(
+            self.hopeful,
+            lambda step, earlier: trial(self.lab.steps[step], module, self.cells(step, earlier), folder),
+        )
+
+
+def opened(file: Path) -> Paper:
+    """The notebook, ready to be judged; refuses a file that cannot be."""
+    notebook = notebooks.read(file)
+    lab = lab_of(notebook, file)
+    solved, reference = notebooks.read_reference(notebooks.solution(lab.name, file), lab.name)
+    if list(reference) != list(lab.steps):
+        steps, cells = ", ".join(lab.steps), ", ".join(reference)
+        raise Refusal(f"checks for the steps {steps}", cells, f"Mend solutions/{lab.name}.ipynb")
+    return Paper(lab, file, notebooks.own(notebook, solved), reference)
+
+
+def judge(file: Path) -> Report:
+    """Judge the answers in a notebook; refuses a file that cannot be judged."""
+    paper = opened(file)
+    return Report(paper.lab, file.name, tuple(paper.results().values()))
+
+
+def lab_of(notebook: notebooks.Raw, file: Path) -> Lab:
+    """The lab that a notebook answers; refuses one that answers none."""
+    name = notebooks.lab_name(notebook, file)
+    if name not in steps.modules():
+        known = ", ".join(steps.modules()) or "(there are none)"
+        raise Refusal(
+            f"a notebook of one of the labs {known}", name, "Its metadata midspan.lab, or its name, says which"
+        )
+    return steps.find(name)
+
+
+def settle(hopeful: Mapping[str, bool], try_step: Try) -> dict[str, Result]:
+    """Step -> result, each tried with exactly the earlier answers that pass.
+
+    Args:
+        hopeful: step -> the guess whether it passes, in order.
+        try_step: tries one step with the given earlier answers of the learner's.
+    """
+    known: dict[Pair, Result] = {}
+    running: dict[Future[Result], Pair] = {}
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        while True:
+            missing = [p for p in _pairs(hopeful, known) if p not in known and p not in running.values()]
+            for pair in missing[: workers - len(running)]:
+                running[pool.submit(try_step, *pair)] = pair
+            if not running:
+                return {pair[0]: known[pair] for pair in _pairs(hopeful, known)}
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                known[running.pop(done)] = done.result()
+
+
+def _pairs(hopeful: Mapping[str, bool], known: Mapping[Pair, Result]) -> list[Pair]:
+    """Each step with the steps before it that pass, as far as is known, or guessed."""
+    pairs: list[Pair] = []
+    passing: Own = frozenset()
+    for step, hope in hopeful.items():
+        pairs.append((step, passing))
+        if known[step, passing].passed if (step, passing) in known else hope:
+            passing |= {step}
+    return pairs
+
+
+# A report as JUnit XML, which continuous integration and many a learning platform read.
+
+
+# XML 1.0, section 2.2: what is no character of a document, however it is escaped
+NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(report: Report) -> str:
+    """The XML text: one suite, one case a step; a failure with its words for a wrong answer, skipped for one to do."""
+    verdicts = Counter(result.verdict for result in report.results)
+    counts = {"tests": len(report.results), "failures": verdicts["wrong"], "errors": 0, "skipped": verdicts["to do"]}
+    numbers = {name: str(count) for name, count in counts.items()}
+    suites = ElementTree.Element("testsuites", numbers)
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": report.lab.name, **numbers})
+    for result in report.results:
+        _case(suite, result)
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _case(suite: ElementTree.Element, result: Result) -> None:
+    case = ElementTree.SubElement(suite, "testcase", {"classname": result.lab, "name": result.step})
+    message = _clean(result.message.partition("\n")[0] or result.verdict)
+    if result.verdict == "to do":
+        ElementTree.SubElement(case, "skipped", {"message": message})
+    elif result.verdict == "wrong":
+        failure = ElementTree.SubElement(case, "failure", {"type": result.verdict, "message": message})
+        failure.text = _clean(str(result))
+
+
+def _clean(text: str) -> str:
+    return NO_CHARACTER.sub("?", text)

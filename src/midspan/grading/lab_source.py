@@ -1,0 +1,193 @@
+"""Notebooks written by the course: labs/ is generated from solutions/, and outputs are stored from one run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from midspan.errors import Refusal, need
+from midspan.grading import limits, notebooks
+from midspan.grading.judge_process import CELLS_LIMIT_S
+from midspan.grading.judging import Paper, opened
+from midspan.grading.notebooks import Answers
+
+# The lab machinery: labs/ is generated from solutions/, and a later lab stands on the learner's own earlier work.
+#
+# Clearing is nbgrader's own (`ClearSolutions`), so that what a teacher releases with nbgrader is what stands in
+# labs/.
+
+
+def clear(solved: notebooks.Raw) -> notebooks.Raw:
+    """The lab of a solved notebook: solutions give way to stubs, outputs go, all else stays as it is."""
+    try:
+        preprocessors: Any = importlib.import_module("nbgrader.preprocessors")
+    except ImportError:
+        do = "Install the extra: pip install -e '.[teach]'"
+        raise Refusal("nbgrader, which clears solutions", None, do) from None
+    notebook, _ = preprocessors.ClearSolutions().preprocess(as_node(solved), {})
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.update(outputs=[], execution_count=None)
+    return dict(notebook)
+
+
+def text(notebook: notebooks.Raw) -> str:
+    """A notebook as Jupyter writes it to a file: sorted keys, one line of source a line."""
+    nbformat: Any = importlib.import_module("nbformat")  # has no types
+    return str(nbformat.writes(as_node(notebook))).rstrip("\n") + "\n"
+
+
+def as_node(notebook: notebooks.Raw) -> Any:
+    """The notebook as nbformat's own type, brought to format 4.5, which nbgrader and nbclient work on."""
+    nbformat: Any = importlib.import_module("nbformat")
+    return nbformat.reads(json.dumps(notebook), as_version=4)
+
+
+def regenerate(force: bool = False) -> list[str]:
+    """Write each lab again from its solved notebook; returns the names of those that changed.
+
+    A lab in which somebody has begun to answer is not written over unless `force`.
+    """
+    changed = []
+    for path in sorted((notebooks.course() / "solutions").glob("*.ipynb")):
+        generated, lab = text(clear(notebooks.read(path))), notebooks.lab(path.stem)
+        before = lab.read_text("utf-8") if lab.exists() else ""
+        if generated == before:
+            continue
+        need(force or not _answered(lab), "a lab without answers", lab.name, "Keep a copy, then add --force")
+        lab.parent.mkdir(exist_ok=True)
+        lab.write_text(generated, "utf-8")
+        changed.append(path.stem)
+    return changed
+
+
+def _answered(lab: Path) -> bool:
+    """Whether an exercise in a notebook has lost its stub."""
+    cells = notebooks.code_cells(notebooks.read(lab)) if lab.exists() else []
+    exercises = [cell for cell in cells if notebooks.kind_of(cell) == "exercise"]
+    return any("raise NotImplementedError" not in notebooks.source_of(cell) for cell in exercises)
+
+
+class Earlier:
+    """Answers of an earlier lab, by name: `earlier("lab1_framing").accept_key`. `str()` says whose each step is.
+
+    Attributes:
+        lab: name of the lab.
+        mine: steps whose answers are the learner's own.
+        others: steps whose answers are the reference's.
+    """
+
+    def __init__(self, lab: str, mine: tuple[str, ...], others: tuple[str, ...], answers: Answers, why: str) -> None:
+        self.lab, self.mine, self.others = lab, mine, others
+        self._answers, self._why = answers, why
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(self._answers, name):
+            raise AttributeError(f"the answers of {self.lab} define no {name!r}")
+        return getattr(self._answers, name)
+
+    def __str__(self) -> str:
+        lines = [f"{self.lab}{self._why}"]
+        lines += [f"  your own:        {', '.join(self.mine)}"] if self.mine else []
+        lines += [f"  the reference's: {', '.join(self.others)}"] if self.others else []
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def earlier(lab: str) -> Earlier:
+    """The answers of an earlier lab: the learner's where they pass (each judged now), else the reference's."""
+    solved = opened(notebooks.solution(lab))
+    paper, why = _theirs(lab)
+    passing: frozenset[str] = frozenset()
+    if paper and any(paper.hopeful.values()):
+        passing = frozenset(step for step, result in paper.results().items() if result.passed)
+    paper = paper or solved
+    cells = [
+        cell
+        for step, part in paper.own.items()
+        for cell in (part if step in passing else part.answered_by(paper.reference[step])).cells
+    ]
+    answers = Answers(f"answers_of_{lab}")
+    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
+    if ran.error:
+        raise ran.error
+    mine = tuple(step for step in paper.own if step in passing)
+    return Earlier(lab, mine, tuple(step for step in paper.own if step not in passing), answers, why)
+
+
+def _theirs(lab: str) -> tuple[Paper | None, str]:
+    """The learner's notebook of a lab, or why there is none to use."""
+    path = notebooks.lab(lab)
+    if not path.exists():
+        return None, f": labs/{path.name} is not there"
+    try:
+        return opened(path), ""
+    except Refusal as refusal:
+        return None, f": labs/{path.name} cannot be used. {refusal}"
+
+
+# Run notebooks on a fresh kernel and keep their outputs: `python -m midspan store FILE...`.
+#
+# Stored outputs come from here and not from a browser, where late output lands in another place. What changes from
+# run to run without a meaning (times, the Python's version) is left out, so that a second run changes nothing in the
+# file. Outputs are portable (see `pictures.display`): the first who opens the file has not trusted it.
+
+
+CELL_LIMIT_S = 120
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def store(path: Path) -> bool:
+    """Run a notebook in its folder, with no progress remembered; returns whether the file changed.
+
+    Refuses, and leaves the file as it is, when a cell fails that has no tag raises-exception.
+    """
+    raw = notebooks.read(path)
+    _name_cells(raw)
+    notebook = as_node(raw)
+    _run(notebook, path)
+    notebook.metadata["kernelspec"] = dict(KERNEL)
+    notebooks.leave_out_what_differs(notebook)
+    stored, before = text(notebook), path.read_text("utf-8")
+    if stored != before:
+        part = path.with_suffix(".part")
+        part.write_text(stored, "utf-8")
+        part.replace(path)
+    return stored != before
+
+
+def _run(notebook: Any, path: Path) -> None:
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_LIMIT_S,
+        kernel_name=KERNEL["name"],
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.resolve().parent)}},
+    )
+    with tempfile.TemporaryDirectory(prefix="midspan-") as home:
+        try:
+            environment = {**os.environ, "MIDSPAN_HOME": home, "MIDSPAN_PORTABLE": "1"}
+            asyncio.run(client.async_execute(env=environment))  # its `execute` keeps a loop open
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            raise Refusal("a notebook that runs to its end", path.name, f"Mend this cell. {error}") from None
+
+
+def _name_cells(notebook: notebooks.Raw) -> None:
+    """Give an id to each cell that has none, or somebody else's; those that are there stay."""
+    seen: set[str] = set()
+    for place, cell in enumerate(notebook["cells"]):
+        if cell.get("id", "") in seen | {""}:
+            cell["id"] = hashlib.sha256(f"{place} {notebooks.source_of(cell)}".encode()).hexdigest()[:12]
+        seen.add(cell["id"])
+    notebook["nbformat_minor"] = max(5, notebook.get("nbformat_minor", 5))  # the first with cell ids

@@ -1,0 +1,392 @@
+"""The course's notebooks: where they are on this machine, and what their cells hold."""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import inspect
+import json
+import linecache
+import os
+import re
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import CodeType, ModuleType, TracebackType
+from typing import Any, Literal
+
+from midspan.errors import Refusal, need, running_shell
+from midspan.grading.transcript import error_in_words
+
+# Read a notebook's JSON with a sentence for whatever is wrong with it, and say what a cell is for.
+
+
+Raw = dict[str, Any]
+Kind = Literal["setup", "exercise", "check", "other"]
+
+
+def read(path: Path) -> Raw:
+    """The notebook at `path` as plain JSON, of nbformat 4 and with cells that are objects."""
+    need(isinstance(path, Path), "the path of a notebook, a pathlib.Path", path, "Write Path('labs/x.ipynb')")
+    again = "Save it again from JupyterLab, or take a fresh copy"
+    try:
+        notebook = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise Refusal("a notebook that exists", str(path), "Check the path") from None
+    except OSError as error:
+        raise Refusal("a notebook that can be read", f"{path}: {error.strerror}", "Check the path") from None
+    except (ValueError, RecursionError):
+        raise Refusal("a notebook, a file of JSON", path.name, again) from None
+    if not isinstance(notebook, dict) or not _are_cells(notebook.get("cells")):
+        raise Refusal("a notebook of format 4, with a list of cells", path.name, again)
+    return notebook
+
+
+def _are_cells(cells: object) -> bool:
+    return isinstance(cells, list) and all(isinstance(cell, dict) for cell in cells)
+
+
+def code_cells(notebook: Raw) -> list[Raw]:
+    """The code cells, in order."""
+    return [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
+
+
+def source_of(cell: Raw) -> str:
+    """A cell's source as one string (the format allows a list of lines)."""
+    text = cell.get("source", "")
+    return "".join(map(str, text)) if isinstance(text, list) else str(text)
+
+
+def kind_of(cell: Raw) -> Kind:
+    """What a cell is for, by nbgrader's metadata and the tag "setup"."""
+    marks = _mapping(_metadata(cell).get("nbgrader"))
+    if marks.get("solution"):
+        return "exercise"
+    if marks.get("grade"):
+        return "check"
+    return "setup" if "setup" in tags(cell) else "other"
+
+
+def grade_id_of(cell: Raw) -> str:
+    """nbgrader's name for a cell; "" without."""
+    return str(_mapping(_metadata(cell).get("nbgrader")).get("grade_id", ""))
+
+
+def tags(cell: Raw) -> list[str]:
+    """A cell's tags."""
+    found = _metadata(cell).get("tags", [])
+    return [str(tag) for tag in found] if isinstance(found, list) else []
+
+
+def lab_name(notebook: Raw, path: Path) -> str:
+    """The lab a notebook belongs to: its metadata `midspan.lab`, else the file's stem."""
+    return str(_mapping(_metadata(notebook).get("midspan")).get("lab") or path.stem)
+
+
+def leave_out_what_differs(notebook: Raw) -> None:
+    """Take out, in place, what differs from run to run or from machine to machine: Python's version, and times."""
+    notebook["metadata"].get("language_info", {}).pop("version", None)
+    for cell in notebook["cells"]:
+        cell["metadata"].pop("execution", None)
+
+
+def _metadata(thing: Raw) -> Mapping[str, Any]:
+    return _mapping(thing.get("metadata"))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+# A lab's notebook taken apart: for each step the setup cells, and the cells that hold the answer.
+#
+# The reference (the solved notebook) says which cells there are. A learner's file is matched against it by grade id,
+# by cell id, or by source, since files come back from other tools without one or the other. What the reference does
+# not know, the learner added: such a cell belongs to the step whose exercise or check comes next. Checks, and cells
+# that only show something, are never part of an answer.
+
+
+CHECK = "check_"  # the grade id of a check cell is this and the step's name
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Source to run. An `added` cell is the learner's own idea: it may fail and the answer can still be right."""
+
+    name: str
+    source: str
+    added: bool = False
+
+    @property
+    def unsolved(self) -> bool:
+        """Whether nbgrader's stub still stands in it."""
+        return not self.added and "raise NotImplementedError" in self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one step contributes: cells that set up, and cells that answer."""
+
+    step: str
+    setup: tuple[Cell, ...]
+    answer: tuple[Cell, ...]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All, in the order in which they run."""
+        return (*self.setup, *self.answer)
+
+    def answered_by(self, other: Part) -> Part:
+        """The same setup with another's answer."""
+        return replace(self, answer=other.answer)
+
+
+def reference(solved: Raw) -> dict[str, Part]:
+    """Step -> part of a solved notebook, in order. A cell belongs to the next check after it."""
+    return {
+        step: Part(step, tuple(_of("setup", cells)), tuple(_of("exercise", cells)))
+        for step, cells in _stretches(solved)
+        if step
+    }
+
+
+def read_reference(path: Path, lab: str) -> tuple[Raw, dict[str, Part]]:
+    """The solved notebook and its parts; refused when it has no check cell."""
+    solved = read(path)
+    parts = reference(solved)
+    need(bool(parts), f"the solved notebook of {lab}, with check cells", path.name, "Take solutions/ from the course")
+    return solved, parts
+
+
+def own(theirs: Raw, solved: Raw) -> dict[str, Part]:
+    """Step -> part of a learner's notebook. The setup is the reference's.
+
+    A setup cell that the learner edited, to import one thing more, runs before the reference's: so what it adds is
+    there, and what it changes is not.
+    """
+    known, parts = _Known(solved), reference(solved)
+    setup: dict[str, list[Cell]] = {step: [] for step in parts}
+    answer: dict[str, list[Cell]] = {step: [] for step in parts}
+    step = ""
+    for place, cell in reversed(list(enumerate(code_cells(theirs), start=1))):
+        kind, step, name = known.entry(cell, after=step)
+        if step and kind == "exercise":
+            answer[step].insert(0, Cell(name, source_of(cell)))
+        elif step and kind in ("added", "setup"):
+            where = answer if kind == "added" else setup
+            where[step].insert(0, Cell(f"added {place}", source_of(cell), added=True))
+    return {s: Part(s, (*setup[s], *part.setup), tuple(answer[s])) for s, part in parts.items()}
+
+
+class _Known:
+    """What the reference knows of the cells in somebody's file."""
+
+    def __init__(self, solved: Raw) -> None:
+        self._entries: dict[str, tuple[str, str, str]] = {}  # key of a cell -> kind, step, name
+        self._sources: set[str] = set()  # of the cells that nobody has to edit
+        for step, cells in _stretches(solved):
+            for cell in cells:
+                kind = kind_of(cell)
+                self._entries |= dict.fromkeys(_keys(cell), (kind, step, grade_id_of(cell)))
+                self._sources |= {source_of(cell).strip()} if kind != "exercise" else set()
+
+    def entry(self, cell: Raw, after: str) -> tuple[str, str, str]:
+        """Kind, step and name of a cell; `after` is the step of the exercise or check that follows it in the file.
+
+        The kind is "exercise", "check", "setup" (edited), "added", or "other" for what is not run from the file.
+        """
+        kind, step, name = next((self._entries[k] for k in _keys(cell) if k in self._entries), ("", "", ""))
+        if kind in ("exercise", "check"):
+            return kind, step, name
+        if source_of(cell).strip() in self._sources or kind == "other" or kind_of(cell) == "check":
+            return "other", after, ""
+        return ("setup" if "setup" in (kind, kind_of(cell)) else "added"), after, ""
+
+
+def _stretches(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
+    """(step, the code cells up to and with its check), and at last ("", the cells after the last check)."""
+    cells: list[Raw] = []
+    for cell in code_cells(solved):
+        cells.append(cell)
+        if kind_of(cell) == "check":
+            yield grade_id_of(cell).removeprefix(CHECK), cells
+            cells = []
+    yield "", cells
+
+
+def _keys(cell: Raw) -> list[str]:
+    grade_id, id = grade_id_of(cell), cell.get("id")
+    return ([f"grade id {grade_id}"] if grade_id else []) + ([f"id {id}"] if id else [])
+
+
+def _of(kind: Kind, cells: Iterable[Raw]) -> Iterator[Cell]:
+    for place, cell in enumerate(cells, start=1):
+        if kind_of(cell) == kind:
+            yield Cell(grade_id_of(cell) or f"{kind} {place}", source_of(cell))
+
+
+# Which lines of the learner's own code led to an error: theirs only, never one of ours or of a library.
+
+
+MOST_LINES = 4  # of the way that led to the error; a recursion would fill the screen
+PACKAGE = str(Path(__file__).resolve().parents[1])
+LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+CELL = "<cell "  # the file name of code that the judge, the bank and `earlier` compile from a cell
+
+
+def where(error: BaseException, not_theirs: CodeType | None = None) -> tuple[str, ...]:
+    """Lines such as `your code, parse(), line 3: return data[0]`, outermost first.
+
+    Args:
+        error: the exception that an answer raised.
+        not_theirs: code of the step's body, which may stand outside the package in a test.
+    """
+    if isinstance(error, SyntaxError) and _is_theirs(error.filename or ""):
+        return (f"your code, line {error.lineno}: {(error.text or '').strip()}",)
+    ours = not_theirs.co_filename if not_theirs else ""
+    lines = _lines(error.__traceback__, ours)
+    different = [line for i, line in enumerate(lines) if line not in lines[:i]]
+    return tuple(different if len(different) <= MOST_LINES else [*different[:2], *different[-2:]])
+
+
+def _lines(step: TracebackType | None, ours: str) -> list[str]:
+    found = []
+    while step is not None:
+        code, number = step.tb_frame.f_code, step.tb_lineno
+        if _is_theirs(code.co_filename) and code.co_filename != ours:
+            source = linecache.getline(code.co_filename, number).strip()
+            place = "the cell" if code.co_name == "<module>" else f"{_name(code)}()"
+            found.append(f"your code, {place}, line {number}: {source}")
+        step = step.tb_next
+    return found
+
+
+def _name(code: CodeType) -> str:
+    return code.co_qualname.replace("<locals>.", "")
+
+
+def _is_theirs(file: str) -> bool:
+    if file.startswith("<"):  # frozen modules, generated code; but not cells
+        return file.startswith((CELL, "<ipython-input"))
+    return not file.startswith((PACKAGE, *LIBRARIES))
+
+
+# Run cells outside a notebook: in one namespace, with `await` at their top level, as a kernel does.
+
+
+FUTURE = {name: getattr(__future__, name).compiler_flag for name in __future__.all_feature_names}
+MAGIC = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)  # IPython's own syntax, at the start of a line
+
+
+class Answers(ModuleType):
+    """The namespace in which cells run, a module since dataclasses and pickles look theirs up by name."""
+
+    def __init__(self, name: str = "answers") -> None:
+        super().__init__(name)
+        self.remarks: list[str] = []  # on added cells that failed
+        self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        sys.modules[name] = self
+
+    async def run(self, cells: Iterable[Cell]) -> None:
+        """Run the cells in order; an error of an added one is a remark, any other is raised."""
+        for cell in cells:
+            try:
+                await self._run(cell)
+            except Exception as error:
+                if not cell.added:
+                    raise
+                self.remarks.append(f"A cell that was added raises {error_in_words(error)}; we went on without it.")
+
+    async def _run(self, cell: Cell) -> None:
+        code = self._compiled(cell)
+        result = eval(code, vars(self))  # a coroutine where the cell awaits
+        if inspect.iscoroutine(result) and code.co_flags & inspect.CO_COROUTINE:
+            await result
+
+    def _compiled(self, cell: Cell) -> CodeType:
+        file = f"{CELL}{cell.name}>"
+        source = without_magics(cell.source)
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        code: CodeType = compile(source, file, "exec", flags=self._flags, dont_inherit=True)
+        self._flags |= sum(flag for flag in FUTURE.values() if code.co_flags & flag)  # as in a kernel, they stay
+        return code
+
+
+def without_magics(source: str) -> str:
+    """The source with IPython's magics turned into `pass`, where it is no Python as it stands; line numbers stay."""
+    if source.lstrip().startswith("%%"):
+        return ""
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        return MAGIC.sub(r"\1pass", source)
+    return source
+
+
+# The cell that ran last, when Python could not even read it: then nothing of it ran, and a check judges what stood
+# before. IPython tells; anywhere else there is nothing to tell.
+
+
+STALE = "The cell before this one could not be read (SyntaxError), so it did not run: judged is what stood before."
+_unread = ""  # its source; "" when Python read the cell that ran last
+
+
+def watch() -> None:
+    """Have IPython tell of each cell that has run, once."""
+    shell = running_shell()
+    if shell is not None and _ran not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", _ran)
+
+
+def holds(names: Iterable[str]) -> bool:
+    """Whether the cell that ran last could not be read and speaks of one of these names."""
+    return any(re.search(rf"\b{re.escape(name)}\b", _unread) for name in names)
+
+
+def _ran(result: Any) -> None:
+    global _unread
+    source = str(getattr(getattr(result, "info", None), "raw_cell", ""))
+    _unread = source if isinstance(getattr(result, "error_before_exec", None), SyntaxError) else ""
+    try:
+        ast.parse(_unread)
+    except (SyntaxError, ValueError):
+        return
+    _unread = ""  # it can be read, and was refused later: its first lines may have run
+
+
+# Where the course lies: its folder, the notebooks of a lab, and the folder for what is remembered.
+
+
+MARKS = ("labs", "solutions")  # the two folders that make a folder the course's
+PLACES_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def course(near: Path | None = None) -> Path:
+    """`$MIDSPAN_COURSE`, else the nearest folder that holds labs/ and solutions/, else the current folder.
+
+    Nearest: upwards from the current folder, then from `near` (a notebook's path), then from the package (a clone).
+    """
+    given = os.environ.get("MIDSPAN_COURSE")
+    if given:
+        return Path(given).expanduser()
+    starts = [Path.cwd() / "here", *([near.resolve()] if near else []), PLACES_PACKAGE]
+    folders = [folder for start in starts for folder in start.parents]
+    return next((f for f in folders if all((f / mark).is_dir() for mark in MARKS)), Path.cwd())
+
+
+def home() -> Path:
+    """The folder for progress: `$MIDSPAN_HOME`, else .midspan in the course's folder. Not made by asking."""
+    given = os.environ.get("MIDSPAN_HOME")
+    return Path(given).expanduser() if given else course() / ".midspan"
+
+
+def solution(lab: str, near: Path | None = None) -> Path:
+    """The solved notebook of a lab."""
+    return course(near) / "solutions" / f"{lab}.ipynb"
+
+
+def lab(lab: str, near: Path | None = None) -> Path:
+    """The notebook of a lab that the learner edits."""
+    return course(near) / "labs" / f"{lab}.ipynb"

@@ -1,0 +1,304 @@
+"""A lab, its steps, and what happens when a learner's answer meets a check; and which labs there are."""
+
+from __future__ import annotations
+
+import difflib
+import dis
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import CodeType, FunctionType
+from typing import Any
+
+from midspan.errors import Fitting, Refusal, Words, need
+from midspan.grading import limits, notebooks, progress
+from midspan.grading.transcript import CheckFailed, Line, Result, Transcript, Verdict, Wrong, error_in_words, since
+
+# From a step's body and its answers to a verdict: run under the limit, then put what happened into words.
+
+
+TO_DO = "Still to do: the answer raises NotImplementedError. Replace that line with your code."
+
+
+def judged(
+    lab: str,
+    step: str,
+    misconceptions: Mapping[str, str],
+    body: Callable[..., Any],
+    answers: tuple[object, ...],
+    limit_s: float,
+) -> Result:
+    """The result of `body(transcript, *answers)`; never raises for what an answer does."""
+    transcript = Transcript(misconceptions)
+    outcome = limits.run(lambda: body(transcript, *answers), limit_s)
+    verdict, message, error = verdict_of(outcome, limit_s)
+    unheard = any(isinstance(error, NotImplementedError) for error in outcome.in_background)
+    if verdict == "wrong" and (unheard or any(map(unwritten, answers))):
+        # Inside a server's handler a library catches NotImplementedError; the body sees only that nothing came.
+        verdict, message = "to do", TO_DO
+    # A copy: a thread that could not be ended may go on writing.
+    lines = (*transcript.lines, *(Line("note", remark) for remark in remarks(outcome)))
+    misconception = outcome.error.misconception if isinstance(outcome.error, Wrong) else ""
+    where = notebooks.where(error, getattr(body, "__code__", None)) if error and verdict == "wrong" else ()
+    return Result(lab, step, verdict, lines, message, misconception, where, outcome.printed)
+
+
+def verdict_of(outcome: limits.Outcome, limit_s: float) -> tuple[Verdict, str, BaseException | None]:
+    """The verdict, its words, and the learner's error if there was one."""
+    error = outcome.error
+    if outcome.expired:
+        return "wrong", f"No answer after {limit_s:g} s: it hangs, or waits for something that never comes.", None
+    if error is None:
+        return "passed", "", None
+    if isinstance(error, Wrong):
+        return "wrong", error.message, error.error
+    if isinstance(error, NotImplementedError):
+        return "to do", TO_DO, error
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return "wrong", f"Your code raised {error_in_words(error)}, which would end the whole program.", error
+    return "wrong", f"Your code raised {error_in_words(error)}", error
+
+
+def remarks(outcome: limits.Outcome) -> Iterable[str]:
+    """What a run left behind, one sentence each."""
+    if outcome.left_tasks:
+        names = ", ".join(f"{name}()" for name in outcome.left_tasks)
+        yield f"Left running by the answer, and cancelled by the check: {names}."
+    for error in outcome.in_background:
+        if lines := notebooks.where(error):  # an error of a library alone tells the learner nothing
+            yield f"In the background your code raised {error_in_words(error)}; {lines[-1]}"
+    if outcome.still_running:
+        yield "It blocks inside one call, so it could not be ended: restart the kernel to be rid of it."
+
+
+def unwritten(answer: object) -> bool:
+    """True for a function that only raises NotImplementedError, and for a class with such a method."""
+    if isinstance(answer, type):
+        return any(unwritten(method) for method in vars(answer).values() if not isinstance(method, type))
+    answer = getattr(answer, "fget", None) or getattr(answer, "__func__", None) or answer
+    return isinstance(answer, FunctionType) and _only_raises(answer.__code__)
+
+
+def _only_raises(code: CodeType) -> bool:
+    """The first thing that the code does is to raise NotImplementedError, as nbgrader's stub does."""
+    kinds = ("LOAD_", "STORE_", "RAISE_", "FOR_")
+    work = [step for step in dis.get_instructions(code) if step.opname.startswith(kinds)]
+    names = [step.argval if step.opname == "LOAD_GLOBAL" else step.opname for step in work[:2]]
+    return names == ["NotImplementedError", "RAISE_VARARGS"]
+
+
+# A lab, its steps, and what happens when a learner's answer meets a check.
+#
+# A step's body is a function: the transcript first, then the answers it judges, by the names they have in the
+# notebook::
+#
+#     lab = Lab("lab1_framing", title="Whole messages only", misconceptions={"guid": "The GUID is appended, not ..."})
+#     check = lab.checks
+#
+#     @lab.step("The accept key", minutes=8, lines=2, points=2, hints=("Read ...", "Use ...", "Join, hash, encode:
+# ..."))     def accept_key(t: Transcript, accept_key: Callable[[str], str]) -> None:         t.equal("the example of
+# RFC 6455, section 1.3", accept_key("dGhl..."), "s3pP...", id="guid")
+#
+# In the notebook `check.accept_key(accept_key)` returns a `Result` or raises `CheckFailed`.
+
+
+Body = Callable[..., Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One of the three hints of a step; `str()` is its text."""
+
+    step: str
+    level: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"Hint {self.level} of 3 for {self.step}: {self.text}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a lab: call it with the answers, in the order of the body's parameters."""
+
+    lab: Lab
+    name: str
+    title: str
+    body: Body
+    minutes: int
+    lines: int
+    points: int
+    hints: tuple[str, str, str]
+    limit_s: float
+    processes: bool
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Names that the notebook must define for this step."""
+        return tuple(inspect.signature(self.body).parameters)[1:]
+
+    def __call__(self, *answers: object) -> Result:
+        """Judge, remember it in the learner's progress, raise `CheckFailed` for anything but a pass."""
+        result = self.judge(*answers)
+        if notebooks.holds(self.answers):
+            result = replace(result, lines=(*result.lines, Line("note", notebooks.STALE)))
+        if not result.passed:
+            progress.failed(self.lab.name, self.name, result.verdict)
+            raise CheckFailed(result)
+        progress.passed(self.lab.name, self.name)
+        return result
+
+    def judge(self, *answers: object) -> Result:
+        """Judge and return the result, whatever it is. Nothing is remembered."""
+        names = ", ".join(self.answers)
+        need(len(answers) == len(self.answers), f"check.{self.name}({names})", answers, "Pass these answers")
+        return judged(self.lab.name, self.name, self.lab.misconceptions, self.body, answers, self.limit_s)
+
+    def hint(self, level: int | None = None) -> Hint:
+        """Hint 1, 2 or 3 (3 nearly gives it away); without a level the next one not yet seen."""
+        if level is None:
+            level = min(progress.hints_seen(self.lab.name, self.name) + 1, 3)
+        need(level in (1, 2, 3), "a hint level: 1, 2 or 3", level, f"Try check.{self.name}.hint(1)")
+        progress.hint_seen(self.lab.name, self.name, level)
+        return Hint(self.name, level, self.hints[level - 1])
+
+    def __repr__(self) -> str:
+        size = f"{self.lines} line{'s' * (self.lines != 1)} in the reference"
+        return f"check.{self.name}({', '.join(self.answers)}): {self.title} ({self.minutes} min, {size})"
+
+
+@dataclass(frozen=True)
+class Lab(Fitting):
+    """A lab by its stem, with its steps in the order in which they are defined.
+
+    Args:
+        name: the stem of the notebook, "lab1_framing".
+        title: the lab in a few words.
+        misconceptions: id -> the words for the learner; the ids are those of predictions, wrong solutions and lines.
+            Each step adds its own.
+        serves: name of the answer that `python -m midspan serve` starts, "" for none.
+        plays: name of the cast that `python -m midspan judge --seeds` plays schedules with, "" for none.
+        on_nodes: whether that cast plays on three nodes and a broker (`midspan.simulation.nodes`).
+        stores: seconds that an append may take in those schedules; () for those of `midspan.simulation.Shape`.
+    """
+
+    name: str
+    title: str = ""
+    misconceptions: dict[str, str] = field(default_factory=dict)
+    serves: str = ""
+    plays: str = ""
+    on_nodes: bool = False
+    stores: tuple[float, ...] = ()
+    steps: dict[str, Step] = field(default_factory=dict)
+
+    @property
+    def checks(self) -> Checks:
+        """What a notebook imports as `check`."""
+        notebooks.watch()
+        return Checks(self)
+
+    def step(
+        self,
+        title: str,
+        *,
+        minutes: int,
+        lines: int,
+        points: int,
+        hints: tuple[str, str, str],
+        words: Mapping[str, str] | None = None,
+        limit_s: float = 2.5,
+        processes: bool = False,
+    ) -> Callable[[Body], Step]:
+        """Make a step of a body, a plain or an `async def` function.
+
+        Args:
+            minutes, lines, points: for the learner: time, size of the reference, weight in nbgrader.
+            hints: where to look, what to use, nearly the answer.
+            words: misconception -> the words that the learner reads; other steps may use them too.
+            limit_s: seconds the body with all its answers may take.
+            processes: True where the body itself starts processes; an answer never may.
+        """
+
+        need(len(hints) == 3 and all(hints), f"three hints for {title!r}", hints, "Write all three")
+        twice = sorted(self.misconceptions.keys() & (words or {}).keys())
+        need(not twice, "words for a misconception once in a lab", twice, "Use those that are there")
+        self.misconceptions.update(words or {})
+
+        def register(body: Body) -> Step:
+            name = body.__name__
+            need(name not in self.steps, "a name that no step of the lab has yet", name, "Choose another")
+            made = Step(self, name, title, body, minutes, lines, points, hints, limit_s, processes)
+            self.steps[name] = made
+            return made
+
+        return register
+
+
+class NoSuchStep(Refusal, AttributeError):
+    """A step that the lab does not have: an `AttributeError` for Python, one sentence for the learner."""
+
+
+class Checks:
+    """The steps of a lab by name: `check.accept_key`. Iterating gives them in order, `str()` shows which are done."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def __getattr__(self, name: str) -> Step:
+        steps = self._lab.steps
+        if name not in steps:
+            near = difflib.get_close_matches(name, steps, n=1)
+            do = f"The nearest is check.{near[0]}" if near else "Show them all with `check`"
+            raise NoSuchStep(f"a step of {self._lab.name}", Words(name), do)
+        return steps[name]
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self._lab.steps.values())
+
+    def __dir__(self) -> list[str]:
+        return list(self._lab.steps)
+
+    def __repr__(self) -> str:
+        standing = progress.standing(self._lab.name)
+        done = sum(standing.get(step.name) == "passed" for step in self)
+        rows = []
+        for step in self:
+            sign, words = since(standing.get(step.name))
+            rows.append(f"  {sign} {step!r}{words and ': ' + words}")
+        return "\n".join([f"{self._lab.name}: {self._lab.title}. {done} of {len(rows)} steps done", *rows])
+
+
+# Which labs there are: one package each beside this module, found by name or by the start of one.
+
+
+HOMES = ["midspan.labs"]  # packages that hold labs; the tests add one of their own
+
+
+def modules() -> dict[str, str]:
+    """Name of each lab -> the module that defines it, in the order of the names."""
+    found = {}
+    for home in HOMES:
+        for module in pkgutil.iter_modules(importlib.import_module(home).__path__):
+            if module.name.startswith("lab") and module.name[3:4].isdigit():
+                found[module.name] = f"{home}.{module.name}"
+    return dict(sorted(found.items()))
+
+
+def find(name: str) -> Lab:
+    """The lab of that name, or the one whose name begins so ("lab1")."""
+    known = modules()
+    matches = [known[name]] if name in known else [known[k] for k in known if k.startswith(name) and name]
+    if len(matches) != 1:
+        raise Refusal(f"one of the labs {', '.join(known) or '(there are none)'}", name, "Name one of them")
+    return load(matches[0])
+
+
+def load(module: str) -> Lab:
+    """The `lab` that a module defines."""
+    lab = importlib.import_module(module).lab
+    assert isinstance(lab, Lab)
+    return lab

@@ -1,0 +1,148 @@
+"""Lab 2, and what its checks hand to an answer."""
+
+from __future__ import annotations
+
+from midspan.grading import Lab
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from midspan.grading.transcript import Wrong
+
+
+lab = Lab("lab2_events", title="Names, answers, namespaces", serves="serve_lab")
+
+# What the checks of lab 2 hand to an answer: records with the notebook's fields, a `send` that keeps; and outcomes.
+#
+# Records are compared as the tuples that they are, exceptions by their name (`Raises`): those of the notebook are not
+# ours. An exception that came is kept as it is, so that a transcript shows its type, its text and the learner's line.
+
+
+TURNS = 20  # of the loop: enough for a task that starts a task that sends
+
+
+class Envelope(NamedTuple):
+    """As the notebook defines it."""
+
+    kind: str
+    data: Any = None
+    namespace: str = "/"
+    id: int | None = None
+    attachments: int = 0
+
+
+class Limits(NamedTuple):
+    """As the notebook defines it."""
+
+    name_chars: int = 256
+    depth: int = 32
+    attachments: int = 64
+    size_bytes: int = 16 * 2**20
+    handlers: int = 100
+
+
+def everyone(_: Any) -> float | None:
+    """Permission to join, without an end."""
+    return None
+
+
+class Namespace(NamedTuple):
+    """As the notebook defines it."""
+
+    welcome: Callable[[Any, Any], Awaitable[None]]
+    authorise: Callable[[Any], float | None] = everyone
+
+
+class Options(NamedTuple):
+    """As the notebook defines it."""
+
+    ping_interval_s: float = 25.0
+    ping_timeout_s: float = 20.0
+    max_payload: int = 1_000_000
+    connect_timeout_s: float = 45.0
+
+
+class Outbox:
+    """A `send` that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.left = asyncio.Event()  # set by a leave
+
+    async def send(self, envelope: Any) -> None:
+        """Keep an envelope."""
+        self.sent.append(envelope)
+        if envelope.kind == "leave":
+            self.left.set()
+
+    send.__qualname__ = "send"  # as the learner calls it: Python's own warning of a forgotten await says this name
+    __call__ = send
+
+    def take(self) -> list[Any]:
+        """What was sent since the last time."""
+        sent, self.sent = self.sent, []
+        return sent
+
+
+async def turns(count: int = TURNS) -> None:
+    """Let the tasks that are ready go on; no time passes."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def outcome(call: Callable[..., Any], *arguments: object) -> Any:
+    """What `call(*arguments)` returns, or the exception that it raised, which shows its text and the learner's line."""
+    try:
+        return call(*arguments)
+    except (NotImplementedError, Wrong):
+        raise
+    except Exception as error:
+        return error
+
+
+async def ending(awaitable: Awaitable[Any]) -> Any:
+    """What awaiting gives, or the exception that it raised; CancelledError too, unless we are the one cancelled."""
+    try:
+        return await awaitable
+    except (NotImplementedError, Wrong):
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return error
+    except Exception as error:
+        return error
+
+
+def begun(coroutine: Any) -> asyncio.Task[Any]:
+    """A task that runs to its ending, under the coroutine's own name: a learner may read what was left running."""
+    wrapped: Any = ending(coroutine)
+    wrapped.__name__ = wrapped.__qualname__ = getattr(coroutine, "__name__", "ending")
+    return asyncio.create_task(wrapped)
+
+
+class Raises:
+    """An exception as it is expected: equal to each with this name, or that of a class it is derived from."""
+
+    def __init__(self, name: str, text: str = "") -> None:
+        self.name, self.text = name, text
+
+    def __eq__(self, other: object) -> bool:
+        names = [kind.__name__ for kind in type(other).__mro__] if isinstance(other, BaseException) else []
+        return self.name in names and self.text in ("", str(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.text}" if self.text else f"{self.name} is raised"
+
+
+VIOLATION, FAILED, LEFT = Raises("Violation"), Raises("Failed"), Raises("Left")
+VALUE_ERROR, TIMEOUT = Raises("ValueError"), Raises("TimeoutError")
+
+
+def of_values(got: object, id: str) -> str:
+    """A misconception about a value; none where an exception came in its place, whose own text says more."""
+    return "" if isinstance(got, BaseException) else id

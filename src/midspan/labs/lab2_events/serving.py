@@ -1,0 +1,290 @@
+"""Step 10: the server on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import socketio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from midspan.grading import Transcript
+from midspan.labs.lab2_events.lab import lab
+from midspan.labs.lab2_events.lab import Namespace, Options
+from midspan.grading.limits import within
+from midspan.net.servers import HOST
+from midspan.net.servers import http_session
+
+
+QUERY = "/socket.io/?EIO=4&transport=websocket"
+BLOB = bytes(4 * 2**20)  # more than the buffers on the way hold: whoever sends it has to wait
+SOON_S = 0.5
+USUAL = Options()
+Serve = Callable[..., Awaitable[Any]]
+
+
+class Application:
+    """What is served in the checks; it remembers whose handlers have ended."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def welcome(self, peer: Any, auth: Any) -> None:
+        async def echo(*words: Any) -> Any:
+            await peer.emit("back", *words)
+            return words
+
+        async def fails() -> None:
+            raise ValueError("a handler that fails on purpose")
+
+        async def file(word: str) -> None:
+            await peer.emit("file", word, BLOB + word.encode(), word.encode())
+
+        async def waits() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ended.set()
+
+        async def flood() -> None:
+            try:
+                for _ in range(20):
+                    await peer.emit("flood", BLOB)
+            finally:
+                self.ended.set()
+
+        for handler in (echo, fails, file, waits, flood):
+            peer.on(handler.__name__)(handler)
+        await peer.emit("auth", auth or {})
+
+
+@asynccontextmanager
+async def served(serve: Serve, options: Options = USUAL) -> AsyncIterator[tuple[str, Application]]:
+    """The answer's server with our application in `/` and `/custom`: its address, and the application."""
+    application = Application()
+    namespaces = {name: Namespace(application.welcome) for name in ("/", "/custom")}
+    server = await serve(namespaces, HOST, 0, None, options)
+    try:
+        yield f"{HOST}:{server.sockets[0].getsockname()[1]}", application
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def opened(
+    serve: Serve, options: Options = USUAL, **more: Any
+) -> AsyncIterator[tuple[ClientConnection, Application]]:
+    """A bare WebSocket client that has read the opening."""
+    async with served(serve, options) as (address, application), _bare(address, **more) as client:
+        await _packet(client)
+        yield client, application
+
+
+def _bare(address: str, **more: Any) -> connect:
+    return connect(f"ws://{address}{QUERY}", compression=None, close_timeout=1, max_size=None, **more)
+
+
+async def told(t: Transcript, client: ClientConnection, count: int, id: str = "") -> list[Any]:
+    """The next packets; pings are answered in passing. A line of the transcript only when they do not come."""
+    packets: list[Any] = []
+    while len(packets) < count:
+        packet = await _packet(client)
+        if isinstance(packet, Exception):
+            what = f"{count} packet{'s' * (count != 1)} that we wait for"
+            t.fail(what, got=[*packets, packet], expected="all of them within 1 s", id=id)
+        if packet == "2":
+            await client.send("3")
+        else:
+            packets.append(packet)
+    return packets
+
+
+async def _packet(client: ClientConnection) -> Any:
+    """The next packet, or why there is none."""
+    try:
+        return await within(client.recv(), 1.0)
+    except (TimeoutError, ConnectionClosed) as error:
+        return error
+
+
+async def _end(client: ClientConnection) -> None:
+    try:
+        async for _ in client:
+            pass
+    except ConnectionClosed:
+        pass
+
+
+async def _joined(t: Transcript, client: ClientConnection) -> None:
+    await client.send("40")
+    reply, auth = await told(t, client, 2)
+    t.true("40 is answered with a session id", reply[:9] == '40{"sid":', got=reply, expected='40{"sid":...}')
+    t.equal("then the application speaks", auth, '42["auth",{}]')
+
+
+@lab.step(
+    "Serve",
+    minutes=40,
+    lines=44,
+    points=4,
+    hints=(
+        "converse is converse_raw with a packet more: engine.receive before the assembler, `4` before the text. Beside "
+        "it two tasks watch the clock; session.start owns them.",
+        "asyncio.get_running_loop().time is the clock. asyncio.Lock() around all sends of one envelope. `except "
+        "ConnectionClosed: raise Left(...) from None` in send.",
+        "The clock: `while True: if ping := engine.due(clock()): session.start(connection.send, ping)`, then "
+        "sleep until engine.deadline, but no longer than an interval, since a pong moves the deadline meanwhile; a "
+        "Violation from due ends in connection.transport.abort(). finally: "
+        "sids.discard, await session.end(), await hang_up(connection, code, why).",
+    ),
+    words={
+        "violation-survived": "A malformed packet closes the connection at once, not at the next missed heartbeat.",
+        "attachments-mixed": "Two handlers send at the same time: a lock keeps a packet and its attachments together.",
+        "no-heartbeat": "The server pings; a client that hears none within interval and timeout thinks that we are gone.",
+        "pings-too-late": "A pong moves the deadline while the clock sleeps: who sleeps until the old one pings too late.",
+        "silence-survived": "Without a pong in time the connection is ended.",
+        "clock-waits-for-send": "A client that reads nothing blocks our sends, the ping too: the clock must not wait.",
+        "never-joins": "Who joins nothing in time is let go of: idle connections are a cheap attack.",
+        "error-on-the-wire": "What Socket.IO has no packet for is not sent; an exception in send must not replace it.",
+        "handlers-left-running": "When the connection ends, so do the tasks that work for it.",
+    },
+    limit_s=6.0,
+)
+async def serve_socketio(t: Transcript, serve_socketio: Serve, converse: Serve) -> None:
+    t.true("converse awaits", inspect.iscoroutinefunction(converse), got=converse, expected="an async function")
+    await _speaks(t, serve_socketio)
+    await _closes(t, serve_socketio)
+    await _keeps_time(t, serve_socketio)
+    await _keeps_together(t, serve_socketio)
+    await _ends_handlers(t, serve_socketio)
+    await _real_client(t, serve_socketio)
+
+
+async def _speaks(t: Transcript, serve: Serve) -> None:
+    t.say(f"a bare WebSocket client asks for {QUERY}")
+    async with served(serve, Options(0.3, 0.2, 1000)) as (address, _), connect(f"ws://{address}{QUERY}") as client:
+        (opening,) = await told(t, client, 1)
+        times = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1000}
+        said = json.loads(opening[1:]) if opening[:2] == "0{" else {}
+        t.true("it is the opening", said.items() >= times.items(), got=opening, expected=f"0 and {times}")
+        await client.send("40/random,")
+        got = await told(t, client, 1)
+        t.equal("an unknown namespace", got, ['44/random,{"message":"Invalid namespace"}'], id="unknown-namespace")
+        await _joined(t, client)
+        await client.send('42["fails"]')
+        await client.send('421["fails"]')
+        await client.send('422["echo",1,"2",{"3":[true]}]')
+        expected = ['42["back",1,"2",{"3":[true]}]', '432[1,"2",{"3":[true]}]']
+        got = await told(t, client, 2, id="error-on-the-wire")
+        t.equal("two handlers that fail, one that answers", got, expected, id="error-on-the-wire")
+
+
+async def _closes(t: Transcript, serve: Serve) -> None:
+    for packet, before, id in (
+        ("4abc", True, "violation-survived"),
+        ("42{}", True, "violation-survived"),
+        ("42", True, "violation-survived"),
+        ("2", True, "violation-survived"),
+        (b"\x01", True, "violation-survived"),
+        ('42/custom,["echo"]', True, "violation-survived"),
+        ('42["echo"]', False, "speaks-before-joining"),
+        ("40null", False, "violation-survived"),
+        ("1", True, "violation-survived"),
+    ):
+        async with opened(serve) as (client, _):
+            if before:
+                await _joined(t, client)
+            await client.send(packet)
+            await t.soon(f"{packet!r} closes at once", _end(client), within_s=SOON_S, id=id)
+
+
+async def _keeps_time(t: Transcript, serve: Serve) -> None:
+    """Three clients that take their time, while the heartbeat of two others is looked at."""
+    limited = Options(connect_timeout_s=0.5)
+    async with opened(serve, limited) as (guest, _), opened(serve, limited) as (idle, _):
+        t.say("a client that joins, and leaves again; another that joins nothing within 500 ms")
+        await _joined(t, guest)
+        await guest.send("41")
+        async with _deaf(t, serve) as application:
+            await _heartbeat(t, serve)
+            await t.soon("the connection of the second has ended", _end(idle), id="never-joins")
+            ended = application.ended.wait()
+            await t.soon("that of the third has ended, for want of a pong", ended, id="clock-waits-for-send")
+        alive = guest.close_code is None
+        t.true("the first may stay", alive, got="its connection ended too", expected="no end", id="never-joins")
+
+
+@asynccontextmanager
+async def _deaf(t: Transcript, serve: Serve) -> AsyncIterator[Application]:
+    """A client that reads nothing: all buffers are full long before the first ping, so that no ping gets through."""
+    t.say("a third that reads nothing, while the application sends without end; it is pinged after 600 ms")
+    async with opened(serve, Options(0.6, 0.1), max_queue=1) as (client, application):
+        await _joined(t, client)
+        await client.send('42["flood"]')
+        try:
+            yield application
+        finally:
+            client.transport.abort()
+
+
+async def _heartbeat(t: Transcript, serve: Serve) -> None:
+    t.say("meanwhile another one: an interval of 30 ms, two seconds for a pong that comes at once")
+    async with opened(serve, Options(0.03, 2.0)) as (client, _):
+        for id in ("no-heartbeat", "pings-too-late", "pings-too-late"):
+            t.equal("a ping", await _packet(client), "2", id=id)
+            await client.send("3")
+    t.say("and one that gives no pong within 100 ms")
+    async with opened(serve, Options(0.05, 0.1)) as (client, _):
+        await t.soon("its connection ends", _end(client), within_s=SOON_S, id="silence-survived")
+
+
+async def _keeps_together(t: Transcript, serve: Serve) -> None:
+    t.say("four handlers send a packet with two attachments each, at the same time")
+    async with opened(serve) as (client, _):
+        await _joined(t, client)
+        for word in "abcd":
+            await client.send(f'42["file","{word}"]')
+        for _ in "abcd":
+            packet, large, small = await told(t, client, 3, id="attachments-mixed")
+            word = small.decode() if isinstance(small, bytes) else "?"
+            text = f'452-["file","{word}",{{"_placeholder":true,"num":0}},{{"_placeholder":true,"num":1}}]'
+            got, expected = (packet, len(large), large[-1:]), (text, len(BLOB) + 1, word.encode())
+            t.equal("a packet with its own attachments", got, expected, id="attachments-mixed")
+
+
+async def _ends_handlers(t: Transcript, serve: Serve) -> None:
+    async with opened(serve) as (client, application):
+        await _joined(t, client)
+        await client.send('42["waits"]')
+        await client.send('42["echo"]')
+        await told(t, client, 1)
+        await client.close()
+        t.say("the client closes while a handler waits")
+        await t.soon("the handler ends", application.ended.wait(), within_s=SOON_S, id="handlers-left-running")
+
+
+async def _real_client(t: Transcript, serve: Serve) -> None:
+    t.say("the client of python-socketio, in two namespaces")
+    heard: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+    async with served(serve) as (address, _), http_session() as session:
+        client = socketio.AsyncClient(http_session=session, reconnection=False)
+        for namespace in ("/", "/custom"):
+            client.on("*", lambda *event: heard.put_nowait(event), namespace=namespace)
+        where = {"namespaces": ["/", "/custom"], "transports": ["websocket"], "auth": {"token": "x"}}
+        await t.soon("it connects", client.connect(f"http://{address}", **where))
+        try:
+            got = [await t.soon("an event comes", heard.get()) for _ in range(2)]
+            t.equal("each namespace greets it", got, [("auth", {"token": "x"})] * 2)
+            result = await t.soon("a call is answered", client.call("echo", (1, b"\x00\xff", {"a": [b""]})))
+            t.equal("with the same arguments, bytes too", result, (1, b"\x00\xff", {"a": [b""]}))
+            t.equal("and an event", await t.soon("it comes", heard.get()), ("back", 1, b"\x00\xff", {"a": [b""]}))
+            await client.emit("echo", "é", namespace="/custom")
+            t.equal("in the other namespace", await t.soon("an event comes", heard.get()), ("back", "é"))
+        finally:
+            await client.disconnect()

@@ -1,0 +1,373 @@
+"""Steps 8, 9 and 10: a client goes on where it stood, misses nothing while it looks, and is asked who it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import Any
+
+from websockets.exceptions import ConnectionClosedError
+
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import Line
+from midspan.labs.lab3_failure.searching import lab
+from midspan.labs.lab3_failure.searching import holds
+from midspan.labs.lab3_failure.searching import in_virtual_time
+from midspan.simulation import Cast, Disk, Entry, Store
+
+from typing import Any
+
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import lab
+from midspan.labs.lab3_failure.searching import SEARCHES, Search, holds, hunt
+from midspan.errors import Words, need
+from midspan.simulation import Cast, judge, negative_control, play, simple
+
+
+KEEP = 2  # entries that the log of the checks keeps at hand
+ENTRIES = ["one", "two", "three", "four", "five"]
+
+
+@lab.step(
+    "Where we stood, and in which log",
+    minutes=35,
+    lines=14,
+    points=4,
+    hints=(
+        "An offset alone is a number. Together with the epoch of its log it is a place. A store that has no epoch "
+        "yet is a new log.",
+        'store.setdefault("epoch", ...) with a text drawn from rng. after: what is in the tail comes from the tail, '
+        "the rest from await self.store.read(offset, self.tail.maxlen).",
+        "resume: offset if epoch == self.epoch and offset <= self.end else 0. moves_to: compare both with where we "
+        "stand, go, return whether they differ. takes: only offset == self.offset + 1, then go.",
+    ),
+    words={
+        "epoch-ignored": (
+            "An offset is a place in one log. When the log is another one, and the epoch says so, it means nothing."
+        ),
+        "offset-by-assignment": (
+            "The next offset is the last one and 1. Whoever sets it to whatever comes skips what "
+            "did not come, for good."
+        ),
+        "no-reset": "When the server goes on elsewhere, what the application shows is of another log: it must forget it.",
+        "replay-unbounded": "A log in memory grows for ever: the last entries at hand, the others from the store.",
+        "resume-from-start": "Who goes on where it stood is sent what it missed, not everything again.",
+    },
+    limit_s=8.0,
+)
+def resume(t: Transcript, Log: Any, Cursor: Any, ours: Cast) -> None:  # noqa: N803
+    in_virtual_time(_resumes(t, Log))
+    _stands(t, Cursor)
+    holds(t, ours, "resume")
+
+
+async def _resumes(t: Transcript, make: Any) -> None:
+    t.say(f"a log of {len(ENTRIES)} entries that keeps {KEEP} at hand")
+    disk = Disk()
+    log = make(Store(disk, 0.01), random.Random(1), KEEP)
+    for number, body in enumerate(ENTRIES, start=1):
+        await log.append(body, "a", number)
+    t.true("entries in memory", len(log) <= KEEP, got=len(log), expected=f"{KEEP} at most", id="replay-unbounded")
+    for offset in (3, 1, 0, 5):
+        await _follows(t, log, offset)
+    t.equal("a client at 3 of this epoch goes on at", log.resume(log.epoch, 3), 3, id="resume-from-start")
+    t.equal("a client at 3 of another epoch", log.resume("of another log", 3), 0, id="epoch-ignored")
+    t.equal(
+        "a client that says 9, beyond the end", log.resume(log.epoch, 9), 0, because="That place does not exist here."
+    )
+    await _epochs(t, make, disk, log.epoch)
+
+
+async def _follows(t: Transcript, log: Any, offset: int) -> None:
+    """All that follows, asked for as often as it takes."""
+    got: list[tuple[int, str]] = []
+    at = offset
+    while at < log.end and len(got) <= len(ENTRIES):
+        some = list(await log.after(at))
+        if not some:
+            break
+        got += some
+        at = some[-1][0]
+    t.equal(f"the entries after {offset}", got, list(enumerate(ENTRIES, start=1))[offset:])
+
+
+async def _epochs(t: Transcript, make: Any, disk: Disk, epoch: str) -> None:
+    same, other = make(Store(disk, 0.01), random.Random(2), KEEP), make(Store(Disk(), 0.01), random.Random(3), KEEP)
+    t.equal("the same store after a restart is the same epoch", same.epoch, epoch)
+    differ = other.epoch != epoch
+    t.true("an empty store is another epoch", differ, got=other.epoch, expected="a new one", id="epoch-ignored")
+
+
+def _stands(t: Transcript, make: Any) -> None:
+    t.say("a cursor that has never met a server")
+    disk = Disk()
+    cursor = make(Store(disk, 0.0))
+    cursor.moves_to("e1", 0)
+    t.equal("entry 1 comes next", cursor.takes(1), True)
+    t.equal("entry 3 does not: 2 is missing", cursor.takes(3), False, id="offset-by-assignment")
+    t.equal("entry 1 once more does not", cursor.takes(1), False)
+    t.equal("entry 2 does", cursor.takes(2), True, id="offset-by-assignment")
+    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e1", 2), id="offset-by-assignment")
+    t.say("the process restarts")
+    cursor = make(Store(disk, 0.0))
+    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e1", 2))
+    t.equal("the server goes on at 2 of e1: forget what we have?", cursor.moves_to("e1", 2), False)
+    t.equal("the server goes on at 0 of e1: forget what we have?", cursor.moves_to("e1", 0), True, id="no-reset")
+    cursor.takes(1)
+    cursor.takes(2)
+    t.equal("the server goes on at 2 of e2: forget what we have?", cursor.moves_to("e2", 2), True, id="no-reset")
+    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e2", 2), id="epoch-ignored")
+
+
+# step 9
+
+
+@lab.step(
+    "Snapshot and subscription without a race",
+    minutes=20,
+    lines=7,
+    points=2,
+    hints=(
+        "When would an entry be added without anyone telling us? Between which two lines?",
+        "`log.grew` is an event that is set when the next entry is added, and is then replaced by a new one. Take "
+        "it before you read.",
+        "In the loop: grew = log.grew; send all of await log.after(offset), each moves offset; if offset == "
+        "log.end: await grew.wait().",
+    ),
+    words={
+        "subscribe-after-snapshot": (
+            "Between reading what is there and asking to be told of more, entries are added that nobody tells us."
+        ),
+        "woken-too-late": (
+            "Take the event before reading: an entry that is added while we read sets that one, and the "
+            "next event knows nothing of it."
+        ),
+        "feed-polls": "A feed that looks again and again wakes up for nothing, and is late when there is something.",
+    },
+    limit_s=8.0,
+)
+def feed(t: Transcript, feed: Any, ours: Cast) -> None:
+    in_virtual_time(_feeds(t, feed))
+    in_virtual_time(_races(t, feed))
+    holds(t, ours, "feed")
+
+
+class Growing:
+    """A log whose reads take `read_s`; it counts them."""
+
+    def __init__(self, read_s: float, most: int = 10) -> None:
+        self.read_s, self.most, self.reads = read_s, most, 0
+        self.bodies: list[str] = []
+        self.tail: list[tuple[int, str]] = []
+        self.grew = asyncio.Event()
+        self.epoch, self.store = "e1", self
+
+    async def read(self, after: int = 0, most: int | None = None) -> list[Entry]:
+        """What its store would read."""
+        found = [Entry(body, {}) for body in self.bodies[after:][:most]]
+        await asyncio.sleep(self.read_s)
+        return found
+
+    @property
+    def end(self) -> int:
+        return len(self.bodies)
+
+    def add(self, *bodies: str) -> None:
+        for body in bodies:
+            self.bodies.append(body)
+            self.tail = [(self.end, body)]
+            self.grew.set()
+            self.grew = asyncio.Event()
+
+    async def after(self, offset: int) -> list[tuple[int, str]]:
+        self.reads += 1
+        found = list(enumerate(self.bodies, start=1))[offset : offset + self.most]
+        if self.read_s:
+            await asyncio.sleep(self.read_s)
+        return found
+
+
+async def _feeds(t: Transcript, feed: Any) -> None:
+    t.say("a log of three entries, read two at a time; a client stands at 1")
+    log, line = Growing(0.01, most=2), Line('["entry", offset, body]')
+    log.add("one", "two", "three")
+    running = asyncio.ensure_future(feed(line, log, 1))
+    await asyncio.sleep(1.0)
+    _raise(running)
+    t.equal("it is sent", line.said, [["entry", 2, "two"], ["entry", 3, "three"]])
+    t.say("nothing happens for half an hour; then an entry is added")
+    before = log.reads
+    await asyncio.sleep(1800.0)
+    t.equal("reads meanwhile", log.reads - before, 0, id="feed-polls")
+    log.add("four")
+    await asyncio.sleep(0.02)
+    t.equal("it is sent at once", line.said[2:], [["entry", 4, "four"]], id="woken-too-late")
+    line.cut()
+    log.add("five")
+    await asyncio.wait([running], timeout=1.0)
+    _raise(running)
+    running.cancel()
+
+
+async def _races(t: Transcript, feed: Any) -> None:
+    for n in range(1, 5):
+        moment_s = 0.05 * n
+        t.say(f"a read takes 0.1 s; entries are added after {moment_s:g} s, and while those are read")
+        log, line = Growing(0.1), Line('["entry", offset, body]')
+        log.add("one")
+        running = asyncio.ensure_future(feed(line, log, 0))
+        await asyncio.sleep(moment_s)
+        log.add("two")
+        await asyncio.sleep(0.05)
+        log.add("three", "four")
+        await asyncio.sleep(2.0)
+        _raise(running)
+        running.cancel()
+        sent = [body for _, _, body in line.said]
+        expected = ["one", "two", "three", "four"]
+        id = "woken-too-late" if expected[: len(sent)] == sent else "subscribe-after-snapshot"
+        t.equal("all are sent, in order", sent, expected, id=id)
+
+
+def _raise(task: asyncio.Future[None]) -> None:
+    if task.done() and not task.cancelled():
+        task.result()
+
+
+# step 10
+
+
+@lab.step(
+    "Who comes back is asked again",
+    minutes=10,
+    lines=8,
+    points=2,
+    hints=(
+        "Which question does the first draft leave out, and for whom?",
+        "`authorise(who, token)` for everyone. asyncio.timeout(TIMEOUT_S) for those who say nothing.",
+        "_, who, token, *place = json.loads(await connection.recv()) inside the timeout; on TimeoutError "
+        "connection.transport.abort(); not authorised: await connection.close(NOT_AUTHORISED, ...) and return None.",
+    ),
+    words={
+        "resume-unauthorised": (
+            "A right can end while the link is down: it is asked for on each connection, resumed or not."
+        ),
+        "greeting-waits-for-ever": "Who connects and says nothing holds a connection for nothing.",
+    },
+    limit_s=8.0,
+)
+def greet(t: Transcript, greet: Any, ours: Cast) -> None:
+    in_virtual_time(_greets(t, greet))
+    holds(t, ours, "greet")
+
+
+class Caller(Line):
+    """The server's end of a connection that says one thing, or nothing."""
+
+    def __init__(self, *hello: object) -> None:
+        super().__init__()
+        self.hello = hello
+        self.closed_with: list[int] = []
+        self.gone = asyncio.Event()
+
+    @property
+    def transport(self) -> Caller:
+        return self
+
+    def abort(self) -> None:
+        self.gone.set()
+
+    async def recv(self) -> str:
+        if self.hello:
+            return json.dumps(self.hello)
+        await self.gone.wait()
+        raise ConnectionClosedError(None, None)
+
+    async def close(self, code: int = 1000, _: str = "") -> None:
+        self.closed_with.append(code)
+        self.gone.set()
+
+
+def _only_a(who: str, token: str) -> bool:
+    return (who, token) == ("a", "secret")
+
+
+async def _greets(t: Transcript, greet: Any) -> None:
+    for place, what in ((("", 0, 1), "for the first time"), (("e1", 7, 4), "and resumes")):
+        t.say(f"a client comes {what}")
+        caller = Caller("hello", "a", "secret", *place)
+        came = await greet(caller, _only_a)
+        t.equal("a, with the right token, is let in", tuple(came or ()), ("a", *place))
+        for who, token in (("a", "wrong"), ("b", "secret")):
+            caller = Caller("hello", who, token, *place)
+            t.equal(
+                f"{who}, with the token {token!r}, is not", await greet(caller, _only_a), None, id="resume-unauthorised"
+            )
+            t.equal("the connection is closed with", caller.closed_with, [4401], because="The client has to learn why.")
+    t.say("somebody connects and says nothing")
+    caller = Caller()
+    waiting = asyncio.ensure_future(greet(caller, _only_a))
+    await asyncio.wait([waiting], timeout=5.0)
+    let_go = caller.gone.is_set()
+    waiting.cancel()
+    t.true("within 5 s it is let go of", let_go, got="it still waits", expected="the end", id="greeting-waits-for-ever")
+
+
+# Step 11: all guarantees at once; and a session of the learner's that must not pass, since a check that cannot fail
+# proves nothing.
+
+
+@lab.step(
+    "A control that must not pass",
+    minutes=20,
+    lines=5,
+    points=3,
+    hints=(
+        "Take our session and one of the misconceptions that you have met. What would a careless colleague change?",
+        "A subclass of Server or Client can replace a part after super().__init__(seat): self.inbox.judge, for "
+        "instance.",
+        "class Careless(Server): in __init__ call super().__init__(seat), then self.inbox.judge = lambda who, "
+        'number: "new". Return Cast(Careless, Client).',
+    ),
+    words={
+        "control-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
+        "control-breaks-nothing-else": "A control has one mistake: without faults it works.",
+    },
+    limit_s=12.0,
+)
+def control(t: Transcript, broken: Any, ours: Cast) -> None:
+    holds(t, ours, "control")
+    ours_fails(t)
+    cast = broken()
+    works(t, cast, "broken()", id="control-breaks-nothing-else")
+    does_not_pass(t, cast, "control", "broken()", SEARCHES["control"], id="control-passes")
+
+
+def works(t: Transcript, cast: object, called: str, *, id: str) -> None:
+    """The learner's mistake is a cast, and breaks nothing on a good day."""
+    need(isinstance(cast, Cast), "a Cast", cast, "Return Cast(YourServer, YourClient)")
+    assert isinstance(cast, Cast)
+    t.say(f"{called}: two clients, no fault")
+    verdicts = judge(play(cast, simple(4, gap_s=0.1))).values()
+    wrong = [str(verdict) for verdict in verdicts if verdict.outcome == "violated"]
+    t.equal("it works", wrong, [], id=id)
+
+
+def does_not_pass(t: Transcript, cast: Cast, step: str, called: str, searches: tuple[Search, ...], *, id: str) -> None:
+    """The search of a step finds what it breaks on a bad day."""
+    (search,) = searches
+    t.say(f"{called}: {search.seeds} schedules: {search.faults}")
+    example = hunt(cast, search, step).example
+    caught = Words("no violation")
+    t.true("it does not pass", example is not None, got=caught, expected="a violation", id=id)
+    assert example is not None
+    t.note(f"{example.predicate} is violated: {example.reason}")
+    t.note(f"the smallest schedule: {example.schedule}")
+
+
+def ours_fails(t: Transcript) -> None:
+    """The package's own negative control: if that passed, the check would be broken."""
+    findings = negative_control(range(20))
+    got = Words(f"{findings.outcomes['violated']} of {findings.runs} schedules violated")
+    t.true("a session that only hopes is caught", findings.outcome == "violated", got=got, expected="violations")

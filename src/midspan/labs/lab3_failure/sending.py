@@ -1,0 +1,374 @@
+"""Steps 4 and 5: what a client sends waits in a bounded outbox, and is sent until it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import Line, Waiting, spoken
+from midspan.labs.lab3_failure.searching import lab
+from midspan.labs.lab3_failure.searching import holds
+from midspan.labs.lab3_failure.searching import in_virtual_time
+from midspan.simulation import Cast, Disk, Store
+
+import asyncio
+from typing import Any
+
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import lab
+from midspan.labs.lab3_failure.searching import holds
+from midspan.labs.lab3_failure.searching import in_virtual_time
+from midspan.simulation import Cast
+
+
+LIMIT = 3  # of the outbox in the checks
+
+
+@lab.step(
+    "An outbox with a bound",
+    minutes=25,
+    lines=14,
+    points=3,
+    hints=(
+        "Two things must survive: each waiting message with its number, and the last number that was ever given.",
+        'A store is a mapping of small facts: store[f"out {number}"] = body is durable when the statement is done. '
+        "Iterating over it gives the keys in the order in which they were written.",
+        'In __init__ read them back: {int(key[4:]): store[key] for key in store if key.startswith("out ")}, and '
+        'store.get("last", 0). put raises first, when the limit is reached; acknowledge deletes from the store as '
+        "well.",
+    ),
+    words={
+        "outbox-unbounded": (
+            "A link can be down for a day. An outbox without a bound then takes all the memory; with "
+            "one the application learns of it."
+        ),
+        "outbox-in-memory": (
+            "What waits for an acknowledgement must survive a restart of its process: it belongs into "
+            "the store before put returns."
+        ),
+        "number-in-memory": (
+            "A number that is given twice makes two messages one. The last number must survive a restart too."
+        ),
+        "outbox-out-of-order": "The outbox is a queue: what was put first is given out first.",
+        "outbox-keeps": "What is acknowledged is forgotten, in the store as well: else it comes back after a restart.",
+        "outbox-forgets": "Only what is acknowledged is forgotten: the numbers behind it still wait.",
+        "one-is-acknowledged": "An acknowledgement is for its number and all before it: one that is lost does not matter.",
+    },
+    limit_s=8.0,
+)
+def outbox(t: Transcript, Outbox: Any, OutboxFull: Any, ours: Cast) -> None:  # noqa: N803
+    _queue(t, Outbox)
+    _bound(t, Outbox, OutboxFull)
+    _restart(t, Outbox)
+    holds(t, ours, "outbox")
+
+
+def _disk() -> tuple[Disk, Store]:
+    disk = Disk()
+    return disk, Store(disk, 0.0)
+
+
+def _queue(t: Transcript, make: Any) -> None:
+    t.say(f"an outbox of at most {LIMIT} messages; one and two are put")
+    _, store = _disk()
+    box = make(store, LIMIT)
+    t.equal("at first nothing waits: len, base, after(0)", (len(box), box.base, list(box.after(0))), (0, 1, []))
+    box.put("one")
+    box.put("two")
+    t.equal("after(0)", list(box.after(0)), [(1, "one"), (2, "two")], id="outbox-out-of-order")
+    t.equal("after(1)", list(box.after(1)), [(2, "two")])
+    t.equal("how many wait", len(box), 2)
+    t.say("up to 1 all is acknowledged")
+    safe = list(box.acknowledge(1))
+    t.equal("what was acknowledged", safe, ["one"], id="outbox-forgets" if len(safe) > 1 else "")
+    t.equal("what still waits", list(box.after(0)), [(2, "two")], id="outbox-forgets")
+    t.equal("base, the first number that is not acknowledged", box.base, 2)
+    t.equal("the same acknowledgement again", list(box.acknowledge(1)), [])
+    box.acknowledge(2)
+    t.equal("when all is acknowledged, base is the number to come: len, base", (len(box), box.base), (0, 3))
+    box.put("three")
+    box.put("four")
+    t.say("three and four are put; up to 4 all is acknowledged, at once")
+    t.equal("what was acknowledged", list(box.acknowledge(4)), ["three", "four"], id="one-is-acknowledged")
+
+
+def _bound(t: Transcript, make: Any, full: Any) -> None:
+    _, store = _disk()
+    box = make(store, LIMIT)
+    for n in range(LIMIT):
+        box.put(f"m{n}")
+    t.raises(f"message {LIMIT + 1} is refused", lambda: box.put("more"), full, id="outbox-unbounded")
+    t.equal("and not kept", len(box), LIMIT)
+    box.acknowledge(1)
+    box.put("again")
+    t.equal("after an acknowledgement there is room", list(box.after(3)), [(4, "again")])
+
+
+def _restart(t: Transcript, make: Any) -> None:
+    t.say("the process is killed; a new one starts on what is in the store")
+    disk, store = _disk()
+    box = make(store, 20)
+    for n in range(1, 13):
+        box.put(f"m{n}")
+    box.acknowledge(1)
+    store.kill()
+    box = make(Store(disk, 0.0), 20)
+    t.equal(
+        "what waited still waits, in order", list(box.after(0)), [(n, f"m{n}") for n in range(2, 13)], id=_lost(box)
+    )
+    for number in range(2, 13):
+        box.acknowledge(number)
+    box = make(Store(disk, 0.0), 20)
+    t.equal("all is acknowledged, and another restart", list(box.after(0)), [], id="outbox-keeps")
+    box.put("next")
+    t.equal("the next number is new", list(box.after(0)), [(13, "next")], id="number-in-memory")
+
+
+def _lost(box: Any) -> str:
+    waiting = list(box.after(0))
+    numbers = [number for number, _ in waiting]
+    if 1 in numbers:
+        return "outbox-keeps"
+    return "outbox-out-of-order" if sorted(numbers) == list(range(2, 13)) else "outbox-in-memory"
+
+
+# step 5
+
+
+@lab.step(
+    "Again, until it is acknowledged",
+    minutes=15,
+    lines=8,
+    points=2,
+    hints=(
+        "What does `self.sent` remember, and for how long is that true?",
+        "A new connection knows nothing of what was sent on the old one. What is acknowledged leaves the outbox by "
+        "itself.",
+        "Make `sent` a local variable of run: 0 at the start of each connection.",
+    ),
+    words={
+        "sent-is-acknowledged": (
+            "Sent is not acknowledged: send() returns when the bytes are in a buffer. Until the "
+            "server's ack is here, the message is ours to send again."
+        ),
+        "retry-with-new-number": (
+            "The copy of a message carries the number of the first: the number is how the server knows a copy."
+        ),
+        "newest-first": "What has waited longest goes first, on each connection: the numbers stand for an order.",
+    },
+    limit_s=8.0,
+)
+def retry(t: Transcript, Sender: Any, ours: Cast) -> None:  # noqa: N803
+    in_virtual_time(_retries(t, Sender))
+    holds(t, ours, "retry")
+
+
+async def _retries(t: Transcript, make: Any) -> None:
+    t.say("two messages are sent, the connection is cut, nothing was acknowledged; another connection opens")
+    outbox, line = Waiting(), Line()
+    outbox.put("one", "two")
+    sender = make(outbox)
+    running = await spoken(sender, line)
+    line.cut()
+    sender.more.set()
+    await asyncio.wait([running], timeout=1.0)
+    running.cancel()
+    line = Line()
+    running = await spoken(sender, line)
+    await asyncio.sleep(1.0)
+    both = [["say", 1, "one"], ["say", 2, "two"]]
+    missing = [message for message in both if message not in line.said]
+    numbers = [message[1] for message in line.said]
+    id = "retry-with-new-number" if numbers and numbers[0] > 2 else "sent-is-acknowledged"
+    t.equal("both are sent again: what is missing", missing, [], id=id)
+    t.equal("in order", [m for m in line.said if m in both][:2], both, id="newest-first")
+    running.cancel()
+    t.say("once more; as soon as the connection is there the application says a third")
+    line = Line()
+    running = asyncio.ensure_future(sender.run(line))
+    await asyncio.sleep(0)
+    outbox.put("three")
+    sender.more.set()
+    await asyncio.sleep(1.0)
+    t.equal("what goes out first", line.said[:1], both[:1], id="newest-first")
+    running.cancel()
+
+
+# Steps 6 and 7: what a server takes. Each message once, in order, and nothing acknowledged before it is durable.
+
+
+MANY = 1000
+WRITE_S = 0.2
+
+
+@lab.step(
+    "Copies are dropped, and the table stays small",
+    minutes=20,
+    lines=8,
+    points=3,
+    hints=(
+        "A sender numbers its messages 1, 2, 3, ... without a hole. So one number says all that was taken from it.",
+        "A dict from sender to that number. The next one is new, the ones up to it are here again, and behind the "
+        "next there is a gap.",
+        "safe: self.taken.get(who, 0). judge compares number with safe(who) + 1. remember does what take does. "
+        "adopt: the larger of safe(who) and base - 1.",
+    ),
+    words={
+        "no-dedupe": "Who sends again until it is acknowledged sends some twice: the receiver drops the copies.",
+        "dedupe-by-maximum": "Above the largest number so far is not the next: between the two, one may be missing.",
+        "dedupe-by-set": (
+            "A set of all numbers knows a copy, and not what is missing: a late message is then taken "
+            "behind its successor."
+        ),
+        "dedupe-in-memory": (
+            "After a restart the log is there, and the table must be too: the numbers stand beside the entries."
+        ),
+        "dedupe-never-collected": (
+            "A table of all messages ever grows for ever. Since a sender's numbers come in order, "
+            "the last one stands for all."
+        ),
+        "base-ignored": (
+            "A server whose log is gone expects number 1 for ever, unless the client tells it where it stands: `base`."
+        ),
+    },
+    limit_s=8.0,
+)
+def dedupe(t: Transcript, Inbox: Any, ours: Cast) -> None:  # noqa: N803
+    _judges(t, Inbox)
+    _remembers(t, Inbox)
+    _adopts(t, Inbox)
+    holds(t, ours, "dedupe")
+
+
+def _taken(make: Any, *numbers: int) -> Any:
+    inbox = make()
+    for number in numbers:
+        inbox.take("a", number)
+    return inbox
+
+
+def _judges(t: Transcript, make: Any) -> None:
+    t.say("nothing was taken yet")
+    inbox = make()
+    t.equal("up to this number all of a's is safe", inbox.safe("a"), 0)
+    t.equal("a's message 1", inbox.judge("a", 1), "new")
+    t.say("1 and 2 of a are taken")
+    inbox = _taken(make, 1, 2)
+    t.equal("a's message 2 once more", inbox.judge("a", 2), "again", id="no-dedupe")
+    t.equal("a's message 1 once more", inbox.judge("a", 1), "again", id="no-dedupe")
+    t.equal("a's message 3", inbox.judge("a", 3), "new")
+    t.equal("a's message 5", inbox.judge("a", 5), "gap", id=_sort(make))
+    t.equal("b's message 1", inbox.judge("b", 1), "new")
+    t.equal("up to this number all of a's is safe", inbox.safe("a"), 2)
+    t.say(f"{MANY} messages of a are taken")
+    size = len(_taken(make, *range(1, MANY + 1)))
+    t.true(
+        "entries in the table", size <= 1, got=size, expected="one: there is one sender", id="dedupe-never-collected"
+    )
+
+
+def _sort(make: Any) -> str:
+    """Does it think in the largest number, or in a set of numbers?"""
+    return "dedupe-by-set" if _taken(make, 1, 2, 5).judge("a", 3) == "new" else "dedupe-by-maximum"
+
+
+def _remembers(t: Transcript, make: Any) -> None:
+    t.say("a server starts, and finds 1 and 2 of a in its log")
+    inbox = make()
+    for number in (1, 2):
+        inbox.remember(who="a", number=number)
+    t.equal("a's message 2", inbox.judge("a", 2), "again", id="dedupe-in-memory")
+    t.equal("a's message 3", inbox.judge("a", 3), "new", id="dedupe-in-memory")
+
+
+def _adopts(t: Transcript, make: Any) -> None:
+    t.say("a server without a log; a's first number that is not acknowledged is 4")
+    inbox = make()
+    inbox.adopt("a", 4)
+    t.equal("a's message 4", inbox.judge("a", 4), "new", id="base-ignored")
+    t.equal("a's message 3", inbox.judge("a", 3), "again", id="base-ignored")
+    t.say("a server that has taken 1 to 6; a has heard of 3 only")
+    inbox = _taken(make, *range(1, 7))
+    inbox.adopt("a", 4)
+    taken = "What this server has taken stays taken, whatever the client has heard of."
+    t.equal("up to this number all of a's is safe", inbox.safe("a"), 6, because=taken)
+
+
+@lab.step(
+    "In order, and durable first",
+    minutes=20,
+    lines=9,
+    points=3,
+    hints=(
+        "Three questions in this order: is it new? is it durable? what may the sender forget?",
+        "asyncio.Lock in __init__, `async with self.lock:` around all of take. `await self.log.append(...)` returns "
+        "when the entry is durable.",
+        'Inside the lock: verdict = judge; return None for "gap"; for "new" append, then inbox.take; return '
+        "inbox.safe(who) in both other cases.",
+    ),
+    words={
+        "ack-before-durable": "An acknowledgement is a promise: it is given when a crash can no longer take the message.",
+        "no-lock": (
+            "Two connections of one client can be at work at once: between the question (new?) and the answer "
+            "(taken) nobody else may ask."
+        ),
+        "gap-taken": "A message that is not the next is not taken: the ones before it come first, else the order is lost.",
+    },
+    limit_s=8.0,
+)
+def desk(t: Transcript, Desk: Any, ours: Cast) -> None:  # noqa: N803
+    in_virtual_time(_takes(t, Desk))
+    in_virtual_time(_takes_two(t, Desk))
+    holds(t, ours, "desk")
+
+
+class Numbers:
+    """An inbox that keeps one number, and is right."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def judge(self, _: str, number: int) -> str:
+        return "new" if number == self.last + 1 else "again" if number <= self.last else "gap"
+
+    def take(self, _: str, number: int) -> None:
+        self.last = number
+
+    def safe(self, _: str) -> int:
+        return self.last
+
+
+class Slow:
+    """A log in which an entry is durable after `WRITE_S`."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    async def append(self, body: str, *_: object, **__: object) -> None:
+        await asyncio.sleep(WRITE_S)
+        self.bodies.append(body)
+
+
+async def _takes(t: Transcript, make: Any) -> None:
+    t.say(f"a's messages 1 and 2; an entry is durable after {WRITE_S:g} s")
+    log = Slow()
+    desk = make(Numbers(), log)
+    t.equal("take(1) says that a may forget up to", await desk.take("a", 1, "one"), 1)
+    t.equal("by then the log holds", list(log.bodies), ["one"], id="ack-before-durable")
+    await desk.take("a", 2, "two")
+    t.equal("1 once more", await desk.take("a", 1, "one"), 2, because="All up to 2 is safe, so say 2: it says more.")
+    t.equal("the log", log.bodies, ["one", "two"])
+    t.equal("4, when 3 is missing", await desk.take("a", 4, "four"), None, id="gap-taken")
+    await asyncio.sleep(1.0)
+    t.equal("the log", log.bodies, ["one", "two"], id="gap-taken")
+
+
+async def _takes_two(t: Transcript, make: Any) -> None:
+    t.say("message 1 comes twice at once: an old connection of a is still at work")
+    log = Slow()
+    desk = make(Numbers(), log)
+    answers = await asyncio.gather(desk.take("a", 1, "one"), desk.take("a", 1, "one"))
+    await asyncio.sleep(1.0)
+    t.equal("the log holds it once", log.bodies, ["one"], id="no-lock")
+    t.equal("both are answered", answers, [1, 1])

@@ -1,0 +1,247 @@
+"""The schedules for three nodes and a broker; demonstrations; lab 4's node in processes of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
+from midspan.grading import Transcript
+from midspan.labs import lab3_failure
+from midspan.labs.lab3_failure.searching import Search
+from midspan.simulation import PREDICATES, Cast, Schedule, Shape
+from midspan.simulation.run import Player
+
+from midspan.errors import checked
+from midspan.grading.finished_labs import written
+from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
+from midspan.errors import need
+from midspan.simulation import Cast, Counterexample
+
+import contextlib
+import functools
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.connection import Connection
+
+from midspan.errors import checked
+from midspan.benchmark.clients import Echo
+from midspan.benchmark.contenders import contender
+from midspan.experiments.rooms import LAB4, Speaks
+from midspan.grading import steps
+from midspan.grading.notebooks import Answers
+from midspan.grading.serving import cells_of, define
+from midspan.net.brokers import Broker
+from midspan.net.servers import HOST
+from midspan.net.child_process import Node
+from midspan.net.servers import Served
+from midspan.grading import Lab
+
+lab = Lab(
+    "lab4_scaling",
+    title="Any node, any client",
+    misconceptions={
+        "vacuous": "A run in which nothing was at risk proves nothing: the verdict is vacuous, not passed."
+    },
+    serves="serve_node",
+    plays="ours",
+    on_nodes=True,
+)
+
+
+# Schedules for three nodes and a broker: what a check of this lab plays when its quick checks hold.
+#
+# A `Search` is lab 3's: which schedules stress a step, which predicates they must not break. A schedule takes a
+# quarter of a second here, since sockets, TLS and broker are real; so a check plays few, and the end of the lab plays
+# many.
+
+
+FIRST = 0  # the seed with which each search begins
+
+
+@dataclass(frozen=True)
+class OnNodes(Search):
+    """As `Search`; three nodes play the schedules, on one broker."""
+
+    where: ClassVar[str] = " on three nodes"
+    most_runs: ClassVar[int] = 25  # each takes its time
+
+    def schedules(self) -> Iterator[Schedule]:
+        seeds = range(FIRST, FIRST + self.seeds) if self.only is None else [self.only]
+        return (generate_nodes(seed, self.shape) for seed in seeds)
+
+    @contextmanager
+    def player(self, _cast: Cast, /) -> Iterator[Player]:
+        with bus():
+            yield play_nodes
+
+
+def _shape(*kinds: str, messages: int = 6, clients: int = 4, faults: int = 2) -> Shape:
+    return Shape(messages, clients, faults, bursts=0.0, kinds=kinds)
+
+
+SEARCHES: dict[str, OnNodes] = {
+    "streams": OnNodes(
+        "links that are cut, nodes that are killed, a balancer that goes away",
+        _shape("Cut", "NodeKill", "BalancerCut", "ClientRestart"),
+        {
+            "no_loss": "lost-while-away",
+            "no_duplicate": "dedupe-in-the-node",
+            "order": "gap-taken",
+            "convergence": "epoch-ignored",
+        },
+        seeds=8,
+    ),
+    "accept": OnNodes(
+        "links to the broker that are cut, a broker that restarts with its data and without",
+        _shape("BrokerCut", "BrokerRestart", "Cut", messages=3, clients=2),
+        {"ack_after_durable": "ack-before-durable", "no_loss": "ack-before-durable", "liveness": ""},
+        seeds=8,
+    ),
+    "leaving": OnNodes(
+        "nodes that leave, one after the other",
+        _shape("NodeDrain", "NodeDrain", "Cut", faults=3),
+        {"no_loss": "", "no_duplicate": "", "liveness": "", "bounded_recovery": ""},
+        seeds=4,
+    ),
+    "control": OnNodes("all faults, all predicates", NODE_SHAPE, dict.fromkeys(PREDICATES, ""), seeds=8),
+}
+
+
+def holds(t: Transcript, cast: Cast, step: str) -> None:
+    """The search of a step finds nothing; else the smallest counterexample is told."""
+    lab3_failure.searching.holds(t, cast, step, (SEARCHES[step],))
+
+
+# Demonstrations of this lab: where a part as it stands breaks; the session on three nodes, and one schedule again.
+
+
+PARTS = (
+    *("Rooms", "broadcast", "Log", "resume", "take_script", "accept", "Owners", "release_script", "mailbox"),
+    *("Outlet", "Presence", "drain"),
+)  # of a node in the notebook
+LIMIT_S = 60.0  # of a demonstration, on a machine that is busy with ten kernels
+
+
+@checked
+def draft(step: str, *answers: object) -> None:
+    """Judge a part as it stands, up to the first line that does not hold, and print that. Nothing is remembered.
+
+    Raises:
+        Refusal: there is no such step, or it takes other answers.
+    """
+    need(step in lab.steps, f"one of the steps {', '.join(lab.steps)}", step, "Name one of them")
+    if written(*answers):
+        result = lab.steps[step].judge(*answers)
+        print(*(line for line in result.lines if line.kind != "note"), sep="\n")
+        if not any(line.kind == "broken" for line in result.lines):
+            print(result.message or "Nothing breaks it.")
+
+
+@checked
+def look(cast: Cast, step: str) -> Counterexample | None:
+    """What the search of a step finds: the smallest counterexample; None, and a sentence, when it finds nothing.
+
+    Raises:
+        Refusal: there is no such search.
+    """
+    return seen(cast, (of_step(SEARCHES, step),), step, parts_of(cast, PARTS), LIMIT_S)
+
+
+@checked
+def again(cast: Cast, step: str, seed: int | None = None) -> Counterexample | None:
+    """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
+
+    Raises:
+        Refusal: there is no such search, or no seed was given.
+    """
+    return seen_again(cast, (of_step(SEARCHES, step),), step, seed, parts_of(cast, PARTS), LIMIT_S)
+
+
+# Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` are told of it.
+#
+# nodes = await bench.enter(cluster("a", "b", authority=bench.authority)) await nodes.serve(lab4_node)
+# # ours; source="labs": the learner's
+
+
+LAB = "lab4"
+
+
+def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its text goes to another process, bare
+    """What `Cluster.serve` takes."""
+    pass
+
+    return on_node(node, source)
+
+
+async def app(
+    tls: Any,
+    source: str = "solutions",
+    outlet: dict[str, Any] | None = None,
+    heartbeat: bool = True,
+    **options: str,
+) -> AsyncIterator[int]:
+    """The lab's node as `benchmark` starts servers; gives its port.
+
+    Args:
+        tls: a server's context, or None.
+        source: "solutions", "labs", or the path of a notebook.
+        outlet: arguments of its outlets, in place of what they have by themselves: policy, most.
+        heartbeat: whether it lets go of who answers no ping; False: what its outlets do is seen alone.
+        options: broker, node, prefix.
+    """
+    answers = defined(source)
+    if not heartbeat:
+        vars(answers)["session"].heartbeat = Connection.wait_closed
+    if outlet:
+        vars(answers)["Outlet"] = functools.partial(answers.Outlet, **outlet)
+    server = await answers.serve_node(HOST, 0, tls, **options)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@checked
+def lab4_on(
+    bus: Broker,
+    nodes: int = 1,
+    source: str = "solutions",
+    outlet: dict[str, Any] | None = None,
+    heartbeat: bool = True,
+) -> Speaks:
+    """The lab's nodes on a broker, as `experiments.rooms` measures them; arguments as of `app`."""
+    options: dict[str, Any] = {"broker": bus.url, "prefix": bus.prefix, "source": source, "outlet": outlet or {}}
+    ours = [f"n{i}" for i in range(1, nodes + 1)]
+    made = [contender(name, app, Echo, node=name, heartbeat=heartbeat, **options) for name in ours]
+    return Speaks("lab 4", tuple(made), LAB4)
+
+
+def defined(source: str) -> Answers:
+    """The namespace of the lab's cells, up to its node.
+
+    Raises:
+        Refusal: there is something to do, or a cell raises.
+    """
+    answers, lab = Answers(), steps.find(LAB)
+    with contextlib.redirect_stdout(sys.stderr):  # what a cell prints: our own output is for our parent
+        define(answers, lab, cells_of(lab, source), source)
+    return answers
+
+
+@asynccontextmanager
+async def on_node(node: Node, source: str) -> AsyncIterator[Served]:
+    """The lab's node, in the place of a node of a cluster; it can be asked to `drain`."""
+    serve_node = defined(source).serve_node
+    server = await serve_node(HOST, 0, None, broker=node.broker, node=node.name, prefix=node.prefix)
+    node.asked["drain"] = server.drain
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield Served(f"ws://{HOST}:{port}", port)
+    finally:
+        server.close()

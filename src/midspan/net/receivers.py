@@ -1,0 +1,237 @@
+"""Many WebSocket connections in a process of their own, and the minimal client that they use."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from midspan.net.child_process import Child, child, obey
+
+# Just enough of RFC 6455 for a thin client: one masked frame out, unmasked frames in. No socket here.
+
+
+Message: TypeAlias = str | bytes  # a text or a binary message
+
+OPENING = 50  # connections that a process opens at once: a listening socket queues no more than that everywhere
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # any 16 bytes will do; these are those of RFC 6455 section 1.3
+MASK = bytes(4)  # four zeros: the server unmasks all the same, and we save ourselves the work
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # FIN and the opcode (section 5.2)
+
+
+def upgrade(host: str, path: str) -> bytes:
+    """The request that opens a WebSocket (section 4.1)."""
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    return f"{head}Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+
+
+def frame(message: Message, kind: int = 0) -> bytes:
+    """One message in one frame, as a client sends it (section 5.2)."""
+    payload = message.encode() if isinstance(message, str) else message
+    kind, size = kind or (TEXT if isinstance(message, str) else BINARY), len(payload)
+    if size < 126:
+        return bytes((kind, 0x80 | size)) + MASK + payload
+    if size < 1 << 16:
+        return bytes((kind, 0xFE)) + size.to_bytes(2, "big") + MASK + payload
+    return bytes((kind, 0xFF)) + size.to_bytes(8, "big") + MASK + payload
+
+
+class Reader:
+    """What a server sends after the upgrade, frame by frame.
+
+    Attributes:
+        pings: payloads of pings that nobody has answered yet.
+        closed: whether the server has said goodbye.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.pings: list[bytes] = []
+        self.closed = False
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Messages that are whole by now. A fragment counts as a message: no contender sends any."""
+        data, at = self._rest + data, 0
+        while (span := _span(data, at)) is not None:
+            kind, (start, at) = data[at], span
+            if kind == TEXT:
+                yield data[start:at].decode()
+            elif kind == BINARY:
+                yield data[start:at]
+            elif kind == PING:
+                self.pings.append(data[start:at])
+            elif kind == CLOSE:
+                self.closed = True
+        self._rest = data[at:]
+
+
+def _span(data: bytes, at: int) -> tuple[int, int] | None:
+    """Where the payload of the server's frame at `at` begins and ends; None if it is not all there yet."""
+    if len(data) < at + 2:
+        return None
+    size, start = data[at + 1], at + 2
+    if size >= 126:
+        wide = 2 if size == 126 else 8
+        if len(data) < start + wide:
+            return None
+        size, start = int.from_bytes(data[start : start + wide], "big"), start + wide
+    return (start, start + size) if len(data) >= start + size else None
+
+
+# A crowd: many WebSocket connections in one process of their own, which only count what arrives.
+#
+#     async with crowd() as people:
+#         await people.ask("open", url="ws://127.0.0.1:...", count=1000)
+#         await people.ask("until", messages=1000)
+#         await people.ask("heard")           # {"messages": ..., "p50_ms": ..., "p99_ms": ..., "gone": ...}
+#
+# So that a thousand receivers cost the sender nothing but its own work. A receiver knows just enough of RFC 6455: it
+# asks for the upgrade, and counts each `"at":SECONDS` in what follows (every message must carry one:
+# `time.monotonic()` at its start, which all processes of a machine share), and answers pings. A slow one reads
+# nothing at all, and has as little room as the system allows.
+
+
+SLOW_BYTES = 4096  # the room of a slow receiver
+STAMP = re.compile(rb'"at\\?": ?([0-9]+\.[0-9]+)\b.')  # and one more byte: a number cut off by a read is no number
+STAMP_BYTES = 40
+CROWD_PING = re.compile(
+    rb"\x89\x04(.{4})", re.DOTALL
+)  # as `websockets` sends it: text that carries stamps has no such bytes
+ENGINEIO_PING = b"\x81\x012"
+PATH = "/socket.io/?EIO=4&transport=websocket"  # a server of plain WebSocket does not mind
+
+
+def crowd() -> AbstractAsyncContextManager[Child]:
+    """Start a crowd; it ends with the block. What it can be asked: see `Crowd`."""
+    return child(__name__)
+
+
+class Crowd:
+    """What the parent may ask of the process."""
+
+    def __init__(self) -> None:
+        self._receivers: list[Receiver] = []
+        self.latencies_s: list[float] = []
+        self.more = asyncio.Event()
+
+    async def open(self, url: str, count: int, slow: int = 0, says: str = "") -> int:
+        """Open `count` more connections to a `ws://` address, the last `slow` read nothing; give how many there are.
+
+        `says`: the text that each sends first ("40" greets a Socket.IO server); `{n}` in it is the connection's number.
+        """
+        turn = asyncio.Semaphore(OPENING)
+
+        before = len(self._receivers)
+
+        async def one(number: int) -> Receiver:
+            async with turn:
+                return await self._open(url, number >= count - slow, says.replace("{n}", str(before + number)))
+
+        self._receivers += await asyncio.gather(*map(one, range(count)))
+        return len(self._receivers)
+
+    async def until(self, messages: int, within_s: float = 20.0) -> bool:
+        """Wait until so many messages were heard in all; whether they were, in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                while len(self.latencies_s) < messages:
+                    self.more.clear()
+                    await self.more.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def heard(self) -> dict[str, float]:
+        """What was heard since the last call: messages, median and 99th percentile of their age, who is gone."""
+        ages_s, self.latencies_s = sorted(self.latencies_s), []
+        part = {"p50_ms": 0.5, "p99_ms": 0.99}
+        ages = {name: 1000 * ages_s[int(len(ages_s) * q)] if ages_s else 0.0 for name, q in part.items()}
+        return {"messages": len(ages_s), **ages, "gone": sum(one.gone for one in self._receivers)}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for receiver in self._receivers:
+            receiver.transport.abort()
+        self._receivers.clear()
+
+    async def _open(self, url: str, slow: bool, says: str) -> Receiver:
+        parts, sock = urlsplit(url), socket.socket()
+        sock.setblocking(False)
+        if slow:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BYTES)  # before connecting: it bounds the window
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, (str(parts.hostname), parts.port))
+        _, receiver = await loop.create_connection(lambda: Receiver(self, slow, says), sock=sock)
+        async with asyncio.timeout(20):
+            await receiver.upgraded
+        return receiver
+
+
+class Receiver(asyncio.Protocol):
+    """One connection."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, people: Crowd, slow: bool, says: str) -> None:
+        self._people, self._slow, self._says = people, slow, says
+        self._rest = b""
+        self.gone = False
+        self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the upgrade (RFC 6455 section 4.1)."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        host = "{}:{}".format(*transport.get_extra_info("peername"))
+        transport.write(upgrade(host, PATH))
+
+    def data_received(self, data: bytes) -> None:
+        """Count the stamps; keep what may be the beginning of one."""
+        now_s, data = time.monotonic(), self._rest + data
+        if not self.upgraded.done():
+            head, end, data = data.partition(b"\r\n\r\n")
+            if not end:
+                self._rest = head
+                return
+            self._begin()
+        if b"\x89\x04" in data:
+            for ping in CROWD_PING.finditer(data):
+                self.transport.write(frame(ping[1], PONG))
+        if ENGINEIO_PING in data:
+            self.transport.write(frame("3"))
+        counted = 0
+        for stamp in STAMP.finditer(data):
+            self._people.latencies_s.append(now_s - float(stamp[1]))
+            counted = stamp.end()
+        self._rest = data[max(counted, len(data) - STAMP_BYTES) :]
+        if counted:
+            self._people.more.set()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The server, or we, have ended it."""
+        self.gone = True
+        if not self.upgraded.done():
+            self.upgraded.set_exception(error or ConnectionResetError("ended before the upgrade"))
+
+    def _begin(self) -> None:
+        if self._says:
+            self.transport.write(frame(self._says))
+        if self._slow:
+            self.transport.pause_reading()
+        self.upgraded.set_result(None)
+
+
+async def main() -> None:
+    """Count until the parent has gone."""
+    people = Crowd()
+    await obey(people, "an address where a server takes connections", "Pass what nodes.direct_url(name) gives")
+    await people.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

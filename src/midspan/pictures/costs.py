@@ -1,0 +1,273 @@
+"""Costs as bars: byte ledgers, measured servers; and where the results of `make bench` go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from midspan.benchmark.reporting import Report
+from midspan.benchmark.statistics import UNITS, Paired
+from midspan.errors import need
+from midspan.pictures.ladders import ladder
+from midspan.pictures.svg import (
+    APPLICATION,
+    ENGINEIO,
+    HTTP,
+    INK,
+    LINE,
+    QUIET,
+    SOCKETIO,
+    TCP,
+    TLS,
+    WEBSOCKET,
+    Picture,
+    Protocol,
+    chip,
+    chip_px,
+    group,
+    label,
+    line,
+    need_title,
+    picture,
+    rect,
+    sans_px,
+    under,
+)
+from midspan.protocols import ledgers as rows
+from midspan.protocols.dissecting import dissect, sample
+from midspan.protocols.exchange import Exchange
+from midspan.protocols.ledgers import ByteLedger
+from midspan.protocols.record import count
+
+# Byte ledgers as bars, one under the other on one scale: which protocol has which part of the wire.
+
+
+WIDTH = 900
+LEFT, RIGHT = 190.0, 880.0
+BAR_PX, ROW_PX = 22.0, 32.0
+BESIDE_PX = 62.0  # for the sum, right of the longest bar
+
+OF_ROW: dict[str, tuple[str, Protocol]] = {
+    rows.TCP_IP: ("IP and TCP", TCP),
+    **dict.fromkeys(rows.TLS_LAYERS, ("TLS", TLS)),
+    rows.HTTP: ("HTTP", HTTP),
+    **dict.fromkeys((rows.FRAME, rows.MASK, rows.CONTROL_PAYLOAD), ("frame", WEBSOCKET)),
+    **dict.fromkeys((rows.ENGINEIO, rows.BASE64), ("Engine.IO", ENGINEIO)),
+    **dict.fromkeys((rows.SOCKETIO, rows.ACK_ID), ("Socket.IO", SOCKETIO)),
+    rows.JSON: ("JSON", APPLICATION),
+    rows.COMPRESSED: ("compressed", APPLICATION),
+    rows.PAYLOAD: ("payload", APPLICATION),
+}
+
+
+def ledger_picture(ledgers: Mapping[str, ByteLedger], *, title: str = "Where the bytes go") -> Picture:
+    """Draw ledgers on one scale, both ways added up.
+
+    Args:
+        ledgers: what each bar is called -> its ledger.
+        title: the finding.
+
+    Raises:
+        Refusal: no ledger; something else.
+    """
+    right = isinstance(ledgers, Mapping) and all(isinstance(each, ByteLedger) for each in ledgers.values())
+    need(right and len(ledgers) > 0, "ledgers by name", ledgers, 'Pass {"raw": (await weigh(...)).ledger}')
+    need_title(title)
+    scale = (RIGHT - LEFT - BESIDE_PX) / max(1, *(each.wire_bytes for each in ledgers.values()))
+    body, y = [label(16, 20, title, size=15, bold=True), *_legend(ledgers.values(), 42)], 58.0
+    for name, ledger in ledgers.items():
+        body.append(label(LEFT - 10, y + 15, name, size=13, anchor="end"))
+        body += _bar(ledger, y, scale)
+        y += ROW_PX
+    body.append(line(LEFT, 54, LEFT, y - 4, colour=LINE))
+    text = "\n\n".join(f"{name}\n{ledger}" for name, ledger in ledgers.items())
+    return picture(WIDTH, y + 6, body, title=title, text=text)
+
+
+def _parts(ledger: ByteLedger) -> Iterator[tuple[str, Protocol, int]]:
+    """Neighbouring rows of one protocol as one part of the bar."""
+    sizes: dict[str, int] = {}
+    for row in ledger:
+        name = OF_ROW[row.layer][0]
+        sizes[name] = sizes.get(name, 0) + row.both_bytes
+    protocols = dict(OF_ROW.values())
+    yield from ((name, protocols[name], size) for name, size in sizes.items())
+
+
+def _bar(ledger: ByteLedger, y: float, scale: float) -> list[str]:
+    elements, x = [], LEFT
+    for name, protocol, size in _parts(ledger):
+        wide, number = size * scale, f"{size:,}"
+        part = [_box(x, y, wide, BAR_PX, name, protocol)]
+        if sans_px(number, 11) + 4 < wide:
+            part.append(label(x + wide / 2, y + 15, number, size=11, fill=protocol.ink, anchor="middle"))
+        elements.append(group(part, f"{name}: {count(size, 'byte')}"))
+        x += wide
+    return [*elements, label(x + 6, y + 15, f"{ledger.wire_bytes:,} bytes", size=12, fill=QUIET)]
+
+
+def _box(x: float, y: float, wide: float, high: float, name: str, protocol: Protocol) -> str:
+    """The envelope's JSON is paler than the payload: both are the application's, one of them is the price."""
+    box = rect(x, y, wide, high, fill=protocol.colour)
+    return f'<g style="opacity:0.45">{box}</g>' if name == "JSON" else box
+
+
+def _legend(ledgers: Iterable[ByteLedger], y: float) -> list[str]:
+    """The parts that occur, outermost first."""
+    present = {name for ledger in ledgers for name, _, _ in _parts(ledger)}
+    elements, x = [], LEFT
+    for name, protocol in dict(OF_ROW.values()).items():
+        if name in present:
+            elements += [_box(x, y - 10, 12, 12, name, protocol), label(x + 16, y, name, size=12, fill=QUIET)]
+            x += 16 + sans_px(name, 12) + 16
+    return elements
+
+
+# What contenders cost, as bars: one each, with the interval in which its median lies.
+
+
+PRICES_ROW_PX, PRICES_BAR_PX, MARGIN_PX, TOP_PX = 24.0, 14.0, 12.0, 38.0
+SPAN_PX, VALUE_PX = 380.0, 120.0  # the longest bar, and the room for its number
+SPEAKS_SOCKETIO = re.compile(r"python-socketio|socket\.io", re.IGNORECASE)
+
+
+def price_bars(run: Paired, what: str = "cpu_us", *, title: str = "") -> Picture:
+    """Draw what one thing costs each contender.
+
+    Args:
+        run: what `paired(...)` returns.
+        what: one of `run.measured`.
+        title: the finding; by default who needs least and who needs most.
+
+    Raises:
+        Refusal: it is no such run, or this was not measured.
+    """
+    need(isinstance(run, Paired), "what paired(...) returns", run, "Write run = await paired([...])")
+    need_title(title)
+    found = {name: run.interval(name, what) for name in run.names}
+    left = MARGIN_PX + max(sans_px(name, 13) for name in found) + chip_px("TCP") + 16
+    scale = SPAN_PX / max(one.high for one in found.values())
+    finding = title or _finding(run, what)
+    body = [label(MARGIN_PX, 22, finding, size=14, bold=True)]
+    for row, (name, one) in enumerate(found.items()):
+        y = TOP_PX + row * PRICES_ROW_PX
+        bar = _prices_bar(_protocol(name), left, y, scale * one.median, scale * one.low, scale * one.high)
+        words = label(left + scale * one.high + 8, y + 11, f"{one.median:.3g}", size=12, fill=QUIET)
+        body += [*_name(name, left, y), group([*bar, words], tip=f"{name}: {one}")]
+    bottom = TOP_PX + PRICES_ROW_PX * len(found)
+    body.append(line(left, TOP_PX - 4, left, bottom, colour=LINE))
+    body.append(label(left, bottom + 16, f"{UNITS[what]}; the stroke is where the median may lie", size=12, fill=QUIET))
+    width = max(left + SPAN_PX + VALUE_PX, MARGIN_PX + 1.2 * sans_px(finding, 14) + MARGIN_PX)
+    return picture(width, bottom + 28, body, title=finding, text=_text(run, what, finding))
+
+
+def _name(name: str, left: float, y: float) -> list[str]:
+    tag, width = chip(left - chip_px(_protocol(name).tag) - 8, y + PRICES_BAR_PX / 2, _protocol(name))
+    return [label(left - width - 16, y + 11, name, anchor="end"), tag]
+
+
+def _prices_bar(protocol: Protocol, left: float, y: float, median: float, low: float, high: float) -> list[str]:
+    middle = y + PRICES_BAR_PX / 2
+    return [
+        rect(left, y, median, PRICES_BAR_PX, fill=protocol.colour),
+        line(left + low, middle, left + high, middle, colour=INK, width=1.5),
+        *(line(left + end, middle - 4, left + end, middle + 4, colour=INK, width=1.5) for end in (low, high)),
+    ]
+
+
+def _protocol(name: str) -> Protocol:
+    """What it speaks, as its name says."""
+    if SPEAKS_SOCKETIO.search(name):
+        return SOCKETIO
+    return TCP if name.startswith("TCP") else WEBSOCKET
+
+
+def _finding(run: Paired, what: str) -> str:
+    least = run.least(what)
+    most = max(run.names, key=lambda name: run.median(name, what))
+    times = run.median(most, what) / run.median(least, what)
+    return f"{UNITS[what]}: {most} needs {times:.1f} times what {least} does"
+
+
+def _text(run: Paired, what: str, finding: str) -> str:
+    width = max(map(len, run.names))
+    return "\n".join([finding, *(f"{name.ljust(width)}  {run.interval(name, what)}" for name in run.names)])
+
+
+# Where the results of `make bench` go: a folder that git ignores, and a table in the README.
+
+
+FOLDER, README = Path("results"), Path("README.md")
+BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
+
+
+def write(report: Report, course: Path, *, readme: bool) -> list[Path]:
+    """Write tables and picture into the course's folder, and say where they are.
+
+    Args:
+        report: what was measured.
+        course: the course's folder.
+        readme: put the tables of the bars and of the two by two into the README too.
+    """
+    folder = course / FOLDER
+    folder.mkdir(exist_ok=True)
+    texts = {
+        "bench.md": _markdown(report),
+        "bench.csv": "\n".join(table.csv() for table in report.tables),
+        "bench.svg": price_bars(report.alone).svg,
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+    written = [folder / name for name in texts]
+    if readme:
+        path = course / README
+        path.write_text(with_tables(path.read_text("utf-8"), report), "utf-8")
+        written.append(path)
+    return written
+
+
+def with_tables(text: str, report: Report) -> str:
+    """`text` with the tables of this report between its two marks."""
+    marked = text.count(BEGIN) == text.count(END) == 1
+    need(marked, "a README with the two marks of make bench", text, f"Put the lines {BEGIN} and {END} where it goes")
+    before, rest = text.split(BEGIN)
+    block = [f"Measured on {report.machine}", report.bars.markdown(), report.two_by_two.markdown()]
+    return "\n\n".join([before + BEGIN, *block, END + rest.split(END)[1]])
+
+
+def _markdown(report: Report) -> str:
+    parts = [f"## {table.title}\n\n{table.markdown()}" for table in report.tables]
+    return "\n\n".join(["# make bench", str(report.machine), *parts, "![server CPU](bench.svg)"]) + "\n"
+
+
+# The picture at the top of the README: one message on raw wss and on Socket.IO, recorded by a tap.
+#
+# Drawn by the same code as in the notebooks, from the samples in the package.
+
+
+PATH = Path("docs") / "exchange.svg"  # in the course's folder
+TITLE = "One message through raw wss and through Socket.IO, as a tap in the middle sees it"
+
+
+def exchange_svg() -> str:
+    """The SVG text of `docs/exchange.svg`; equal on every machine."""
+    raw, framework = (dissect(sample(name)) for name in ("raw", "socketio"))
+    parts = (
+        ladder(_spoken(raw)[:4], title="Raw wss: typing_start in JSON of our own, echoed"),
+        ladder(_spoken(framework)[:7], title="Socket.IO: the event typing_start, acknowledged"),
+    )
+    return under(*parts, title=TITLE).svg
+
+
+def _spoken(seen: Exchange) -> Exchange:
+    """Without TCP's own events."""
+    return seen[1:]
+
+
+def write_exchange(course: Path) -> Path:
+    """Write the picture into the course's folder and return where it is: what `python -m midspan picture` does."""
+    target = course / PATH
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(exchange_svg(), "utf-8")
+    return target

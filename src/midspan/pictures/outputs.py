@@ -1,0 +1,264 @@
+"""What a notebook shows for each kind of record: a picture, a picture with words, or HTML."""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from midspan.errors import Refusal, Words, checked
+from midspan.experiments.page import Page
+from midspan.pictures.frames import stack as draw_stack
+from midspan.pictures.ladders import MOST_ARROWS, ladder
+from midspan.pictures.runs import MOST_STEPS, lanes
+from midspan.pictures.svg import (
+    FAULT,
+    INK,
+    LINE,
+    MONO,
+    QUIET,
+    SANS,
+    SOCKETIO,
+    Picture,
+    label,
+    mono_px,
+    picture,
+    rect,
+    sans_px,
+)
+from midspan.protocols.exchange import Exchange, Sighting
+from midspan.protocols.http import HttpHead
+from midspan.protocols.layering import Stack
+from midspan.simulation.run_report import Ladder, Played
+from midspan.simulation.shrinking import Counterexample
+
+# A picture as PNG, for outputs that are stored in a notebook.
+#
+# Viewers that do not trust a notebook (JupyterLab in a fresh clone, a code host, nbconvert's sanitised HTML) drop SVG
+# or the styles in it, and show what is left: words without a picture, or black boxes. All of them show a PNG. It is
+# made with matplotlib's own fonts, never the machine's, so that the same picture gives the same bytes everywhere.
+
+
+ZOOM = 2  # pixels of the PNG for a pixel on the page: sharp on dense screens, and when a browser zooms in
+COLOURS = 64  # flat drawings have few; the rest is the smoothing of edges. Halves the size
+OF_A_THEME = re.compile(r"var\(--[\w-]+, *([^()]*)\)")  # a colour of JupyterLab's theme, and the one to take without it
+
+
+def png(drawn: Picture) -> tuple[bytes, dict[str, int]]:
+    """The picture as PNG, and its size on the page in px, as JupyterLab and nbconvert read it from the metadata.
+
+    Raises:
+        Refusal: resvg is not installed (it comes with the `teach` extra).
+    """
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError:
+        wanted = "resvg, which draws the pictures that are stored"
+        raise Refusal(wanted, Words("no module resvg_py"), "Run `make study` once, or install midspan[teach]") from None
+    raw = svg_to_bytes(svg_string=_plain(drawn.svg), skip_system_fonts=True, font_files=_fonts(), zoom=ZOOM)
+    return _smaller(raw), {"width": round(drawn.width), "height": round(drawn.height)}
+
+
+def _plain(svg: str) -> str:
+    """The drawing without what only a page knows: the theme's colours, and the fonts of the machine."""
+    return OF_A_THEME.sub(r"\1", svg).replace(SANS, "'DejaVu Sans'").replace(MONO, "'DejaVu Sans Mono'")
+
+
+@cache
+def _fonts() -> list[str]:
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path(), "fonts/ttf")
+    return [str(folder / f"DejaVuSans{kind}.ttf") for kind in ("", "-Bold", "Mono", "Mono-Bold")]
+
+
+def _smaller(raw: bytes) -> bytes:
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(raw)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+# Words around a drawing: as HTML, where they can be copied, and drawn with it, for a picture that stands alone.
+
+
+MARGIN, LINE_PX, SIZE, MONO_SIZE = 16.0, 20.0, 13.0, 11.5
+
+
+@dataclass(frozen=True)
+class Caption:
+    """One paragraph: a sign with its colour ("" for none), what is bold, the rest; `mono` for what is code."""
+
+    words: str
+    bold: str = ""
+    sign: str = ""
+    colour: str = INK
+    mono: bool = False
+
+    def html(self) -> str:
+        """The paragraph in a page."""
+        sign = f'<b style="color:{self.colour}">{escape(self.sign)}</b> ' if self.sign else ""
+        bold = f"<b>{escape(self.bold)}</b> " if self.bold else ""
+        words = escape(self.words)
+        if self.mono:
+            words = f'<span style="font-family:{MONO};font-size:12.5px">{words}</span>'
+        return f"<div>{sign}{bold}{words}</div>"
+
+    def lines(self, width: float) -> list[str]:
+        """The paragraph in lines of `width` px."""
+        size = MONO_SIZE if self.mono else SIZE
+        character = mono_px("m", size) if self.mono else sans_px("m", size)
+        text = f"{self.bold} {self.words}" if self.bold else self.words
+        return textwrap.wrap(text, int(width / character)) or [""]
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A drawing with words above and below it.
+
+    Args:
+        text: all of it in words; its first line is the finding.
+        name: what it is, for a screen reader.
+        mark: the colour of a bar along its left side; "" for none.
+    """
+
+    drawn: Picture
+    above: Sequence[Caption]
+    below: Sequence[Caption]
+    text: str
+    name: str = "a run"
+    mark: str = ""
+
+    def html(self) -> str:
+        """For a page: the words as text, the drawing between them."""
+        above, below = ("".join(each.html() for each in words) for words in (self.above, self.below))
+        bar = f"border-left:5px solid {self.mark};padding:4px 12px;" if self.mark else ""
+        opening = f'<div role="group" aria-label="{escape(self.name)}" style="{bar}color:{INK};line-height:1.5">'
+        return f"{opening}{above}{self.drawn.html()}{below}</div>"
+
+    def picture(self) -> Picture:
+        """For a viewer that shows pictures alone: all of it drawn."""
+        top, above = self._drawn(self.above, 8)
+        bottom, below = self._drawn(self.below, top + 8 + self.drawn.height)
+        body = [*above, f'<g transform="translate(0 {top + 8:g})">{self.drawn.svg}</g>', *below]
+        if self.mark:
+            body.append(rect(0, 0, 5, bottom + 8, fill=self.mark))
+        return picture(self.drawn.width, bottom + 8, body, title=self.text.splitlines()[0], text=self.text)
+
+    def _drawn(self, captions: Sequence[Caption], y: float) -> tuple[float, list[str]]:
+        """Where the words end, and their elements."""
+        body: list[str] = []
+        for each in captions:
+            left = MARGIN + (20 if each.sign else 0)
+            if each.sign:
+                body.append(label(MARGIN, y + 15, each.sign, fill=each.colour, bold=True))
+            size = MONO_SIZE if each.mono else SIZE
+            for words in each.lines(self.drawn.width - left - MARGIN):
+                body.append(label(left, y + 15, words, size=size, mono=each.mono))
+                y += LINE_PX
+        return y, body
+
+
+# The live page inside a notebook: a frame that finds the page by the way that the notebook itself came.
+#
+# A notebook may be looked at from another machine. So the frame asks the Jupyter server first (jupyter-server-proxy),
+# and takes the address on this machine where that does not lead to the page.
+
+
+HEIGHT_PX = 620
+FIND = """(async () => {
+  const frame = document.getElementById("%(id)s");
+  const config = document.getElementById("jupyter-config-data");
+  const proxied = config && JSON.parse(config.textContent).baseUrl + "%(proxied)s";
+  const good = answer => answer.ok || answer.type === "opaque";
+  const answers = (address, how) => fetch(address, how).then(good, () => false);
+  const found = proxied && await answers(proxied) ? proxied : await answers("%(url)s", {mode: "no-cors"}) && "%(url)s";
+  if (found) { frame.removeAttribute("srcdoc"); frame.src = found; }
+})()"""
+EMPTY = "<p style='font-family:sans-serif;color:gray'>The page opens here when the cell has run on your machine.</p>"
+
+
+@checked
+def browser(page: Page) -> str:
+    """A frame with the page, and its words and address below.
+
+    Raises:
+        Refusal: not a page.
+    """
+    name = f"midspan-page-{page.port}"
+    script = FIND % {"id": name, "proxied": page.proxied, "url": page.url}
+    box = f"width:100%;height:{HEIGHT_PX}px;border:1px solid {LINE}"
+    frame = f'<iframe id="{name}" title="the live page" style="{box}" srcdoc="{EMPTY}">'
+    link = f'<a href="{page.url}" target="_blank" rel="noreferrer">in a tab of its own</a>'
+    words = "<br>".join(escape(line) for line in str(page).splitlines())
+    style = f"font-family:{SANS};font-size:13px;color:{INK}"
+    return f'<div style="{style}">{frame}</iframe><div>{words} {link}</div><script>{script}</script></div>'
+
+
+# What a notebook shows for each kind of record: the functions that `display` names.
+#
+# Each gives a picture, a picture with words around it, or HTML; None means that the text is enough.
+
+
+SIGNS = {"holds": ("✓", SOCKETIO.colour), "violated": ("✗", FAULT.colour), "vacuous": ("○", QUIET)}
+
+
+def drawing(seen: Picture) -> Picture:
+    """Itself."""
+    return seen
+
+
+def exchange(seen: Exchange) -> Picture | None:
+    """A ladder, unless it would be a very long one."""
+    return ladder(seen) if len(seen) <= MOST_ARROWS else None
+
+
+def sighting(seen: Sighting) -> Picture:
+    """A ladder with one arrow."""
+    return ladder(Exchange((seen,)))
+
+
+def stack(seen: Stack) -> Picture | None:
+    """Its layers."""
+    return draw_stack(seen) if len(seen) else None
+
+
+def head(seen: HttpHead) -> str:
+    """All its lines; what differs on each run is masked, as in the text."""
+    return f'<pre style="font-family:{MONO};font-size:12.5px;margin:0">{escape(seen.text())}</pre>'
+
+
+def run(seen: Ladder) -> Picture | None:
+    """Its lanes, unless they would be very long."""
+    return lanes(seen) if len(seen.steps) <= MOST_STEPS else None
+
+
+def played(seen: Played) -> Captioned | None:
+    """Its lanes, and each verdict below them."""
+    if len(seen.ladder.steps) > MOST_STEPS:
+        return None
+    title = ", ".join(f"{name}: {one.outcome}" for name, one in seen.verdicts.items())
+    verdicts = [
+        Caption(one.reason, f"{name}: {one.outcome}.", *SIGNS[one.outcome]) for name, one in seen.verdicts.items()
+    ]
+    return Captioned(lanes(seen.ladder, title=title), (), verdicts, str(seen))
+
+
+def counterexample(seen: Counterexample) -> Captioned | None:
+    """What went wrong in one sentence, the smallest schedule, its lanes, and the line that shows it again."""
+    drawn = run(seen.ladder)
+    if drawn is None:
+        return None
+    above = [
+        Caption(seen.reason, f"{seen.predicate} is violated.", *SIGNS["violated"]),
+        Caption(f"Smallest schedule: {seen.schedule}"),
+    ]
+    again = [Caption(seen.replay, "Again:", mono=True)]
+    return Captioned(drawn, above, again, str(seen), name="a counterexample", mark=FAULT.colour)

@@ -1,0 +1,172 @@
+"""What a tap saw, as it saw it: chunks of bytes in order, and nothing that interprets them.
+
+A `Capture` is a value. It can be sliced, compared, written to JSON and read again, so that a conversation recorded
+once is the input of every reader, of every picture and of every test above it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args, overload
+
+from midspan.errors import Refusal, need
+from midspan.protocols.tls import CONTENT_TYPES
+
+Side = Literal["client", "server"]
+Kind = Literal["opened", "data", "ended", "reset"]
+
+SIDES: tuple[Side, ...] = get_args(Side)
+KINDS: tuple[Kind, ...] = get_args(Kind)
+OTHER: dict[Side, Side] = {"client": "server", "server": "client"}
+SHOWN_BYTES = 16  # of a chunk's data in its line
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Chunk:
+    """What the tap saw at one moment.
+
+    Attributes:
+        connection: 1, 2, ... in the order in which the connections were opened.
+        sender: who sent it.
+        at_s: seconds since the tap was opened.
+        kind: "opened" (TCP connection), "data" (bytes), "ended" (FIN from the sender), "reset" (RST).
+        data: plaintext; empty for TLS records that carry none, such as a handshake.
+        tls: the TLS record or records as they were on the wire; empty without TLS.
+    """
+
+    connection: int
+    sender: Side
+    at_s: float
+    kind: Kind
+    data: bytes = b""
+    tls: bytes = b""
+
+    def __post_init__(self) -> None:
+        need(
+            isinstance(self.connection, int) and self.connection >= 1,
+            "a connection number from 1 up",
+            self.connection,
+            "Number the connections in the order in which they are opened",
+        )
+        need(self.sender in SIDES, "a sender, 'client' or 'server'", self.sender, "Name the end that sent the chunk")
+        need(self.kind in KINDS, f"a kind out of {KINDS}", self.kind, "Say what the tap saw")
+        need(isinstance(self.data, bytes), "plaintext as bytes", self.data, "Convert it with bytes(...)")
+        need(isinstance(self.tls, bytes), "TLS records as bytes", self.tls, "Convert them with bytes(...)")
+
+    def __str__(self) -> str:
+        arrow = f"{self.sender} -> {OTHER[self.sender]}"
+        if self.kind != "data":
+            return f"{arrow}  TCP connection {self.connection} {self.kind}"
+        if not self.data:
+            kind = CONTENT_TYPES.get(self.tls[0], "record") if self.tls else "record"
+            return f"{arrow}  TLS {kind}, no plaintext"
+        dots = " ..." if len(self.data) > SHOWN_BYTES else ""
+        return f"{arrow}  {len(self.data)} bytes {self.data[:SHOWN_BYTES].hex(' ')}{dots}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, repr=False)
+class Capture(Sequence[Chunk]):
+    """An immutable, ordered sequence of chunks. A slice is a capture again.
+
+    Attributes:
+        chunks: what was seen.
+        before: what was seen earlier on the same connections. A reader needs it (which protocol was agreed, where a
+            frame began, what a compressor remembers) and shows nothing of it.
+    """
+
+    chunks: tuple[Chunk, ...] = ()
+    before: tuple[Chunk, ...] = ()
+
+    def __post_init__(self) -> None:
+        for chunk in (*self.before, *self.chunks):
+            need(isinstance(chunk, Chunk), "chunks only", chunk, "Build a Capture from a tuple of Chunk")
+
+    @overload
+    def __getitem__(self, index: int) -> Chunk: ...
+    @overload
+    def __getitem__(self, index: slice) -> Capture: ...
+    def __getitem__(self, index: int | slice) -> Chunk | Capture:
+        return Capture(self.chunks[index], self.before) if isinstance(index, slice) else self.chunks[index]
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return iter(self.chunks)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.chunks)) or "(nothing captured)"
+
+    __repr__ = __str__
+
+    @property
+    def connections(self) -> tuple[int, ...]:
+        """The numbers of the connections in this capture, in ascending order."""
+        return tuple(sorted({chunk.connection for chunk in self.chunks}))
+
+    def of(self, connection: int) -> Capture:
+        """The chunks of one connection.
+
+        Raises:
+            Refusal: the capture has no such connection.
+        """
+        kept = tuple(chunk for chunk in self.chunks if chunk.connection == connection)
+        known = ", ".join(map(str, self.connections)) or "none"
+        need(bool(kept), f"a connection of this capture ({known})", connection, "Choose one of its .connections")
+        return Capture(kept, tuple(chunk for chunk in self.before if chunk.connection == connection))
+
+    def since(self, index: int) -> Capture:
+        """The chunks from `index` on; those in front of it are kept as `before`, so that they can still be read.
+
+        The way to look at one step of a conversation: `mark = len(capture)`, do it, then `capture.since(mark)`.
+        """
+        need(0 <= index <= len(self), f"a position from 0 to {len(self)}", index, "Take len(capture) before the step")
+        return Capture(self.chunks[index:], self.before + self.chunks[:index])
+
+    def sent_by(self, side: Side) -> bytes:
+        """All plaintext that one side sent, in order: what a reader of that direction is fed.
+
+        With several connections in the capture, narrow it first: `capture.of(1).sent_by("client")`.
+        """
+        need(side in SIDES, "a side, 'client' or 'server'", side, "Name the end whose bytes you want")
+        return b"".join(chunk.data for chunk in self.chunks if chunk.sender == side)
+
+    def to_json(self) -> str:
+        """One JSON text; bytes in hexadecimal, one chunk a line, so that a diff of two recordings can be read."""
+        return '{"before": ' + _lines(self.before) + ', "chunks": ' + _lines(self.chunks) + "}\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Capture:
+        """The capture that `to_json` wrote.
+
+        Raises:
+            Refusal: `text` is not such a JSON text.
+        """
+        try:
+            plain = json.loads(text)
+            return cls(tuple(map(_chunk, plain["chunks"])), tuple(map(_chunk, plain["before"])))
+        except Refusal:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            expected = "a capture written by Capture.to_json()"
+            raise Refusal(expected, text, f"Record it again ({type(error).__name__}: {error})") from error
+
+
+def _lines(chunks: tuple[Chunk, ...]) -> str:
+    return "[\n" + ",\n".join("  " + json.dumps(_plain(chunk)) for chunk in chunks) + "\n]" if chunks else "[]"
+
+
+def _plain(chunk: Chunk) -> dict[str, Any]:
+    plain: dict[str, Any] = {"connection": chunk.connection, "sender": chunk.sender}
+    plain |= {"at_s": round(chunk.at_s, 6), "kind": chunk.kind}
+    return plain | {name: value.hex() for name, value in (("data", chunk.data), ("tls", chunk.tls)) if value}
+
+
+def _chunk(plain: dict[str, Any]) -> Chunk:
+    hexadecimal = {name: bytes.fromhex(plain.get(name, "")) for name in ("data", "tls")}
+    sender, kind = cast("Side", plain["sender"]), cast("Kind", plain["kind"])
+    return Chunk(plain["connection"], sender, float(plain["at_s"]), kind, **hexadecimal)

@@ -1,0 +1,284 @@
+"""WebSocket (RFC 6455): frames from bytes, messages from frames, permessage-deflate (RFC 7692)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import cast
+
+from websockets.exceptions import InvalidHeader, NegotiationError, PayloadTooBig, ProtocolError
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
+from websockets.frames import Close, Opcode
+from websockets.frames import Frame as LibraryFrame
+from websockets.headers import parse_extension
+
+from midspan.errors import Refusal, checked, need
+from midspan.protocols.capture import Side
+from midspan.protocols.http import HttpHead
+from midspan.protocols.record import Garbage, as_text, count, shown
+
+# WebSocket frames, RFC 6455 section 5: read by the library's own parser, shown as one wire line each.
+#
+# The tap must show what is wrong too, so this reader is lenient where a peer has to be strict: reserved bits,
+# reserved opcodes and oversized control frames become records, with the library's complaint in `.fault`.
+
+
+# RFC 6455, section 5.2: opcode -> (our short name, the words of the specification)
+OPCODES: dict[int, tuple[str, str]] = {
+    0x0: ("CONTINUATION", "denotes a continuation frame"),
+    0x1: ("TEXT", "denotes a text frame"),
+    0x2: ("BINARY", "denotes a binary frame"),
+    0x8: ("CLOSE", "denotes a connection close"),
+    0x9: ("PING", "denotes a ping"),
+    0xA: ("PONG", "denotes a pong"),
+}
+CONTROL = 0x8  # section 5.5: control frames are identified by opcodes whose most significant bit is 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Frame:
+    """One frame: `payload` unmasked, `header` the 2, 4 or 10 bytes in front of the masking key, `raw` all of it."""
+
+    fin: bool
+    rsv1: bool
+    rsv2: bool
+    rsv3: bool
+    opcode: int
+    masked: bool
+    mask_key: bytes
+    payload: bytes
+    header: bytes
+    raw: bytes
+
+    @classmethod
+    def parse(cls, data: bytes) -> tuple[Frame, bytes]:
+        """The frame at the beginning of `data`, and the bytes after it.
+
+        Raises:
+            Refusal: `data` is not bytes, or holds no whole frame.
+        """
+        frame, at = _parse(_checked(data), 0)
+        if frame is None:
+            raise Refusal("a whole frame", data, "Feed all of its bytes, or use read_frames() for a stream")
+        return frame, data[at:]
+
+    @property
+    def name(self) -> str:
+        """`TEXT`, `PING`, ...; `RESERVED 0x3` for an opcode that the specification keeps for later."""
+        return OPCODES[self.opcode][0] if self.opcode in OPCODES else f"RESERVED 0x{self.opcode:X}"
+
+    @property
+    def fault(self) -> str:
+        """What the library's parser objects to in this frame taken alone, "" if nothing."""
+        if self.opcode not in OPCODES:
+            return "invalid opcode"
+        try:
+            LibraryFrame(Opcode(self.opcode), self.payload, self.fin, False, self.rsv2, self.rsv3).check()
+        except ProtocolError as error:
+            return str(error)
+        return ""
+
+    @property
+    def carries(self) -> str:
+        """The payload in a line: text in quotes, other bytes in hexadecimal, a close frame's code and reason."""
+        if self.opcode == Opcode.CLOSE and len(self.payload) >= 2:
+            reason = self.payload[2:]
+            return f"{int.from_bytes(self.payload[:2], 'big')} {shown(reason)}".rstrip()
+        if self.opcode in (Opcode.TEXT, Opcode.CONT) and as_text(self.payload) is not None and not self.rsv1:
+            return shown(self.payload)
+        return shown(self.payload.hex()).strip('"')
+
+    def words(self, mask: str = "") -> str:
+        """Everything in front of the payload; `mask` stands for the masking key."""
+        flags = [name for name in ("fin", "rsv1", "rsv2", "rsv3") if getattr(self, name)]
+        if self.opcode & CONTROL and self.fin:
+            flags.remove("fin")  # a control frame is never fragmented (section 5.5)
+        size = [] if self.opcode == Opcode.CLOSE else [count(len(self.payload), "byte")]
+        return " ".join([self.name, *flags, *([mask] if mask else []), *size])
+
+    def __str__(self) -> str:
+        mask = f"mask={self.mask_key.hex()}" if self.masked else ""
+        return f"{self.words(mask)} {self.carries}".rstrip()
+
+    __repr__ = __str__
+
+
+def read_frames(data: bytes) -> tuple[tuple[Frame, ...], bytes]:
+    """All whole frames at the beginning of `data`, and the bytes of one that is not whole yet."""
+    frames: list[Frame] = []
+    frame, at = _parse(_checked(data), 0)
+    while frame is not None:
+        frames.append(frame)
+        frame, at = _parse(data, at)
+    return tuple(frames), data[at:]
+
+
+@checked
+def describe_close(payload: bytes) -> str:
+    """A close frame's payload in the library's words: `1000 (OK) bye`."""
+    try:
+        return str(Close.parse(payload))
+    except (ProtocolError, UnicodeDecodeError) as error:
+        return f"malformed: {error}"
+
+
+class _Lenient(LibraryFrame):
+    """The library's frame without its verdict: a tap shows what a peer must refuse."""
+
+    def check(self) -> None:
+        """Accept anything; `Frame.fault` asks again."""
+
+
+def _parse(data: bytes, at: int) -> tuple[Frame | None, int]:
+    if len(data) - at < 2:
+        return None, at
+    first, second = data[at], data[at + 1]
+    start, masked = at, bool(second & 0x80)
+
+    def read_exact(size: int) -> Generator[None, None, bytes]:
+        nonlocal at
+        if len(data) - at < size:
+            raise EOFError
+        piece, at = data[at : at + size], at + size
+        # The parser gives up on a reserved opcode; we lend it a known one and keep the true one.
+        return bytes((first & 0xF0 | Opcode.BINARY, second)) if size and at == start + 2 else piece
+        yield  # what makes this a generator, as the parser expects
+
+    try:
+        seen = _run(_Lenient.parse(read_exact, mask=masked))
+    except EOFError:
+        return None, start
+    return _frame(seen, data[start:at], masked), at
+
+
+def _frame(seen: LibraryFrame, raw: bytes, masked: bool) -> Frame:
+    payload = bytes(seen.data)
+    key_at = len(raw) - len(payload) - (4 if masked else 0)
+    opcode, key = raw[0] & 0x0F, raw[key_at : key_at + 4] if masked else b""
+    return Frame(seen.fin, seen.rsv1, seen.rsv2, seen.rsv3, opcode, masked, key, payload, raw[:key_at], raw)
+
+
+def _checked(data: bytes) -> bytes:
+    need(isinstance(data, bytes), "bytes of a WebSocket stream", data, "Pass bytes; for text, .encode() it first")
+    return data
+
+
+def _run(parser: Generator[None, None, LibraryFrame]) -> LibraryFrame:
+    """The result of a parser that never has to wait: it reads from memory, or runs out of bytes."""
+    try:
+        next(parser)
+    except StopIteration as done:
+        return cast("LibraryFrame", done.value)
+    raise AssertionError("the parser waits for bytes that it was told do not exist")
+
+
+# From frames to messages: fragments joined (RFC 6455, section 5.4), permessage-deflate undone (RFC 7692).
+#
+# Compression is undone by the library's own extension, set up from the upgrade that was captured. Its state lives as
+# long as the connection, one for each direction: a message can only be read by someone who has read all those before
+# it.
+
+
+INFLATED_BYTES = 16 * 2**20  # a message that inflates to more is not shown: a few kilobytes can hold gigabytes
+SMALLEST_WINDOW_BITS = 9  # zlib cannot compress with 8; we only decompress, so it does not matter here
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Message:
+    """A whole message: `data` is what the application sent, `frames` what carried it."""
+
+    text: bool
+    data: bytes
+    frames: tuple[Frame, ...]
+    compressed: bool
+
+    @property
+    def raw(self) -> bytes:
+        """The frames as they stood on the wire, without control frames that came in between."""
+        return b"".join(frame.raw for frame in self.frames)
+
+    @property
+    def remarkable(self) -> bool:
+        """True where the message is not just the payload of its only frame."""
+        return self.compressed or len(self.frames) > 1
+
+    @property
+    def words(self) -> str:
+        """The message without its payload."""
+        pieces = f" of {count(len(self.frames), 'fragment')}" if len(self.frames) > 1 else ""
+        carried = count(sum(len(frame.payload) for frame in self.frames), "byte")
+        inflated = f" inflated from {carried}" if self.compressed else ""
+        return f"{'text' if self.text else 'binary'} message{pieces}, {count(len(self.data), 'byte')}{inflated}"
+
+    def __str__(self) -> str:
+        payload = shown(self.data) if self.text else shown(self.data.hex()).strip('"')
+        return f"{self.words}: {payload}" if payload else self.words
+
+    __repr__ = __str__
+
+
+class Assembler:
+    """Joins the frames of one direction. Fed in order; a control frame passes through without a message.
+
+    Args:
+        inflate: the extension as `negotiated` gives it, None without compression.
+    """
+
+    def __init__(self, inflate: PerMessageDeflate | None = None) -> None:
+        self._inflate = inflate
+        self._frames: list[Frame] = []
+        self._data = b""
+
+    def feed(self, frame: Frame) -> Message | Garbage | None:
+        """The message that `frame` completes, None if none; Garbage where it breaks the rules of section 5.4."""
+        if frame.opcode & CONTROL:
+            return None
+        begins = frame.opcode != Opcode.CONT
+        if begins == bool(self._frames):
+            self._forget()
+            why = "a new message inside a fragmented one" if begins else "a continuation of nothing"
+            return Garbage("a whole message", why, frame.payload)
+        try:
+            self._data += self._inflated(frame)
+        except (ProtocolError, PayloadTooBig) as error:
+            self._forget()
+            return Garbage("a compressed message", str(error), frame.payload)
+        self._frames.append(frame)
+        return self._finish() if frame.fin else None
+
+    def _inflated(self, frame: Frame) -> bytes:
+        if self._inflate is None or frame.opcode not in list(Opcode):
+            return frame.payload
+        seen = LibraryFrame(Opcode(frame.opcode), frame.payload, frame.fin, frame.rsv1, frame.rsv2, frame.rsv3)
+        return bytes(self._inflate.decode(seen, max_size=INFLATED_BYTES).data)
+
+    def _finish(self) -> Message:
+        first = self._frames[0]
+        compressed = first.rsv1 and self._inflate is not None
+        message = Message(first.opcode == Opcode.TEXT, self._data, tuple(self._frames), compressed)
+        self._forget()
+        return message
+
+    def _forget(self) -> None:
+        self._frames, self._data = [], b""
+
+
+def negotiated(response: HttpHead) -> dict[Side, PerMessageDeflate] | None:
+    """What reads each side's compressed messages, as the server's answer to the upgrade settled it; None without.
+
+    Args:
+        response: the head with status 101 (RFC 7692, section 7.1).
+    """
+    try:
+        extensions = parse_extension(response.header("Sec-WebSocket-Extensions"))
+        parameters = dict(extensions)[PerMessageDeflate.name]
+        from_server = ClientPerMessageDeflateFactory().process_response_params(parameters, [])
+    except (KeyError, NegotiationError, InvalidHeader):
+        return None
+    from_client = PerMessageDeflate(
+        from_server.local_no_context_takeover,
+        from_server.remote_no_context_takeover,
+        from_server.local_max_window_bits,
+        max(SMALLEST_WINDOW_BITS, from_server.remote_max_window_bits),
+    )
+    return {"client": from_client, "server": from_server}

@@ -1,0 +1,362 @@
+"""The guarantees, each a question to a history; the answer is holds, violated or vacuous."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Literal
+
+from midspan.errors import checked, need
+from midspan.simulation.history import History, Index, Record
+
+# What a predicate says of a history: holds, violated, or vacuous.
+
+
+Outcome = Literal["holds", "violated", "vacuous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of one predicate on one history.
+
+    Args:
+        predicate: its name.
+        outcome: *vacuous* says that the run tested nothing: passing it proves nothing.
+        reason: one sentence; for a violation it names the message and the records.
+    """
+
+    predicate: str
+    outcome: Outcome
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.predicate}: {self.outcome}. {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A guarantee, as a question to a history.
+
+    Args:
+        name: of the guarantee.
+        claims: what it promises, as a sentence.
+        wrong: says what is wrong with a history, or "".
+        idle: says why a history that is not wrong has not tested it, or "".
+    """
+
+    name: str
+    claims: str
+    wrong: Callable[[Index], str]
+    idle: Callable[[Index], str]
+    holds: Verdict = field(init=False, repr=False, compare=False)  # one for all histories: a search makes thousands
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holds", Verdict(self.name, "holds", self.claims))
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.claims}"
+
+    def judge(self, index: Index) -> Verdict:
+        """Judge one history."""
+        reason = self.wrong(index)
+        if reason:
+            return Verdict(self.name, "violated", reason)
+        reason = self.idle(index)
+        return Verdict(self.name, "vacuous", reason) if reason else self.holds
+
+
+# The guarantees that name a number: the bounds come with the history, so each session is held to what it states.
+
+
+SLACK_S = 0.25  # what a few hops may add to a stated bound
+
+
+def bounded_memory(index: Index) -> str:
+    limits = {"outbox": index.bounds.outbox, "dedupe": index.bounds.dedupe, "replay": index.bounds.replay}
+    for record in index.of("size"):
+        limit = limits.get(record.detail, math.inf)
+        if record.value > limit:
+            return f"The {record.detail} of {record.who} held {record.value:.0f} entries; its bound is {limit}."
+    return ""
+
+
+def _no_size(index: Index) -> str:
+    return "" if index.of("size") else "Neither end told its sizes."
+
+
+def bounded_detection(index: Index) -> str:
+    closed: dict[str, list[float]] = {}
+    for record in index.of("closed"):
+        closed.setdefault(record.who, []).append(record.at_s)
+    for record in _long_silences(index):
+        latest_s = record.at_s + index.bounds.detection_s + SLACK_S
+        times = [at_s for at_s in closed.get(record.who, ()) if at_s >= record.at_s]
+        if not times or min(times) > latest_s:
+            ended = f"let go of after {min(times) - record.at_s:.3f} s" if times else "never let go of"
+            return (
+                f"The connection of {record.who} carried nothing from {record.at_s:.3f} s on; "
+                f"it was {ended}, the bound is {index.bounds.detection_s:g} s."
+            )
+    return ""
+
+
+def _long_silences(index: Index) -> list[Record]:
+    """The silences that outlast the bound, and that the run outlasted too."""
+    ended_s = index.history.records[-1].at_s
+    due_s = index.bounds.detection_s + SLACK_S
+    return [r for r in index.of("silent") if r.value - r.at_s > due_s and r.at_s + due_s < ended_s]
+
+
+def _no_silence(index: Index) -> str:
+    return "" if _long_silences(index) else "No open connection was silent for longer than the bound."
+
+
+def bounded_recovery(index: Index) -> str:
+    if not index.troubles or index.history.records[-1].at_s <= index.healed_s + index.bounds.recovery_s:
+        return ""
+    for record in (*index.acknowledged.values(), *index.deliveries):
+        sent = index.sent.get(record.message)
+        whole_s = max(index.healed_s, sent.at_s if sent else 0.0)
+        if record.at_s > whole_s + index.bounds.recovery_s:
+            return (
+                f"{record.message} was {record.what} ({record.who}) {record.at_s - whole_s:.3f} s after "
+                f"all was whole again; the bound is {index.bounds.recovery_s:g} s."
+            )
+    return ""
+
+
+def _nothing_to_recover(index: Index) -> str:
+    return "" if index.troubles else "No fault happened."
+
+
+def no_herd(index: Index) -> str:
+    return _in_lockstep(index) or _all_the_time(index)
+
+
+def _in_lockstep(index: Index) -> str:
+    """Two clients whose waits are equal come back together every time; once may be chance."""
+    together: set[frozenset[str]] = set()
+    for one, two in pairwise(index.returns):
+        if one.who != two.who and two.at_s - one.at_s <= index.bounds.lockstep_s:
+            pair = frozenset({one.who, two.who})
+            if pair in together:
+                return f"{one.who} and {two.who} came back at the same moment again, at {one.at_s:.3f} s: equal waits."
+            together.add(pair)
+    return ""
+
+
+def _all_the_time(index: Index) -> str:
+    most = index.bounds.attempts_per_s
+    for who in index.clients:
+        times = [record.at_s for record in index.of("attempt") if record.who == who]
+        for first, last in zip(times, times[most:], strict=False):  # none for who tried less often
+            if last - first < 1.0:
+                return f"{who} tried to connect {most + 1} times within a second, from {first:.3f} s on."
+    return ""
+
+
+def _nobody_returned(index: Index) -> str:
+    return "" if index.returns else "Nobody had to come back."
+
+
+BOUNDED = (
+    Predicate("bounded_memory", "Buffers and tables stay under their stated bounds.", bounded_memory, _no_size),
+    Predicate(
+        "bounded_detection", "A dead connection is let go of within the stated time.", bounded_detection, _no_silence
+    ),
+    Predicate(
+        "bounded_recovery",
+        "When all faults are over, everything arrives within the stated time.",
+        bounded_recovery,
+        _nothing_to_recover,
+    ),
+    Predicate("no_herd", "Clients come back spread out, and not all the time.", no_herd, _nobody_returned),
+)
+
+
+# The guarantees, each a question to a history. One function says what is wrong, another why nothing was tested.
+#
+# | name | promise | |---|---| | no_loss | what a session has accepted reaches every client | | no_duplicate | no
+# application is given a message twice | | order | the messages of one sender arrive in the order in which it sent
+# them | | no_phantom | nothing arrives that nobody sent | | ack_after_durable | nothing is acknowledged before a
+# crash can no longer take it | | convergence | in the end all clients have what the log has, in its order | |
+# liveness | when the link heals, everything is acknowledged and everybody is connected | | authorised | who has lost
+# the right to be here is given nothing more |
+#
+# The bounded ones (memory, detection, recovery, herd) are in `bounded.py`.
+#
+# A message that the server's store lost after it had been acknowledged is excused: no session can bring it back.
+
+
+def _idle(index: Index) -> str:
+    if not index.sent:
+        return "No message was accepted, so none could be at risk."
+    if not index.faults:
+        return "No fault happened."
+    return "" if index.in_flight else "No message was on its way when a fault happened."
+
+
+def no_loss(index: Index) -> str:
+    for who in index.present:
+        message = index.lost_to(who)
+        if message:
+            sent, ack = index.sent[message], index.acknowledged.get(message)
+            told = f"was told at {_at(ack)} that it is safe" if ack else "was never told that it is safe"
+            return f"{message} was sent at {_at(sent)} and never reached {who}; its sender {sent.who} {told}."
+    return ""
+
+
+def no_duplicate(index: Index) -> str:
+    for who, view in index.views.items():
+        seen: dict[str, Record] = {}
+        for record in view:
+            first = seen.setdefault(record.message, record)
+            if first is not record:
+                return f"{record.message} was delivered to {who} at {_at(first)} and again at {_at(record)}."
+    return ""
+
+
+def order(index: Index) -> str:
+    place = {message: i for i, message in enumerate(index.sent)}
+    for who, view in index.views.items():
+        latest: dict[str, Record] = {}
+        for record in view:
+            sent = index.sent.get(record.message)
+            if sent is None:
+                continue
+            before = latest.get(sent.who)
+            if before is not None and place[record.message] < place[before.message]:
+                return (
+                    f"{sent.who} sent {record.message} before {before.message}, "
+                    f"but {who} got {before.message} at {_at(before)} and {record.message} at {_at(record)}."
+                )
+            latest[sent.who] = record
+    return ""
+
+
+def no_phantom(index: Index) -> str:
+    for record in index.deliveries:
+        if record.message not in index.sent:
+            refused = " its session had refused it" if record.message in index.declined else " nobody had sent it"
+            return f"{record.message} was delivered to {record.who} at {_at(record)}, but{refused}."
+        if record.at_s < index.sent[record.message].at_s:
+            return f"{record.message} was delivered to {record.who} at {_at(record)}, before it was sent."
+    return ""
+
+
+def ack_after_durable(index: Index) -> str:
+    for message, record in index.acknowledged.items():
+        durable_s = index.durable.get(message)
+        if durable_s is None:
+            return f"{message} was acknowledged to {record.who} at {_at(record)} and never became durable."
+        if durable_s > record.at_s:
+            return f"{message} was acknowledged to {record.who} at {_at(record)}, durable only at {durable_s:.3f} s."
+    return ""
+
+
+def convergence(index: Index) -> str:
+    for who in index.present:
+        view = [record.message for record in index.views.get(who, ())]
+        if view == index.log:
+            continue
+        common = set(view) & set(index.log)
+        here, there = [m for m in view if m in common], [m for m in dict.fromkeys(index.log) if m in common]
+        if list(dict.fromkeys(here)) != there:
+            return f"{who} ends with {' '.join(view)}, the log with {' '.join(index.log)}."
+        if not index.log and view:
+            return f"{who} still shows {' '.join(view)}, but the log is empty since {index.wiped_s:.3f} s."
+        stale = [m for m in view if m not in common and m in index.sent]
+        if stale and index.wiped_s > -1:
+            return f"{who} still shows {stale[0]}, which the log lost at {index.wiped_s:.3f} s."
+    return ""
+
+
+def liveness(index: Index) -> str:
+    for message, record in index.sent.items():
+        if message not in index.acknowledged and record.who in index.present:
+            return f"{message} was sent at {_at(record)} and never acknowledged to {record.who}."
+    last: dict[str, Record] = {}
+    for record in sorted(index.of("opened") + index.of("closed"), key=lambda r: r.at_s):
+        last[record.who] = record
+    for who in index.present:
+        if who in last and last[who].what == "closed":
+            return f"{who} lost its connection at {_at(last[who])} and has not come back."
+    return ""
+
+
+def authorised(index: Index) -> str:
+    for record in index.deliveries:
+        if record.at_s > index.revoked.get(record.who, record.at_s):
+            since = f"whose right ended at {index.revoked[record.who]:.3f} s"
+            return f"{record.message} was delivered at {_at(record)} to {record.who}, {since}."
+    return ""
+
+
+def _never_revoked(index: Index) -> str:
+    return "" if index.revoked else "Nobody lost a right."
+
+
+def no_crash(index: Index) -> str:
+    for record in index.of("crashed"):
+        return f"The code of {record.who} raised at {_at(record)}: {record.detail}."
+    return ""
+
+
+def _nothing_ran(index: Index) -> str:
+    return "" if index.sent else "No message was accepted."
+
+
+def _nothing_acknowledged(index: Index) -> str:
+    return _idle(index) or ("" if index.acknowledged else "Nothing was acknowledged.")
+
+
+def _at(record: Record) -> str:
+    return f"{record.at_s:.3f} s"
+
+
+PREDICATES: dict[str, Predicate] = {
+    made.name: made
+    for made in (
+        Predicate("no_crash", "Neither end raises an error of its own.", no_crash, _nothing_ran),
+        Predicate("no_loss", "What a session has accepted reaches every client.", no_loss, _idle),
+        Predicate("no_duplicate", "No application is given a message twice.", no_duplicate, _idle),
+        Predicate("order", "The messages of one sender arrive in the order in which it sent them.", order, _idle),
+        Predicate("no_phantom", "Nothing arrives that nobody sent.", no_phantom, _idle),
+        Predicate(
+            "ack_after_durable",
+            "Nothing is acknowledged before a crash can no longer take it.",
+            ack_after_durable,
+            _nothing_acknowledged,
+        ),
+        Predicate("convergence", "In the end all clients have what the log has, in its order.", convergence, _idle),
+        Predicate("liveness", "When the link heals, all is acknowledged and everybody connected.", liveness, _idle),
+        Predicate("authorised", "Who has lost the right to be here gets nothing more.", authorised, _never_revoked),
+        *BOUNDED,
+    )
+}
+
+
+@checked
+def judge(history: History, names: tuple[str, ...] | None = None) -> dict[str, Verdict]:
+    """The verdict of each predicate (or of those named) on one history."""
+    for name in names or ():
+        need(name in PREDICATES, f"a predicate, one of {', '.join(PREDICATES)}", name, "Correct its name")
+    chosen = PREDICATES.values() if names is None else [PREDICATES[name] for name in names]
+    if not history.rooms:
+        index = Index(history)
+        return {predicate.name: predicate.judge(index) for predicate in chosen}
+    rooms = {room: Index(own) for room, own in history.by_room().items()}
+    return {predicate.name: _worst(predicate, rooms) for predicate in chosen}
+
+
+def _worst(predicate: Predicate, rooms: dict[str, Index]) -> Verdict:
+    """Of all rooms: violated if one is, vacuous if all are."""
+    verdicts = {room: predicate.judge(index) for room, index in rooms.items()}
+    for outcome in ("violated", "holds"):
+        for room, verdict in verdicts.items():
+            if verdict.outcome == outcome:
+                where = f"In the room {room}: " if outcome == "violated" else ""
+                return replace(verdict, reason=where + verdict.reason)
+    return next(iter(verdicts.values()))

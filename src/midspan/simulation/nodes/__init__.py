@@ -1,0 +1,24 @@
+"""Three nodes behind a balancer and a real broker, under schedules of faults, in one process.
+
+What plays on one server (`midspan.simulation`, `midspan.simulation.tls`) has here a `Node` in place of the server and
+a member of
+a room in place of the client. Sockets, TLS, the nodes' redis clients and the broker are real; the clock does not wait.
+"""
+
+from midspan.simulation.nodes.broker import bus
+from midspan.simulation.nodes.network import BODY, ROOMS, MemberSeat, Node, NodeSeat
+from midspan.simulation.nodes.run import NODE_SHAPE, draw_nodes, generate_nodes, play_nodes, search_nodes
+
+__all__ = [
+    "BODY",
+    "NODE_SHAPE",
+    "ROOMS",
+    "MemberSeat",
+    "Node",
+    "NodeSeat",
+    "bus",
+    "draw_nodes",
+    "generate_nodes",
+    "play_nodes",
+    "search_nodes",
+]

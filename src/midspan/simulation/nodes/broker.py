@@ -1,0 +1,227 @@
+"""The broker of many runs as a loop that does not wait sees it, and what a run gives to redis: its random numbers."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from functools import cache
+from itertools import count
+from threading import Lock, RLock
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+import redis.utils
+from redis.asyncio import Redis
+
+from midspan.errors import need
+from midspan.net.background_loop import LoopThread
+from midspan.net.brokers import Broker, broker
+from midspan.simulation.forbidden_io import SimulationError
+
+# The broker of many runs, as a loop that does not wait sees it: whoever calls it gets the answer on the spot.
+#
+# It is a real Valkey. While it works, the clock of a run stands: when nothing is ready here, the loop asks the broker
+# (`settle`). Valkey does one thing after the other, in rounds: it takes what has reached it, does it, and writes the
+# answers at the end of the round. So the answer to a first PING says that a round is over that began with all that
+# was sent before; the answer to a second one, that all answers of that round are written, what it pushed to others
+# included.
+
+
+PING, PONG, OK = b"PING\r\n", b"+PONG\r\n", b"+OK\r\n"
+NOT_YET = (b"-BUSY", b"-LOADING")
+NO_FSYNC = b"CONFIG SET appendfsync no\r\n"  # a SIGKILL takes nothing that was written; only a power cut does
+ANSWER_S = 30.0  # how long the broker may work on what one moment gave it
+
+
+class Bus:
+    """A broker that answers. Opened by `bus()`."""
+
+    def __init__(self, opened: Broker, home: LoopThread) -> None:
+        self._broker, self._home = opened, home
+        self._asking: socket.socket | None = self._connected()
+        self._down: AbstractAsyncContextManager[None] | None = None
+        self._runs = count(1)
+        self.turn = RLock()  # one run at a time: a run may restart the broker
+
+    @property
+    def url(self) -> str:
+        """Where it is, past all that can be cut."""
+        return self._broker.url
+
+    @property
+    def up(self) -> bool:
+        """Does it answer?"""
+        return self._asking is not None
+
+    def new_prefix(self) -> str:
+        """Of the keys and channels of one run."""
+        return self._broker.name(f"{next(self._runs)}:")
+
+    def settle(self) -> None:
+        """Return when the broker has answered all that had reached it.
+
+        Raises:
+            SimulationError: it does not answer.
+        """
+        if self._asking is not None:
+            try:
+                for _ in range(2):
+                    _until(self._asking, PING, PONG)
+            except OSError as error:
+                raise SimulationError(f"The broker has not answered within {ANSWER_S:g} s ({error}).") from None
+
+    def kill(self) -> None:
+        """SIGKILL, when all that had reached it is done: what it kept of that is then the same on each replay.
+
+        A broker of one's own is left alone; its connections are the stage's to cut.
+        """
+        self.settle()
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
+        if self._broker.is_ours and self._down is None:
+            self._down = self._broker.down()
+            self._home.run(self._down.__aenter__())
+
+    def start(self) -> None:
+        """Start it again, with what it had written down."""
+        if self._down is not None:
+            down, self._down = self._down, None
+            self._home.run(down.__aexit__(None, None, None))
+        if self._asking is None:
+            self._asking = self._connected()
+
+    def forget(self, prefix: str) -> None:
+        """Delete all keys that begin so; scripts are forgotten too, if the broker is ours."""
+        with redis.Redis.from_url(self.url) as client:
+            for key in client.scan_iter(match=f"{prefix}*", count=1000):
+                client.delete(key)
+            if self._broker.is_ours:
+                client.script_flush()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._asking is not None:
+            self._asking.close()
+
+    def _connected(self) -> socket.socket:
+        parts = urlsplit(self.url)
+        if parts.scheme == "unix":
+            asking = socket.socket(socket.AF_UNIX)
+            asking.connect(parts.path)
+        else:
+            asking = socket.create_connection((parts.hostname, parts.port or 6379))
+            asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        asking.settimeout(ANSWER_S)
+        if parts.password:
+            _until(asking, f"AUTH {parts.username or 'default'} {parts.password}\r\n".encode(), OK)
+        if self._broker.is_ours:
+            _until(asking, NO_FSYNC, OK)
+        return asking
+
+
+def _until(asking: socket.socket, question: bytes, answer: bytes) -> None:
+    """Ask until this is the answer. A broker that is busy with a long script, or loads its data, says so: not yet.
+
+    Raises:
+        OSError: it says something else, or nothing.
+    """
+    while True:
+        asking.sendall(question)
+        came = asking.recv(1024)
+        if came == answer:
+            return
+        if not came.startswith(NOT_YET):
+            raise ConnectionError(came.decode(errors="replace").strip() or "it has closed the connection")
+
+
+_lock = Lock()
+_open: list[tuple[Bus, AsyncExitStack, LoopThread]] = []  # the one of all blocks that are open
+_users: list[int] = []  # one entry for each of these blocks
+
+
+@contextmanager
+def bus() -> Iterator[Bus]:
+    """A broker for all runs in the block: ours, or the one at `REDIS_URL`. Blocks that are open at once share one."""
+    with _lock:
+        if not _users:
+            _open.append(_opened())
+        _users.append(1)
+        shared = _open[0][0]
+    try:
+        yield shared
+    finally:
+        with _lock:
+            _users.pop()
+            if not _users:
+                _close(*_open.pop())
+
+
+def _opened() -> tuple[Bus, AsyncExitStack, LoopThread]:
+    theirs = os.environ.get("REDIS_URL", "")
+    need(not theirs.startswith("rediss:"), "a broker without TLS", theirs, "Use redis:// or unix:// in REDIS_URL here")
+    home, stack = LoopThread("midspan-broker"), AsyncExitStack()
+    try:
+        opened = home.run(stack.enter_async_context(broker(durable=True)))
+        return Bus(opened, home), stack, home
+    except BaseException:
+        _close(None, stack, home)
+        raise
+
+
+def _close(own: Bus | None, stack: AsyncExitStack, home: LoopThread) -> None:
+    try:
+        if own is not None:
+            own.start()
+            own.close()
+    finally:
+        home.run(stack.aclose())
+        home.close()
+
+
+# What a run lends to redis, the nodes' library: its chance, and somebody who closes what killed nodes left open.
+
+
+@contextmanager
+def chance(seed: int) -> Iterator[None]:
+    """Seed the chance that all share: redis waits at random before it tries again."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def clients() -> Iterator[list[Redis]]:
+    """Every client of a broker that this thread makes in the block.
+
+    A process that is killed closes nothing; the system does. Our nodes live in one process, so somebody must do it for
+    them, or redis complains when it finds a client that was forgotten.
+    """
+    made: list[Redis] = []
+    here, init = threading.get_ident(), Redis.__init__
+    version = redis.utils.get_lib_version
+
+    def noting(self: Redis, *args: Any, **options: Any) -> None:
+        if threading.get_ident() == here:
+            made.append(self)
+        init(self, *args, **options)
+
+    _set_init(noting)
+    redis.utils.get_lib_version = cache(version)  # else read from its package's files for each connection
+    try:
+        yield made
+    finally:
+        redis.utils.get_lib_version = version
+        _set_init(init)
+
+
+def _set_init(init: Callable[..., None]) -> None:
+    setattr(Redis, "__init__", init)  # noqa: B010  # mypy: a method that is assigned

@@ -1,0 +1,376 @@
+"""The links of a run of nodes: from clients to the balancer, from nodes to the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import urlsplit
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from midspan.net.servers import HOST
+from midspan.net.tcp import by_way_of, reset
+from midspan.simulation.end import Pipe, SimFrame
+from midspan.simulation.history import Bounds, History, Recorder
+from midspan.simulation.implementation import ClientSeat
+from midspan.simulation.schedule import Join
+from midspan.simulation.tls.loop import Door, HastyLoop
+
+if TYPE_CHECKING:
+    from midspan.simulation.tls.loop import HastyLoop
+
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as BrokerGone
+from redis.exceptions import TimeoutError as BrokerSilent
+from websockets.exceptions import ConnectionClosed
+
+from midspan.simulation.faults import NODES
+from midspan.simulation.nodes.broker import Bus
+from midspan.simulation.tls.link import RealNetwork
+
+# What a node and a client of a room are given.
+
+
+ROOMS = ("red", "blue")
+BODY = "body"  # the field of a stream's entry that holds the message as it was sent
+
+
+class Node(Protocol):
+    """The node under test. May also have `async start()`, awaited before the first connection, and `sizes()`.
+
+    What it raises because the broker cannot be reached is no bug of its own: a connection that it was serving ends with
+    1011, and a node that cannot start is started again.
+    """
+
+    async def handle(self, connection: Any, /) -> None:
+        """Serve one connection, from its opening to its end: the handler of `websockets.serve`."""
+
+    async def drain(self) -> None:
+        """Leave without loss: no new connection comes any more; when this returns, the node is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSeat:
+    """What a node is given. It has no store: what is to survive it stands in the broker.
+
+    Args:
+        name: its name, the same in each of its lives.
+        broker: the URL of its own way to the broker, for `redis.asyncio.Redis.from_url`.
+        prefix: all its keys and channels begin with it.
+        authorise: may this client, with this token, be here now?
+        rng: chance, seeded.
+        now: the clock, in seconds. The broker's own clock is another one: no EX, no EXPIRE, no BLOCK with a limit.
+        bounds: what it promises, and how much it may hold.
+    """
+
+    name: str
+    broker: str
+    prefix: str
+    authorise: Callable[[str, str], bool]
+    rng: random.Random
+    now: Callable[[], float]
+    bounds: Bounds
+
+    def stream(self, room: str) -> str:
+        """The key of the stream that is the room's log: each entry has the message as it was sent in its field `body`.
+
+        What stands there is durable.
+        """
+        return stream(self.prefix, room)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSeat(ClientSeat):
+    """As `ClientSeat`; `connect` leads to a node that the balancer chooses.
+
+    Args:
+        room: the one that this client is a member of.
+    """
+
+    room: str = ROOMS[0]
+
+
+def stream(prefix: str, room: str) -> str:
+    """The key of a room's stream."""
+    return f"{prefix}stream:{room}"
+
+
+# The rooms' logs as the broker has them: read by us, past the nodes, so that "durable" is what a stream holds.
+
+
+START = "0"  # before the first entry of a stream
+
+
+class RoomsRecorder(Recorder):
+    """As `Recorder`, with a log for each room."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__(now)
+        self.rooms: dict[str, list[str]] = {}  # room -> its members
+        self.room_of: dict[str, str] = {}
+
+    def take_seats(self, joins: tuple[Join, ...]) -> None:
+        """Say which client is in which room; one without a room is in the first."""
+        for join in joins:
+            room = self.room_of[join.who] = join.room or ROOMS[0]
+            members = self.rooms.setdefault(room, [])
+            self.logs[join.who] = self.logs[members[0]] if members else []
+            members.append(join.who)
+
+    def stored(self, room: str, body: str) -> None:
+        """A room's stream has this entry."""
+        self.note("broker", "durable", body, room)
+        self.logs[self.rooms[room][0]].append(body)
+        self.on_durable()
+        self.on_progress()
+
+    def wiped(self) -> None:
+        self.note("broker", "wiped")
+        for log in self.logs.values():
+            log.clear()
+
+    def history(self, bounds: Bounds) -> History:
+        rooms = tuple((room, tuple(members)) for room, members in self.rooms.items())
+        return History(tuple(self.records), bounds, rooms)
+
+
+class Observer:
+    """Follows the streams of all rooms.
+
+    Args:
+        loop: of the run.
+        broker: its URL, past all that can be cut.
+        prefix: of the run's keys.
+        recorder: told of each entry.
+    """
+
+    def __init__(self, loop: HastyLoop, broker: str, prefix: str, recorder: RoomsRecorder) -> None:
+        self._loop, self._broker, self._recorder = loop, broker, recorder
+        self._rooms = {stream(prefix, room).encode(): room for room in recorder.rooms}
+        self._seen: dict[bytes, str] = {}
+        self._following: asyncio.Task[None] | None = None
+
+    def start(self, anew: bool = False) -> None:
+        """Follow from the start, or from where it stood."""
+        self.stop()
+        if anew or not self._seen:
+            self._seen = dict.fromkeys(self._rooms, START)
+        self._following = self._loop.create_task(self._follow(), context=contextvars.Context())
+
+    def stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+
+    async def _follow(self) -> None:
+        client: Any
+        async with redis.asyncio.Redis.from_url(self._broker, socket_timeout=None, protocol=2) as client:
+            with suppress(RedisError, OSError):  # it is killed; `start` follows
+                while True:
+                    for key, entries in await client.xread(dict(self._seen), block=0):
+                        for number, fields in entries:
+                            self._take(key, number.decode(), fields)
+
+    def _take(self, key: bytes, number: str, fields: dict[bytes, bytes]) -> None:
+        self._seen[key] = number
+        body = fields.get(BODY.encode())
+        if body is None:
+            found = b", ".join(fields).decode(errors="replace")
+            detail = f"entry {number} of the stream {key.decode()} has no field {BODY}, only {found}"
+            self._recorder.note("broker", "crashed", detail=detail)
+        else:
+            self._recorder.stored(self._rooms[key], body.decode(errors="replace"))
+
+
+# The way of one node to the broker: a door of ours in front of it, so that it takes its time and can be cut.
+
+
+class BrokerWay:
+    """All connections of one node, in one of its lives, to the broker.
+
+    Args:
+        loop: of the run.
+        broker: URL of the broker.
+        latencies_s: of each connection, one way.
+        passable: may a new connection pass now?
+    """
+
+    def __init__(
+        self, loop: HastyLoop, broker: str, latencies_s: Iterator[float], passable: Callable[[], bool]
+    ) -> None:
+        self._loop, self._broker, self._latencies_s, self._passable = loop, urlsplit(broker), latencies_s, passable
+        self._ends: dict[_End, None] = {}
+        self._door = Door(loop, self._let_in)
+        self.url = by_way_of(broker, self._door.address)
+
+    def cut(self) -> None:
+        """Reset what is open; what is on its way is lost."""
+        for end in list(self._ends):
+            end.lose()
+
+    def close(self) -> None:
+        """The node's life is over: cut, and let nothing pass any more."""
+        self._door.close()
+        self.cut()
+
+    async def _let_in(self, sock: socket.socket) -> None:
+        latency_s = next(self._latencies_s)
+        near, far = (_End(self._ends, Pipe(self._loop, latency_s)) for _ in range(2))
+        near.into.to, far.into.to = far, near
+        try:
+            if not self._passable():
+                raise ConnectionRefusedError
+            await self._reach(far)
+            await self._loop.connect_accepted_socket(lambda: near, sock)
+        except OSError:
+            reset(sock)
+            far.lose()
+
+    async def _reach(self, far: _End) -> None:
+        at = self._broker
+        if at.scheme == "unix":
+            await self._loop.create_unix_connection(lambda: far, at.path)
+        else:
+            await self._loop.create_connection(lambda: far, at.hostname or HOST, at.port or 6379)
+
+
+class _End(asyncio.Protocol):
+    """One side of a connection: what it reads goes into its pipe, what comes out of the other pipe it writes.
+
+    Args:
+        open_ends: where it stands while it is open.
+        into: the pipe to the other side.
+    """
+
+    paused = False
+
+    def __init__(self, open_ends: dict[_End, None], into: Pipe) -> None:
+        self._open_ends, self.into = open_ends, into
+        self._transport: asyncio.Transport | None = None
+        self._over = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._open_ends[self] = None
+        if self._over:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self.into.write(SimFrame("http", data, 0, data))
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._open_ends.pop(self, None)
+        if not self._over:
+            self._over = True
+            self.into.write(SimFrame("end", b""))
+
+    def receive(self, frame: SimFrame) -> None:
+        """Write what has arrived to this side."""
+        if self._transport is None or self._over:
+            return
+        if frame.opcode == "end":
+            self._over = True
+            self._transport.close()
+        else:
+            self._transport.write(frame.raw)
+
+    def lose(self) -> None:
+        """The connection is gone."""
+        self._over = True
+        self.into.break_()
+        if self._transport is not None:
+            reset(self._transport)
+
+
+# The links of one run, the balancer behind them, and the nodes behind that.
+#
+# The balancer takes turns among the nodes that listen. It is a choice, not a process of its own: the relay that each
+# client's link is (`midspan.simulation.tls.link`) asks it where the next connection goes.
+
+
+NOT_ITS_FAULT = (ConnectionClosed, BrokerGone, BrokerSilent, OSError)  # what a node may raise when others are gone
+
+
+class NodesNetwork(RealNetwork):
+    """As `RealNetwork`, with nodes.
+
+    Args:
+        bus: the broker.
+        left: its clients, as the nodes made them; they are closed at the end.
+    """
+
+    def __init__(self, *args: Any, bus: Bus, left: list[Redis], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.bus, self._left = bus, left
+        self.behind = None, None  # the balancer ends TLS
+        self.prefix = bus.new_prefix()
+        self.closing = False  # the run is over: no node starts any more
+        self.ways: list[BrokerWay] = []  # of all lives of all nodes
+        self.ports: dict[str, int] = {}  # of the nodes in the balancer's turn
+        self.cuts = 0  # faults because of which there is no balancer now
+        self._latest = len(NODES) - 1
+
+    @property
+    def up(self) -> bool:
+        return bool(self.ports) and not self.cuts
+
+    def place(self) -> tuple[str, int]:
+        """The next node in turn.
+
+        Raises:
+            ConnectionRefusedError: there is none.
+        """
+        for i in range(len(NODES)):
+            turn = (self._latest + 1 + i) % len(NODES)
+            if NODES[turn] in self.ports and not self.cuts:
+                self._latest = turn
+                return NODES[turn], self.ports[NODES[turn]]
+        raise ConnectionRefusedError(111, "no node listens")
+
+    async def run_node(self, name: str, node: Node) -> None:
+        """Let a node listen, until its process is killed."""
+        async with self._serving(node, name) as port:
+            self.ports[name] = port
+            await self.loop.create_future()
+
+    async def _handle(self, handler: Any, connection: Any, who: str = "server") -> None:
+        async def excused(connection: Any) -> None:
+            try:
+                await handler(connection)
+            except NOT_ITS_FAULT:
+                await connection.close(1011)
+
+        await super()._handle(excused, connection, who)
+
+    def serves(self, client: str) -> str:
+        """The node that this client's connection leads to; the first one if it has none."""
+        ends = (end for end in reversed(self.link(client).ends) if end.side == "server")
+        return next((getattr(end, "served_by", "") for end in ends), "") or NODES[0]
+
+    def cut_node(self, name: str) -> None:
+        """This node is gone, and its connections with it."""
+        self.ports.pop(name, None)
+        for link in self.links.values():
+            for end in list(link.ends):
+                if getattr(end, "served_by", "") == name:
+                    link.cut(end)
+
+    def cut_clients(self) -> None:
+        """Reset all connections of all clients."""
+        for link in self.links.values():
+            link.cut_all()
+
+    async def close(self) -> None:
+        self.closing = True
+        for way in self.ways:
+            way.close()
+        await super().close()
+        for client in self._left:
+            await client.aclose()

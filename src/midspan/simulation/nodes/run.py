@@ -1,0 +1,340 @@
+"""One run of three nodes and a real broker, in this process, on a clock that does not wait; and a search over many."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from typing import Any, ClassVar, cast
+
+from midspan.errors import checked
+from midspan.simulation.end import LinkEnd
+from midspan.simulation.faults import NODES, BalancerCut, BrokerCut, BrokerRestart, NodeDrain, NodeKill, TimedFault
+from midspan.simulation.history import History, Recorder
+from midspan.simulation.implementation import Cast, ClientSeat
+from midspan.simulation.nodes.broker import bus, chance, clients
+from midspan.simulation.nodes.network import (
+    NOT_ITS_FAULT,
+    ROOMS,
+    BrokerWay,
+    MemberSeat,
+    Node,
+    NodeSeat,
+    NodesNetwork,
+    Observer,
+    RoomsRecorder,
+)
+from midspan.simulation.process import Process, Stage
+from midspan.simulation.run import Player, Watch, World, beside
+from midspan.simulation.run_report import Ladder, draw
+from midspan.simulation.schedule import Schedule, Shape, generate
+from midspan.simulation.searching import Findings, explore, names_or_all
+from midspan.simulation.shrinking import Counterexample, counterexample
+from midspan.simulation.tls.loop import HastyLoop
+from midspan.simulation.tls.run import shared_authority, to_the_end_and_close
+
+# The processes of one run of nodes: three nodes, each with its way to the broker, and the members of the rooms.
+
+
+AGAIN_S = 0.5  # until a node that could not start is started again
+DRAIN_S = 5.0  # that a node may take to drain: then it is killed, as by an orchestrator
+APART_S = 1e-6  # no two connections to the broker are equally long: it hears one after the other, on each replay
+
+
+class Life:
+    """One life of a node: its process, its way to the broker, and the node."""
+
+    def __init__(self, process: Process, way: BrokerWay) -> None:
+        self.process, self.way = process, way
+        self.node: Node | None = None
+
+
+class NodesStage(Stage):
+    """As `Stage`, with nodes in place of a server."""
+
+    harmless = NOT_ITS_FAULT
+    network: NodesNetwork
+    recorder: RoomsRecorder
+    loop: HastyLoop
+
+    def __init__(self, loop: Any, cast: Cast, schedule: Schedule, recorder: Any, network: Any) -> None:
+        super().__init__(loop, cast, schedule, recorder, network)
+        self.recorder.take_seats(schedule.joins)
+        self.lives: dict[str, Life] = {}
+        self._latencies_s = count(self.write_s / 2, APART_S)
+        self.cut_off: list[str] = []  # nodes whose way to the broker is cut, once for each fault
+        self.observer = Observer(self.loop, self.network.bus.url, self.network.prefix, self.recorder)
+
+    # the nodes
+
+    def start_server(self) -> None:
+        self.observer.start()
+        for name in NODES:
+            self.start_node(name)
+
+    def kill_server(self, keeps_log: bool) -> None:
+        for name in NODES:
+            self.kill_node(name)
+        if not keeps_log:
+            self.kill_broker(keeps_log)
+            self.start_broker(keeps_log)
+
+    def restart_server(self) -> None:
+        for name in NODES:
+            self.restart_node(name)
+
+    def start_node(self, name: str) -> None:
+        """A new life, with an empty memory."""
+        way = BrokerWay(self.loop, self.network.bus.url, self._latencies_s, partial(self._passable, name))
+        self.network.ways.append(way)
+        life = self.lives[name] = Life(Process(self.loop), way)
+        bounds, prefix = self.cast.bounds, self.network.prefix
+        seat = NodeSeat(name, way.url, prefix, self._authorise, self.rng, self.loop.time, bounds)
+        life.process.spawn(self._serve_node(life, seat))
+
+    def _passable(self, name: str) -> bool:
+        return name not in self.cut_off and self.network.bus.up
+
+    async def _serve_node(self, life: Life, seat: NodeSeat) -> None:
+        try:
+            node = life.node = cast("Node", self.cast.server(seat))
+            start = getattr(node, "start", None)
+            if start is not None:
+                await start()
+            await self.network.run_node(seat.name, node)
+        except NOT_ITS_FAULT:
+            self.loop.call_later(AGAIN_S, self._again, seat.name, life, context=contextvars.Context())
+        except Exception as error:
+            self._crashed(seat.name, error)
+
+    def _again(self, name: str, life: Life) -> None:
+        if self.lives.get(name) is life:
+            self.kill_node(name)
+            self.restart_node(name)
+
+    def kill_node(self, name: str) -> None:
+        """First its way to the broker, then its connections, then its tasks: what these still do has no effect."""
+        life = self.lives.pop(name, None)
+        if life is not None:
+            life.way.close()
+            self.network.cut_node(name)
+            life.process.kill()
+
+    def restart_node(self, name: str) -> None:
+        if name not in self.lives and not self.network.closing:
+            self.recorder.note(name, "restarted")
+            self.start_node(name)
+
+    def drain_node(self, name: str, stopped: Callable[[], None]) -> None:
+        """Take a node out of the balancer's turn, let it drain, stop it; say so then, or when it was killed."""
+        life = self.lives.get(name)
+        if life is None or life.node is None:
+            self.kill_node(name)
+            stopped()
+            return
+        self.network.ports.pop(name, None)
+        life.process.spawn(self._drain(name, life, life.node, stopped))
+
+    async def _drain(self, name: str, life: Life, node: Node, stopped: Callable[[], None]) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await node.drain()
+        except TimeoutError:
+            self.recorder.note(name, "gave up", detail=f"drained for {DRAIN_S:g} s")
+        except NOT_ITS_FAULT:
+            pass
+        except Exception as error:
+            self._crashed(name, error)
+        finally:
+            self.loop.call_soon(self._stop, name, life, stopped, context=contextvars.Context())
+
+    def _stop(self, name: str, life: Life, stopped: Callable[[], None]) -> None:
+        if self.lives.get(name) is life:
+            self.kill_node(name)
+        stopped()
+
+    # the broker
+
+    def cut_off_broker(self, name: str) -> None:
+        """This node's connections to the broker are reset, and new ones refused."""
+        self.cut_off.append(name)
+        if name in self.lives:
+            self.lives[name].way.cut()
+
+    def join_to_broker(self, name: str) -> None:
+        self.cut_off.remove(name)
+        self.recorder.note(name, "healed")
+
+    def kill_broker(self, keeps_log: bool) -> None:
+        """First the ways to it, so that nothing that is on its way has an effect."""
+        for life in self.lives.values():
+            life.way.cut()
+        self.observer.stop()
+        self.network.bus.kill()
+        if not keeps_log:
+            self.recorder.wiped()
+
+    def start_broker(self, keeps_log: bool) -> None:
+        self.network.bus.start()
+        if not keeps_log:
+            self.network.bus.forget(self.network.prefix)
+        self.observer.start(anew=not keeps_log)
+        self.recorder.note("broker", "restarted")
+
+    # the clients
+
+    def make_client_seat(self, **given: Any) -> ClientSeat:
+        return MemberSeat(**given, room=self.recorder.room_of[given["me"]])
+
+    # what they show
+
+    def _sample_server(self) -> None:
+        for name, life in self.lives.items():
+            self.loop.call_soon(self._sample, name, life.node)
+
+
+# One run of nodes: as `midspan.simulation.run`, with what can happen to nodes, to their broker, and to the balancer.
+
+
+class NodesWorld(World):
+    """Everything of one run of nodes."""
+
+    make_stage: ClassVar[type[Stage]] = NodesStage
+    make_recorder: ClassVar[type[Recorder]] = RoomsRecorder
+    network: NodesNetwork
+    stage: NodesStage
+
+    def happens(self, fault: TimedFault, end: LinkEnd) -> None:
+        match fault:
+            case NodeKill():
+                self._kill_node(self._node_of(fault), fault.down_s)
+            case NodeDrain():
+                self._drain_node(self._node_of(fault), fault.down_s)
+            case BrokerCut():
+                name = self._node_of(fault)
+                self.stage.cut_off_broker(name)
+                self.until(fault.for_s, lambda: self.stage.join_to_broker(name))
+            case BrokerRestart():
+                self._restart_broker(fault)
+            case BalancerCut():
+                self.network.cuts += 1
+                self.network.cut_clients()
+                self.until(fault.for_s, self._balance_again)
+            case _:
+                super().happens(fault, end)
+
+    def _node_of(self, fault: NodeKill | NodeDrain | BrokerCut) -> str:
+        return fault.node or self.network.serves(fault.at.link)
+
+    def _kill_node(self, name: str, down_s: float) -> None:
+        if name in self.stage.lives:  # else it is down already
+            self.stage.kill_node(name)
+            self.until(down_s, lambda: self.stage.restart_node(name))
+
+    def _drain_node(self, name: str, down_s: float) -> None:
+        if name not in self.stage.lives:
+            return
+
+        def stopped() -> None:
+            self.disturbed -= 1
+            self.until(down_s, lambda: self.stage.restart_node(name))
+
+        self.disturbed += 1
+        self.stage.drain_node(name, stopped)
+
+    def _restart_broker(self, fault: BrokerRestart) -> None:
+        if self.network.bus.up:
+            self.stage.kill_broker(fault.keeps_log)
+            self.until(fault.down_s, lambda: self.stage.start_broker(fault.keeps_log))
+
+    def _balance_again(self) -> None:
+        self.network.cuts -= 1
+        self.recorder.note("balancer", "healed")
+
+
+# One run of three nodes and a real broker, in this process, on a clock that does not wait.
+
+
+@checked
+def play_nodes(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
+    """Run one schedule on three nodes and a broker, on this thread.
+
+    Args:
+        cast: the node and the client under test (`NodeSeat`, `MemberSeat`).
+        schedule: who is in which room and says what, and what goes wrong.
+        watch: what else to write down.
+    """
+    with bus() as broker, broker.turn, cast.around(schedule.seed), chance(schedule.seed), clients() as left:
+        loop = HastyLoop()
+        loop.wait_for_others = broker.settle
+        network = partial(NodesNetwork, authority=shared_authority(), counts=cast.counts, bus=broker, left=left)
+        world = NodesWorld(loop, cast, schedule, watch or Watch(), network)
+        try:
+            return to_the_end_and_close(world)
+        finally:
+            broker.start()
+            broker.settle()
+            broker.forget(world.network.prefix)
+
+
+# Search on nodes: as `midspan.simulation.searching` and `draw`, on three nodes and a real broker.
+
+
+MOST_RUNS = 100  # that shrinking a counterexample may take
+NODE_SHAPE = Shape(
+    messages=6,
+    clients=4,
+    faults=4,
+    kinds=(
+        *("Cut",) * 3,
+        *("NodeKill",) * 3,
+        *("NodeDrain", "BrokerCut", "BrokerRestart") * 2,
+        *("BalancerCut", "ClientRestart", "HalfOpen", "Silence", "Delay", "Refuse", "Revoke"),
+    ),
+)
+
+
+@checked
+def generate_nodes(seed: int, shape: Shape = NODE_SHAPE) -> Schedule:
+    """The schedule of this seed, its clients spread over the rooms in turn."""
+    made = generate(seed, shape)
+    joins = tuple(replace(join, room=ROOMS[i % len(ROOMS)]) for i, join in enumerate(made.joins))
+    return replace(made, joins=joins)
+
+
+@checked
+def search_nodes(
+    cast: Cast,
+    seeds: Iterable[int] = range(30),
+    shape: Shape | None = None,
+    names: Iterable[str] | None = None,
+    keep_going: bool = False,
+) -> Findings:
+    """Play the schedule of each seed on one broker. Runs in a thread beside the caller's loop.
+
+    Arguments as of `midspan.simulation.searching`; without a shape it is `NODE_SHAPE`.
+    """
+    schedules = (generate_nodes(seed, shape or NODE_SHAPE) for seed in seeds)
+    how = "" if shape is None else f", {shape}"
+
+    def replay(seed: int) -> str:
+        return f"search_nodes(cast, [{seed}]{how})"
+
+    def body() -> Findings:
+        with bus():
+            return explore(cast, schedules, names_or_all(names), keep_going, replay, play_nodes, _smallest)
+
+    return beside(body)
+
+
+def _smallest(cast: Cast, found: Schedule, predicate: str, replay: str, player: Player) -> Counterexample:
+    return counterexample(cast, found, predicate, replay, player, MOST_RUNS)
+
+
+@checked
+def draw_nodes(cast: Cast, schedule: Schedule) -> tuple[History, Ladder]:
+    """Play a schedule once more on nodes, and write down every message. In a thread, as `search_nodes`."""
+    return beside(draw, cast, schedule, play_nodes)

@@ -1,0 +1,223 @@
+"""The processes of one run: they start, are killed with all their tasks, and start again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from collections.abc import Coroutine
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+
+from midspan.simulation.forbidden_io import in_words
+from midspan.simulation.history import App, Recorder
+from midspan.simulation.implementation import Cast, Client, ClientSeat, Disk, Server, ServerSeat, Store, sizes_of
+from midspan.simulation.link import Network
+from midspan.simulation.loop import PROCESS, RunLoop
+from midspan.simulation.schedule import Say, Schedule
+
+# A process that can be killed: all tasks that its code started, however deep, end with it.
+
+
+class Process:
+    """The tasks of one simulated process.
+
+    A task belongs to the process in whose code it was created: asyncio hands the creator's context to the new task,
+    and the context names the process.
+    """
+
+    def __init__(self, loop: RunLoop) -> None:
+        self.loop = loop
+        self.tasks: list[asyncio.Task[Any]] = []
+        self._context = contextvars.copy_context()
+        self._context.run(PROCESS.set, self.tasks)
+
+    def spawn(self, body: Coroutine[Any, Any, None]) -> None:
+        """Start a first task of this process."""
+        self.loop.create_task(body, context=self._context)
+
+    def kill(self) -> None:
+        """End all its tasks.
+
+        Their `finally` blocks run, as they would not in a real crash: the caller first takes away what these could
+        still reach.
+        """
+        for task in self.tasks:
+            task.cancel()
+        self.forget()
+
+    def forget(self) -> None:
+        """Its tasks need it no longer: their context names the list, and the list names them."""
+        self.tasks.clear()
+
+
+# The processes of one run: they start, they are killed, they start again on what they left on their disks.
+
+
+class Actor:
+    """One client over all its lives: what survives it, and the life it leads now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.disk = Disk()
+        self.unsaid: list[Say] = []  # said while it was not there: its application says them when it is
+        self.client: Client | None = None
+        self.process: Process
+        self.app: App
+        self.store: Store
+
+
+class Stage:
+    """The server and the clients of one run.
+
+    Args:
+        loop, cast, schedule, recorder, network: of the run.
+    """
+
+    harmless: tuple[type[Exception], ...] = (ConnectionClosed,)  # a task that ends so has met its link's end, no bug
+
+    def __init__(self, loop: RunLoop, cast: Cast, schedule: Schedule, recorder: Recorder, network: Network) -> None:
+        self.loop, self.cast, self.recorder, self.network = loop, cast, recorder, network
+        self.write_s = schedule.write_s
+        self.rng = random.Random(schedule.seed)  # one for all: their order of asking is part of the run
+        self.actors = {who: Actor(who) for who in schedule.clients}
+        self.disk = Disk()
+        self.server: Server | None = None
+        self.unsaid = len(schedule.says)
+        self.revoked: set[str] = set()
+        self.peaks: dict[tuple[str, str], int] = {}
+        self._processes: list[Process] = []  # all that ever were
+        recorder.on_durable = self._sample_server
+
+    def _process(self) -> Process:
+        self._processes.append(Process(self.loop))
+        return self._processes[-1]
+
+    # the server
+
+    def start_server(self) -> None:
+        self.server_process = self._process()
+        self.server_store = Store(self.disk, self.write_s, self.recorder)
+        seat = ServerSeat(self.server_store, self._authorise, self.rng, self.loop.time, self.cast.bounds)
+        self.network.spawn = self.server_process.spawn
+        self.server_process.spawn(self._serve(seat))
+
+    async def _serve(self, seat: ServerSeat) -> None:
+        try:
+            server = self.server = self.cast.server(seat)
+            start = getattr(server, "start", None)
+            if start is not None:
+                await start()
+            await self.network.run(server)
+        except Exception as error:
+            self._crashed("server", error)
+
+    def kill_server(self, keeps_log: bool) -> None:
+        """First its disk, then its connections, then its tasks: nothing that these still do has an effect."""
+        self.server_store.kill()
+        self.network.kill_server()
+        self.server_process.kill()
+        if not keeps_log:
+            self.disk.wipe()
+            self.recorder.wiped()
+
+    def restart_server(self) -> None:
+        self.recorder.note("server", "restarted")
+        self.start_server()
+
+    def _authorise(self, who: str, token: str) -> bool:
+        return token == f"token of {who}" and who not in self.revoked
+
+    # the clients
+
+    def start_client(self, actor: Actor) -> None:
+        name = actor.name
+        actor.process, actor.app = self._process(), self.recorder.app(name)
+        actor.store = Store(actor.disk, self.write_s)
+        link = self.network.link(name)
+        seat = self.make_client_seat(
+            me=name,
+            token=f"token of {name}",
+            connect=link.connect,
+            store=actor.store,
+            app=actor.app,
+            rng=self.rng,
+            now=self.loop.time,
+            bounds=self.cast.bounds,
+            url=link.url,
+            trust=self.network.trust,
+        )
+        actor.process.spawn(self._live(actor, seat))
+
+    def make_client_seat(self, **given: Any) -> ClientSeat:
+        """What a client is given."""
+        return ClientSeat(**given)
+
+    async def _live(self, actor: Actor, seat: ClientSeat) -> None:
+        try:
+            actor.client = self.cast.client(seat)
+            says, actor.unsaid = actor.unsaid, []
+            for say in says:
+                self.say(say)
+            await actor.client.run()
+        except ConnectionClosed as error:  # a client that does not reconnect ends so
+            self.recorder.note(actor.name, "gave up", detail=str(error))
+        except Exception as error:
+            self._crashed(actor.name, error)
+
+    def kill_client(self, actor: Actor) -> None:
+        """First what its application and its disk take from it, then its connections, then its tasks."""
+        actor.client, actor.app.gone = None, True
+        actor.store.kill()
+        self.network.link(actor.name).cut_all()
+        actor.process.kill()
+
+    def restart_client(self, actor: Actor) -> None:
+        self.recorder.note(actor.name, "restarted")
+        self.start_client(actor)
+
+    def say(self, say: Say) -> None:
+        """The application of a client has something to send."""
+        actor = self.actors[say.who]
+        if actor.client is None:
+            actor.unsaid.append(say)
+            return
+        self.unsaid -= 1
+        self.recorder.sent(say.who, say.body)
+        try:
+            actor.client.send(say.body)
+        except Exception as error:
+            self.recorder.declined(say.who, say.body, type(error).__name__)
+        self._sample(say.who, actor.client)
+
+    # what they show
+
+    def _crashed(self, who: str, error: Exception) -> None:
+        self.recorder.note(who, "crashed", detail=in_words(error))
+
+    def _sample_server(self) -> None:
+        self.loop.call_soon(self._sample, "server", self.server)  # when the server has gone on with what is durable
+
+    def _sample(self, who: str, party: object) -> None:
+        for name, size in sizes_of(party).items():
+            if size > self.peaks.get((who, name), -1):
+                self.peaks[who, name] = size
+
+    def record_the_end(self) -> None:
+        """Write down the largest size of each buffer and table, and the errors that nobody has seen."""
+        for task in self.loop.tasks:
+            if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
+                error = task.exception()
+                if error is not None and not isinstance(error, self.harmless):
+                    self.recorder.note("a task", "crashed", detail=in_words(error))
+        for (who, name), size in self.peaks.items():
+            self.recorder.note(who, "size", detail=name, value=size)
+        self.recorder.note("run", "ended")
+
+    def let_go(self) -> None:
+        """The run is over."""
+        self.server = None
+        for process in self._processes:
+            process.forget()
+        self.actors.clear()

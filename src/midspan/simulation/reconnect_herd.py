@@ -1,0 +1,171 @@
+"""Thousands of clients lose their server at the same moment and come back by their library's waits between attempts.
+
+The waits are the libraries' own where they are written in Python: `websockets.client.backoff`, and python-socketio's
+`AsyncClient`, which runs as it is on a clock of ours. So the numbers follow the installed versions. Those of the
+JavaScript client are written out here from its source. An attempt takes no time: what is compared is the waits alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from inspect import isgeneratorfunction
+from random import Random
+from types import FunctionType
+from typing import Any
+
+import socketio
+import socketio.async_client
+import websockets.client
+
+from midspan.errors import Refusal, Words, checked, need
+
+WINDOW_S = 0.25
+OUTAGE_S = 60.0
+JAVASCRIPT = "socket.io-client 4.8.4"
+MOST_ATTEMPTS = 10_000  # of one client: ten times what a wait of 60 ms would need
+
+Waits = Callable[[Random], Iterator[float]]
+
+
+@dataclass(frozen=True)
+class Return:
+    """How the clients of one library came back.
+
+    Args:
+        name: the library and its version.
+        back_s: for each client the seconds from the server's return to its own, in ascending order.
+    """
+
+    name: str
+    back_s: tuple[float, ...]
+
+    @property
+    def peak(self) -> int:
+        """The most clients that came back within one window of 250 ms."""
+        return max(self.windows().values())
+
+    @property
+    def last_s(self) -> float:
+        """When the last one was back."""
+        return self.back_s[-1]
+
+    def windows(self) -> Counter[int]:
+        """How many came back in each window of 250 ms, by its number."""
+        return Counter(int(back_s / WINDOW_S) for back_s in self.back_s)
+
+    def __str__(self) -> str:
+        return f"{self.name}: at most {self.peak} in {WINDOW_S * 1000:.0f} ms, the last one after {self.last_s:.0f} s"
+
+
+@dataclass(frozen=True)
+class Herd:
+    """The same herd with each library's waits."""
+
+    returns: tuple[Return, ...]
+
+    def __iter__(self) -> Iterator[Return]:
+        return iter(self.returns)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.returns))
+
+
+@checked
+def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1, **more: Waits) -> Herd:
+    """Let `clients` clients lose their server at 0 s, and find it again from `outage_s` on.
+
+    Args:
+        clients: of each library.
+        outage_s: how long the server is gone.
+        seed: of their chance.
+        more: waits of your own by name, `herd(full_jitter=waits)`: `waits(rng)` yields the seconds before each attempt.
+
+    Raises:
+        Refusal: no clients, or no outage; waits that are no generator function, that end, or that come to nothing.
+    """
+    need(clients >= 1 and outage_s > 0, "a client or more and an outage", (clients, outage_s), "herd(5000, 60)")
+    for name, own in more.items():
+        need(isgeneratorfunction(own), f"a generator function as {name}", own, "Yield the seconds before each attempt")
+    waits: dict[str, Waits] = {
+        JAVASCRIPT: javascript,
+        f"websockets {version('websockets')}": lambda rng: with_names(websockets.client.backoff, random=rng)(),
+        **{name.replace("_", " "): own for name, own in more.items()},
+    }
+    simulated = [simulate(name, each, clients, outage_s, Random(f"{seed} {name}")) for name, each in waits.items()]
+    return Herd((python_socketio(clients, outage_s, Random(f"{seed} python-socketio")), *simulated))
+
+
+def simulate(name: str, waits: Waits, clients: int, outage_s: float, rng: Random) -> Return:
+    """Each client tries after each of its waits; the first attempt that is not before the server's return succeeds."""
+
+    def back_s() -> float:
+        for at_s in itertools.accumulate(itertools.islice(waits(rng), MOST_ATTEMPTS)):
+            if at_s >= outage_s:
+                return at_s - outage_s
+        raise Refusal(f"waits that outlast {outage_s:g} s", Words(f"{name}, too short or too few"), "Yield longer ones")
+
+    return Return(name, tuple(sorted(back_s() for _ in range(clients))))
+
+
+def with_names(function: Any, **names: object) -> Callable[..., Any]:
+    """A library's function as it is, with other things behind some of its global names (its clock, its chance).
+
+    Nothing is patched: the library itself goes on with its own, in whatever thread.
+    """
+    return FunctionType(function.__code__, {**function.__globals__, **names}, None, function.__defaults__)
+
+
+def javascript(rng: Random) -> Iterator[float]:
+    """socket.io-client's defaults, as in its `build/esm/contrib/backo2.js`: the cap comes after the jitter."""
+    for attempt in itertools.count():
+        wait_ms = 1000.0 * 2**attempt
+        chance = rng.random()
+        deviation = int(chance * 0.5 * wait_ms)
+        wait_ms += deviation if int(chance * 10) & 1 else -deviation
+        yield int(min(wait_ms, 5000)) / 1000
+
+
+def python_socketio(clients: int, outage_s: float, rng: Random) -> Return:
+    """`AsyncClient`'s own loop of attempts, one client after another, with our clock and chance under it."""
+    clock, back_s = _Clock(outage_s), []
+    client = socketio.AsyncClient()
+    setattr(client, "connect", clock.connect)  # noqa: B010  the type checker knows it as a method
+    reconnect = with_names(socketio.AsyncClient._handle_reconnect, random=rng, asyncio=clock)  # on a lost connection
+    for _ in range(clients):
+        clock.now_s = 0.0
+        _to_its_end(reconnect(client))
+        back_s.append(clock.now_s - outage_s)
+    return Return(f"python-socketio {version('python-socketio')}", tuple(sorted(back_s)))
+
+
+class _Clock:
+    """Stands where the library looks for asyncio, and for the server: waiting takes no time and is noted."""
+
+    TimeoutError, CancelledError = asyncio.TimeoutError, asyncio.CancelledError
+
+    def __init__(self, outage_s: float) -> None:
+        self.now_s, self.outage_s = 0.0, outage_s
+
+    async def wait_for(self, aborted: Coroutine[Any, Any, Any], wait_s: float) -> None:
+        """Nobody aborts: the whole wait passes."""
+        aborted.close()
+        self.now_s += wait_s
+        raise TimeoutError
+
+    async def connect(self, *_: Any, **__: Any) -> None:
+        """Refused until the server is back."""
+        if self.now_s < self.outage_s:
+            raise socketio.exceptions.ConnectionError("refused")
+
+
+def _to_its_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that never has to wait."""
+    with contextlib.suppress(StopIteration):
+        coroutine.send(None)
+        raise RuntimeError("the library waits for something else than its clock")

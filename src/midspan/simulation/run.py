@@ -1,0 +1,299 @@
+"""One run: clients and a server play one schedule, and a history comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, ClassVar, ParamSpec, TypeVar
+
+from midspan.errors import checked, need
+from midspan.simulation.end import LinkEnd
+from midspan.simulation.faults import (
+    OUTAGES,
+    ClientRestart,
+    Cut,
+    Delay,
+    HalfOpen,
+    Revoke,
+    ServerRestart,
+    Silence,
+    TimedFault,
+    lasts_s,
+)
+from midspan.simulation.forbidden_io import SimulationError
+from midspan.simulation.history import History, Recorder
+from midspan.simulation.implementation import Cast
+from midspan.simulation.link import Network, Trace
+from midspan.simulation.loop import LIMIT_S, RunLoop, VirtualLoop
+from midspan.simulation.process import Stage
+from midspan.simulation.schedule import Crossing, Say, Schedule
+
+# Where a simulation runs: on the thread that asks, or in one beside it.
+
+
+_UNWANTED: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@checked
+def run(main: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) -> T:
+    """Run one coroutine to its end in virtual time, on this thread, and leave nothing behind."""
+    loop = VirtualLoop(limit_s)
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        main.close()
+        loop.clear()
+
+
+def beside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `function` in a thread beside the caller's loop, and wait for it.
+
+    A notebook's cell runs on the kernel's loop, and a thread has one running loop at most.
+    Raises what `function` raises.
+    """
+    need(callable(function), "a function", function, "Pass it by its name, then its arguments")
+    results: list[T] = []
+    raised: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(function(*args, **kwargs))
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=body, name="midspan-sim", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.1)  # in slices, so that Stop (KeyboardInterrupt) reaches the cell
+    finally:
+        _UNWANTED.add(thread)  # if it still runs, nobody waits for it any more
+    if raised:
+        raise raised[0]
+    return results[0]
+
+
+def wanted() -> bool:
+    """Does somebody still wait for this thread? Long work asks now and then, and ends when nobody does."""
+    return threading.current_thread() not in _UNWANTED
+
+
+# One run: the stage, the links, the faults that happen, and how the run ends.
+
+
+SETTLE_S = 1.0  # how long a run goes on after all is delivered: a late duplicate shows within a few round trips
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a run shows besides its history, where somebody asks for it.
+
+    Args:
+        trace: called for each message that leaves or arrives: at_s, how many records the history has by then, link,
+            way, number, data, "left" or "arrived".
+        crossings: filled with each message that leaves: link, way, number.
+    """
+
+    trace: Trace | None = None
+    crossings: list[Crossing] | None = None
+
+
+class World:
+    """Everything of one run. `ended` is done when the run is.
+
+    Args:
+        network: makes the links: simulated ones, or real ones.
+    """
+
+    make_stage: ClassVar[type[Stage]] = Stage
+    make_recorder: ClassVar[type[Recorder]] = Recorder
+
+    def __init__(
+        self,
+        loop: RunLoop,
+        cast: Cast,
+        schedule: Schedule,
+        watch: Watch,
+        network: Callable[..., Network] = Network,
+    ) -> None:
+        self.loop = loop
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.recorder = self.make_recorder(loop.time)
+        self.recorder.on_progress = self._progress
+        self.network = network(loop, self.recorder, schedule.latency_s, schedule.faults, self.fire, cast.limits)
+        self.network.on_open = self._progress
+        self.network.trace, self.network.crossings = watch.trace, watch.crossings
+        self.stage = self.make_stage(loop, cast, schedule, self.recorder, self.network)
+        self._patience_s = cast.patience * cast.bounds.recovery_s
+        self.disturbed = 0  # faults that last, and have not ended
+        self._settling = False
+        self._raise_the_curtain(schedule)
+
+    def _raise_the_curtain(self, schedule: Schedule) -> None:
+        self.stage.start_server()
+        for join in schedule.joins:
+            self.loop.call_at(join.at_s, self.stage.start_client, self.stage.actors[join.who])
+        for say in schedule.says:
+            self.loop.call_at(say.at_s, self._say, say)
+        self._be_patient()
+        self.loop.call_at(self._give_up_s, self._give_up)
+
+    def _say(self, say: Say) -> None:
+        self._be_patient()
+        self.stage.say(say)
+
+    # faults
+
+    def fire(self, fault: TimedFault, end: LinkEnd) -> None:
+        """Make a fault happen on the connection of this end. (Refusals are not here: the link refuses by itself.)"""
+        self.recorder.note(fault.at.link, "fault", detail=str(fault), value=lasts_s(fault))
+        self._be_patient()
+        self.happens(fault, end)
+
+    def happens(self, fault: TimedFault, end: LinkEnd) -> None:
+        """What a fault does."""
+        match fault:
+            case Cut():
+                end.link.cut(end)
+            case HalfOpen():
+                end.link.forget([end, end.peer], math.inf)
+            case Delay():
+                end.into.delay(fault.by_s)
+            case Silence():
+                end.link.go_silent(self.loop.now_s + fault.for_s)
+                self.until(fault.for_s, lambda: self.recorder.note(fault.at.link, "healed"))
+            case Revoke():
+                self._revoke(fault.at.link)
+            case ServerRestart():
+                self._restart_server(fault)
+            case ClientRestart():
+                self._restart_client(fault)
+
+    def _revoke(self, who: str) -> None:
+        self.stage.revoked.add(who)
+        self.recorder.note(who, "revoked")
+        self.network.link(who).cut_all()
+
+    def _restart_server(self, fault: ServerRestart) -> None:
+        if self.network.up:  # else it is down already
+            self.stage.kill_server(fault.keeps_log)
+            self.until(fault.down_s, self.stage.restart_server)
+
+    def _restart_client(self, fault: ClientRestart) -> None:
+        actor = self.stage.actors[fault.at.link]
+        if actor.client is not None:
+            self.stage.kill_client(actor)
+            self.until(fault.down_s, lambda: self.stage.restart_client(actor))
+
+    def until(self, seconds: float, then: Callable[[], None]) -> None:
+        """The run is disturbed for so long; then this happens."""
+        self.disturbed += 1
+
+        def over() -> None:
+            self.disturbed -= 1
+            then()
+            self._be_patient()
+            self._progress()
+
+        self.loop.call_later(seconds, over)
+
+    # the end
+
+    def _progress(self) -> None:
+        """Something was opened, delivered or acknowledged: are we there?"""
+        if not self._settling and self._complete():
+            self._settling = True
+            self.loop.call_later(SETTLE_S, self._settled)
+
+    def _settled(self) -> None:
+        self._settling = False
+        if self._complete():
+            self._end()
+
+    def _complete(self) -> bool:
+        stage, recorder = self.stage, self.recorder
+        if stage.unsaid or self.disturbed or not stage.revoked.issuperset(recorder.unacknowledged.values()):
+            return False
+        here = stage.actors.keys() - stage.revoked if stage.revoked else stage.actors
+        if not all(self.network.link(who).connected for who in here):
+            return False
+        views = [recorder.views.get(who) or [] for who in here]
+        logs = [recorder.log_of(who) for who in here]
+        return list(map(len, views)) == list(map(len, logs)) and views == logs
+
+    def _be_patient(self) -> None:
+        self._give_up_s = self.loop.now_s + self._patience_s
+
+    def _give_up(self) -> None:
+        if self.disturbed:
+            self._be_patient()
+        if self.loop.now_s < self._give_up_s:
+            self.loop.call_at(self._give_up_s, self._give_up)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def let_go(self) -> None:
+        """The run is over: its parts know each other no longer, so that nothing of it waits for the collector."""
+        self.network.let_go()
+        self.stage.let_go()
+        del self.recorder.on_progress, self.recorder.on_durable
+
+
+# One run: a cast of server and clients plays one schedule, and a history comes out.
+
+
+Player = Callable[[Cast, Schedule, Watch | None], History]  # `play`, or the same on a real link
+
+STEPS, STEPS_A_MESSAGE = 20_000, 1_000  # at most in a run: a hundred times what the reference session takes
+
+
+@checked
+def play(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
+    """Run one schedule to its end in virtual time, on this thread.
+
+    The run ends when every message has been acknowledged and every client has what the log has, for `SETTLE_S`, or
+    when that has not come about `cast.patience` times `bounds.recovery_s` after the last fault and the last message.
+    Raises `WallClock` for code that cannot be simulated.
+    """
+    need_no_nodes(schedule)
+    with cast.around(schedule.seed):
+        return _play(cast, schedule, watch or Watch())
+
+
+def need_no_nodes(schedule: Schedule) -> None:
+    """Refuse a schedule in which something happens to nodes or their broker: here one server stands alone."""
+    for fault in schedule.faults:
+        need(not isinstance(fault, OUTAGES), "a fault of one server and its clients", fault, "Play it on nodes")
+
+
+def _play(cast: Cast, schedule: Schedule, watch: Watch) -> History:
+    loop = VirtualLoop(limit_steps=STEPS + STEPS_A_MESSAGE * len(schedule.says))
+    try:
+        world = World(loop, cast, schedule, watch)
+        history = to_the_end(world)
+    finally:
+        loop.clear()
+    world.let_go()
+    if loop.refused is not None:
+        raise loop.refused
+    return history
+
+
+def to_the_end(world: World) -> History:
+    """Let a world run until it has ended, or cannot go on, and give what happened."""
+    try:
+        world.loop.run_until_complete(world.ended)
+    except SimulationError as error:
+        world.recorder.note("run", "crashed", detail=f"{type(error).__name__}: {error}")
+    world.stage.record_the_end()
+    return world.recorder.history(world.stage.cast.bounds)

@@ -1,0 +1,194 @@
+"""One run as a reader sees it: every message as a ladder, and the verdict of each guarantee."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, groupby
+from typing import Literal
+
+from midspan.errors import checked, need
+from midspan.simulation.faults import NODES, Way
+from midspan.simulation.guarantees import PREDICATES, Verdict, judge
+from midspan.simulation.history import History, Record
+from midspan.simulation.implementation import Cast
+from midspan.simulation.run import Player, Watch, beside, play
+from midspan.simulation.schedule import Schedule
+
+# What one run looked like, as lanes and rungs: data for a drawing, and its own text twin by `str()`.
+
+
+SHOWN = ("delivered", "acknowledged", "durable", "closed", "reset", "restarted", "wiped", "declined", "crashed")
+SERVER, BROKER = "server", "broker"  # lanes
+Kind = Literal["fault", "event"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A message from one lane to another. `arrives_s` is None for one that never arrived."""
+
+    at_s: float
+    sender: str
+    receiver: str
+    text: str
+    arrives_s: float | None
+
+    def __str__(self) -> str:
+        if self.arrives_s is None:
+            return f"{self.at_s:8.3f}  {self.sender:>6} --- {self.text} --x  ({self.receiver} never gets it)"
+        return f"{self.at_s:8.3f}  {self.sender:>6} --> {self.text} --> {self.receiver} at {self.arrives_s:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened on one lane."""
+
+    at_s: float
+    lane: str
+    text: str
+    kind: Kind = "event"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.at_s:8.3f}  *** {self.text} ***"
+            if self.kind == "fault"
+            else f"{self.at_s:8.3f}  {self.lane:>6} {self.text}"
+        )
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """All rungs and marks of one run, in order of time.
+
+    Args:
+        lanes: from left to right: the clients, then the server; or the nodes, and their broker.
+    """
+
+    lanes: tuple[str, ...]
+    steps: tuple[Rung | Mark, ...]
+
+    def __iter__(self) -> Iterator[Rung | Mark]:
+        return iter(self.steps)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.steps))
+
+
+@dataclass
+class _Tracer:
+    """Collects messages as they leave and arrive."""
+
+    left: dict[tuple[str, Way, int], tuple[float, int, bytes]] = field(default_factory=dict)
+    arrived: dict[tuple[str, Way, int], float] = field(default_factory=dict)
+
+    def __call__(self, at_s: float, records: int, link: str, way: Way, number: int, data: bytes, what: str) -> None:
+        if what == "left":
+            self.left[link, way, number] = at_s, records, data
+        else:
+            self.arrived[link, way, number] = at_s
+
+    def rungs(self, history: History) -> Iterator[tuple[float, Rung]]:
+        """Each with its place among the records of the history: before the one that came next."""
+        for key, (at_s, records, data) in self.left.items():
+            client, server = key[0], _served_by(history, key[0], records)
+            ends = (client, server) if key[1] == "up" else (server, client)
+            yield records - 0.5, Rung(at_s, *ends, _as_text(data), self.arrived.get(key))
+
+
+@checked
+def draw(cast: Cast, schedule: Schedule, player: Player = play) -> tuple[History, Ladder]:
+    """Play a schedule once more, and write down every message."""
+    tracer = _Tracer()
+    history = player(cast, schedule, Watch(trace=tracer))
+    lanes = (*schedule.clients, *((*NODES, BROKER) if history.rooms else (SERVER,)))
+    steps: list[tuple[float, Rung | Mark]] = list(tracer.rungs(history))
+    steps += [(i, mark) for i, record in enumerate(history) if (mark := _mark(record, lanes)) is not None]
+    in_order = (step for _, step in sorted(steps, key=lambda step: step[0]))
+    return history, Ladder(lanes, tuple(_end_by_end(in_order)))
+
+
+def _end_by_end(steps: Iterable[Rung | Mark]) -> Iterator[Rung | Mark]:
+    """What passes at one instant, one end after the other.
+
+    Between two ends it has no order that either could see, and Python's versions differ in it: the `wait_for` of 3.12
+    takes fewer turns of the loop than that of 3.11, and python-socketio writes with it.
+    """
+    for _, instant in groupby(steps, key=lambda step: (type(step), step.at_s, getattr(step, "kind", ""))):
+        ends: dict[object, list[Rung | Mark]] = {}
+        for step in instant:
+            end = step.lane if isinstance(step, Mark) else frozenset((step.sender, step.receiver))
+            ends.setdefault(end, []).append(step)
+        yield from chain.from_iterable(ends.values())
+
+
+def _served_by(history: History, client: str, records: int) -> str:
+    """The node that this client's connection led to after so many records; the server where there are no nodes."""
+    here = f"server/{client}"
+    seen = (r.detail for r in reversed(history.records[:records]) if r.what == "opened" and r.who == here)
+    return next(seen, "") or SERVER
+
+
+def _mark(record: Record, lanes: tuple[str, ...]) -> Mark | None:
+    if record.what == "fault":
+        return Mark(record.at_s, record.who, record.detail, "fault")
+    if record.what not in SHOWN or (record.what == "closed" and record.who.startswith("server/")):
+        return None
+    text = " ".join(filter(None, (record.what, record.message, record.detail)))
+    if record.who.removeprefix("server/") in lanes:
+        return Mark(record.at_s, record.who, text)
+    return Mark(record.at_s, lanes[-1], f"{record.who} {text}")  # a task, say: nobody knows whose it is
+
+
+def _as_text(data: bytes, most: int = 60) -> str:
+    text = data.decode("utf-8", "backslashreplace")
+    if text.isprintable() is False:
+        text = json.dumps(text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+# One schedule, played, drawn and judged: what a notebook's cell shows.
+
+
+@dataclass(frozen=True, repr=False)
+class Played:
+    """A run as somebody can look at it.
+
+    Args:
+        history: what happened.
+        ladder: every message of it.
+        verdicts: of the predicates that were asked, by name.
+    """
+
+    history: History
+    ladder: Ladder
+    verdicts: Mapping[str, Verdict]
+
+    @property
+    def violated(self) -> dict[str, str]:
+        """What was broken, by name: one sentence each."""
+        return {name: one.reason for name, one in self.verdicts.items() if one.outcome == "violated"}
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """One line for each predicate that was asked."""
+        return tuple(f"{name}: {one.outcome}. {one.reason}" for name, one in self.verdicts.items())
+
+    def __str__(self) -> str:
+        return "\n".join([str(self.ladder), "", *self.judged])
+
+    __repr__ = __str__
+
+
+@checked
+def played(cast: Cast, schedule: Schedule, *names: str) -> Played:
+    """Play a schedule beside the caller's loop, and judge it by the predicates named.
+
+    Raises:
+        Refusal: there is no predicate of that name.
+        WallClock: the code under test cannot be simulated.
+    """
+    for name in names:
+        need(name in PREDICATES, f"a predicate, one of {', '.join(PREDICATES)}", name, "Correct its name")
+    history, ladder = beside(draw, cast, schedule)
+    return Played(history, ladder, judge(history, names))

@@ -1,0 +1,289 @@
+"""One run as data: what clients say and what goes wrong; by hand, from a seed, or all of a small size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from random import Random
+from typing import Any, TypeVar
+
+from midspan.errors import Fitting, Refusal, checked, need
+from midspan.simulation.faults import (
+    FAULTS,
+    NODES,
+    WHEN,
+    BalancerCut,
+    BrokerCut,
+    BrokerRestart,
+    ClientRestart,
+    Cut,
+    Delay,
+    Fault,
+    HalfOpen,
+    Moment,
+    NodeDrain,
+    NodeKill,
+    Refuse,
+    Revoke,
+    ServerRestart,
+    Silence,
+    Way,
+)
+
+# One run, as data: who says what and when, on what kind of link, and what goes wrong.
+#
+# Two runs of one schedule on one program are equal. A schedule goes to JSON and back, and `str()` is one line.
+
+
+@dataclass(frozen=True, slots=True)
+class Say(Fitting):
+    """A client gives its session a message to send. Bodies are unique within a schedule: "a1", "a2", "b1"."""
+
+    at_s: float
+    who: str
+    body: str
+
+    def __str__(self) -> str:
+        return f"{self.who} says {self.body} at {self.at_s:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Fitting):
+    """A client starts; `room` is the one that it belongs to, where a run has rooms."""
+
+    at_s: float
+    who: str
+    room: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.who} starts at {self.at_s:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule(Fitting):
+    """What one run is made of.
+
+    Args:
+        seed: of the chance that the code under test is given (`rng`); also the name of a generated schedule.
+        joins: the clients, in order of start.
+        says: the messages, in order of time.
+        faults: what goes wrong.
+        latency_s: of a frame, one way.
+        write_s: what an append to a store takes; a read takes half of it.
+    """
+
+    seed: int
+    joins: tuple[Join, ...]
+    says: tuple[Say, ...]
+    faults: tuple[Fault, ...] = ()
+    latency_s: float = 0.01
+    write_s: float = 0.005
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        return tuple(join.who for join in self.joins)
+
+    def __str__(self) -> str:
+        counts = {who: sum(say.who == who for say in self.says) for who in self.clients}
+        said = ", ".join(f"{_with_room(join)} says {counts[join.who]}" for join in self.joins)
+        wrong = "; ".join(map(str, self.faults)) or "no fault"
+        return f"seed {self.seed}: {said}; {wrong}"
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        made = asdict(self)
+        for join in made["joins"]:
+            if not join["room"]:
+                del join["room"]
+        made["faults"] = [{"fault": type(fault).__name__, **asdict(fault)} for fault in self.faults]
+        return json.dumps(made, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Schedule:
+        """The schedule that `to_json` wrote. Raises `Refusal` for anything else."""
+        try:
+            made = json.loads(text)
+            made["joins"] = tuple(Join(**join) for join in made["joins"])
+            made["says"] = tuple(Say(**say) for say in made["says"])
+            made["faults"] = tuple(_fault(fault) for fault in made["faults"])
+            return cls(**made)
+        except (TypeError, KeyError, ValueError) as error:
+            raise Refusal("the JSON of a schedule", text, f"Pass what Schedule.to_json() wrote ({error})") from error
+
+
+def _with_room(join: Join) -> str:
+    return f"{join.who} ({join.room})" if join.room else join.who
+
+
+def _fault(made: dict[str, Any]) -> Fault:
+    name = made.pop("fault")
+    need(name in FAULTS, f"one of the faults {', '.join(FAULTS)}", name, "Correct the name of the fault")
+    if "at" in made:
+        made["at"] = Moment(**made["at"])
+    return FAULTS[name](**made)
+
+
+@checked
+def simple(
+    messages: int = 3, clients: tuple[str, ...] = ("a", "b"), gap_s: float = 0.0, faults: tuple[Fault, ...] = ()
+) -> Schedule:
+    """A schedule by hand: the clients start at once and speak in turn."""
+    need(messages >= 0, "a number of messages", messages, "Pass 0 or more")
+    need(len(clients) >= 1, "at least one client", clients, "Pass a tuple of names")
+    return Schedule(0, tuple(Join(0.0, who) for who in clients), says_in_turn(messages, clients, gap_s), faults)
+
+
+def says_in_turn(messages: int, clients: tuple[str, ...], gap_s: float) -> tuple[Say, ...]:
+    """`messages` messages, the clients taking turns: a1, b1, a2, b2, ..."""
+    made = []
+    for i in range(messages):
+        turn, who = divmod(i, len(clients))
+        made.append(Say(i * gap_s, clients[who], f"{clients[who]}{turn + 1}"))
+    return tuple(made)
+
+
+# Schedules made from a seed, and all schedules of a small size.
+
+
+BURST = 4
+LATER_S = (0.0, 0.0, 0.002, 0.006, 0.02, 0.5)  # within a write, between write and answer, an answer's way, later
+_NAMES = "abcdefgh"
+_moment = cache(Moment)  # there are some hundred of them: a search draws the same ones again and again
+T = TypeVar("T")
+Crossing = tuple[str, Way, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape(Fitting):
+    """What generated schedules look like.
+
+    Args:
+        messages: how many at most, in all.
+        clients: how many at most.
+        faults: how many at most.
+        bursts: the share of schedules with `BURST` times as many messages.
+        kinds: the faults to choose from; a kind that is named twice is chosen twice as often.
+        stores: seconds that an append to a store may take; one of these in each schedule.
+    """
+
+    messages: int = 5
+    clients: int = 2
+    faults: int = 3
+    bursts: float = 0.03
+    kinds: tuple[str, ...] = (
+        *("Cut",) * 5,
+        *("ServerRestart",) * 3,
+        *("ClientRestart",) * 2,
+        *("HalfOpen", "Silence", "Delay", "Refuse", "Revoke"),
+    )
+    stores: tuple[float, ...] = (0.005, 0.005, 0.03, 0.2)
+
+    def __post_init__(self) -> None:
+        Fitting.__post_init__(self)
+        counts = (self.messages, self.clients, self.faults)
+        need(min(counts) >= 1, "1 message, client and fault or more", counts, "Ask for more")
+        need(self.clients <= len(_NAMES), f"{len(_NAMES)} clients at most", self.clients, "Ask for fewer")
+        known = bool(self.kinds) and all(kind in FAULTS for kind in self.kinds)
+        need(known, f"kinds of fault, from {', '.join(FAULTS)}", self.kinds, "Correct the names")
+        times = bool(self.stores) and min(self.stores) >= 0
+        need(times, "seconds, 0 or more", self.stores, "Say what an append may take")
+
+
+_SHAPE = Shape()
+
+
+@checked
+def generate(seed: int, shape: Shape | None = None) -> Schedule:
+    """The schedule of this seed. The same seed and shape give the same schedule, on each machine."""
+    shape = shape or _SHAPE
+    rng = Random(seed)
+    clients = _NAMES[: 1 + _below(rng, shape.clients)]
+    joins = tuple(Join(0.0 if rng.random() < 0.5 else round(rng.random() * 0.3, 3), who) for who in clients)
+    says = _says(rng, shape, clients)
+    count = 1 + _below(rng, shape.faults)
+    faults = tuple(_generate_fault(rng, shape, clients, says) for _ in range(count))
+    latency_s, write_s = _one(rng, (0.01, 0.02, 0.05)), _one(rng, shape.stores)
+    return Schedule(seed, joins, says, faults, latency_s, write_s)
+
+
+def _says(rng: Random, shape: Shape, clients: str) -> tuple[Say, ...]:
+    gap_s = _one(rng, (0.0, 0.01, 0.03, 0.1))
+    counts = dict.fromkeys(clients, 0)
+    made, at_s = [], 0.0
+    burst = BURST if rng.random() < shape.bursts else 1
+    for _ in range(max(1, shape.messages - _below(rng, 2)) * burst):
+        who = _one(rng, clients)
+        counts[who] += 1
+        made.append(Say(round(at_s, 3), who, f"{who}{counts[who]}"))
+        at_s += gap_s * 2 * rng.random()
+    return tuple(made)
+
+
+def _generate_fault(rng: Random, shape: Shape, clients: str, says: tuple[Say, ...]) -> Fault:
+    kind, who = _one(rng, shape.kinds), _one(rng, clients)
+    if kind == "Refuse":
+        return Refuse(who, 1 + _below(rng, 3), 1 + _below(rng, 4))
+    way: Way = "up" if rng.random() < 0.6 else "down"
+    own = sum(say.who == who for say in says)  # up: a greeting and these; down: as many answers, and everybody's
+    n = 1 + _below(rng, own + 2 if way == "up" else own + len(says) + 1)
+    return _MAKE[kind](rng, _moment(who, way, n, _one(rng, WHEN), _one(rng, LATER_S)))
+
+
+_MAKE: dict[str, Callable[[Random, Moment], Fault]] = {
+    "Cut": lambda _rng, at: Cut(at),
+    "HalfOpen": lambda _rng, at: HalfOpen(at),
+    "Silence": lambda rng, at: Silence(at, _one(rng, (0.5, 3.0, 6.0, 15.0))),
+    "Delay": lambda rng, at: Delay(at, _one(rng, (0.05, 0.3, 1.0))),
+    "ServerRestart": lambda rng, at: ServerRestart(at, _one(rng, (0.05, 0.3, 2.0, 30.0)), rng.random() < 0.7),
+    "ClientRestart": lambda rng, at: ClientRestart(at, _one(rng, (0.05, 0.3))),
+    "Revoke": lambda _rng, at: Revoke(at),
+    "NodeKill": lambda rng, at: NodeKill(at, _node(rng), _one(rng, (0.05, 0.3, 2.0, 30.0))),
+    "NodeDrain": lambda rng, at: NodeDrain(at, _node(rng), _one(rng, (0.05, 0.3, 2.0))),
+    "BrokerCut": lambda rng, at: BrokerCut(at, _node(rng), _one(rng, (0.05, 0.3, 1.0, 3.0, 15.0))),
+    "BrokerRestart": lambda rng, at: BrokerRestart(at, _one(rng, (0.05, 0.3, 2.0)), rng.random() < 0.7),
+    "BalancerCut": lambda rng, at: BalancerCut(at, _one(rng, (0.05, 0.3, 2.0))),
+}
+
+
+def _node(rng: Random) -> str:
+    return _one(rng, ("", "", "", *NODES))  # most often the one in whose work the moment comes
+
+
+def _below(rng: Random, n: int) -> int:
+    return int(rng.random() * n)  # randrange takes four times as long, and we draw twenty of them a schedule
+
+
+def _one(rng: Random, of: Sequence[T]) -> T:
+    return of[int(rng.random() * len(of))]
+
+
+@checked
+def exhaustive(
+    crossings: Callable[[Schedule], list[Crossing]], messages: int = 4, clients: Sequence[str] = ("a",), cuts: int = 2
+) -> Iterator[Schedule]:
+    """Every placement of up to `cuts` cuts in a session of `messages` messages.
+
+    The second cut is placed among the messages that cross after the first, in a run in which the first has happened:
+    what is sent again counts as well.
+
+    Args:
+        crossings: runs a schedule and says which messages crossed its links, in order.
+    """
+    need(0 <= messages <= 4 and 0 <= cuts <= 2, "at most 4 messages and 2 cuts", (messages, cuts), "Ask for fewer")
+    yield from _with_cuts(simple(messages, tuple(clients)), crossings, 0, cuts)
+
+
+def _with_cuts(
+    schedule: Schedule, crossings: Callable[[Schedule], list[Crossing]], after: int, cuts: int
+) -> Iterator[Schedule]:
+    yield schedule
+    if cuts == 0:
+        return
+    for i, (link, way, n) in enumerate(crossings(schedule)):
+        if i >= after:
+            for when in WHEN:
+                cut = Cut(Moment(link, way, n, when))
+                more = replace(schedule, faults=(*schedule.faults, cut))
+                yield from _with_cuts(more, crossings, i + 1, cuts - 1)

@@ -1,0 +1,252 @@
+"""From a schedule that breaks a guarantee to the smallest one that still does, and how that one is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from midspan.errors import checked
+from midspan.simulation.faults import (
+    OUTAGES,
+    WHEN,
+    ClientRestart,
+    Cut,
+    Delay,
+    Fault,
+    HalfOpen,
+    Moment,
+    Refuse,
+    Revoke,
+    ServerRestart,
+    Silence,
+    TimedFault,
+    lasting,
+    lasts_s,
+)
+from midspan.simulation.guarantees import judge
+from midspan.simulation.history import History
+from midspan.simulation.implementation import Cast
+from midspan.simulation.run import Player, play
+from midspan.simulation.run_report import Ladder, draw
+from midspan.simulation.schedule import Schedule
+
+# From a schedule that breaks a guarantee to the smallest one that still does.
+#
+# Delta debugging (Zeller and Hildebrandt, 2002) on data with a meaning: faults go first, in halves and one by one,
+# then messages and clients, then each fault becomes a simpler one, earlier and shorter. A candidate is kept when it
+# is smaller and breaks the same guarantee; after each step forward everything is tried again, until nothing helps.
+# There is no chance in it, so the same schedule always shrinks to the same one.
+
+
+# from simple to hard to picture
+_KINDS = (Cut, HalfOpen, Delay, Silence, ClientRestart, ServerRestart, Refuse, Revoke, *OUTAGES)
+_SECONDS = (0.05, 0.3, 1.0, 3.0, 6.0, 15.0)
+_LATER_S = (0.0, 0.002, 0.006, 0.02)
+
+MOST_RUNS = 500  # half a second of virtual time's work
+
+Key = tuple[float, ...]
+
+
+@checked
+def shrink(schedule: Schedule, breaks: Callable[[Schedule], bool], most_runs: int = MOST_RUNS) -> Schedule:
+    """The smallest schedule that can be reached from this one.
+
+    Args:
+        schedule: breaks the guarantee.
+        breaks: plays a schedule and says whether it breaks the guarantee too.
+        most_runs: after so many plays the best so far is the answer.
+    """
+    runs, tried = 0, {schedule}
+    progress = True
+    while progress and runs < most_runs:
+        progress = False
+        for smaller in _smaller(schedule):
+            if smaller in tried or size(smaller) >= size(schedule):
+                continue
+            tried.add(smaller)
+            runs += 1
+            if breaks(smaller):
+                schedule, progress = smaller, True
+                break
+            if runs >= most_runs:
+                break
+    return schedule
+
+
+def size(schedule: Schedule) -> Key:
+    """What makes one schedule smaller than another: the first difference counts."""
+    timing = sum(say.at_s for say in schedule.says) + sum(join.at_s for join in schedule.joins)
+    link = (schedule.latency_s != 0.01) + (schedule.write_s != 0.005)
+    faults = tuple(map(sum, zip(*map(_fault_size, schedule.faults), strict=True))) or (0.0, 0.0)
+    return (len(schedule.faults), len(schedule.joins), len(schedule.says), *faults, link, timing)
+
+
+def _fault_size(fault: Fault) -> Key:
+    kind = _KINDS.index(type(fault))
+    if isinstance(fault, Refuse):
+        return kind, fault.attempt + fault.count
+    extra = (lasts_s(fault) if lasting(fault) else 0.0) + 100 * (not _keeps_log(fault)) + _names_a_node(fault)
+    return kind, fault.at.n + WHEN.index(fault.at.when) / 10 + fault.at.later_s + extra
+
+
+def _keeps_log(fault: Fault) -> bool:
+    return getattr(fault, "keeps_log", True)
+
+
+def _names_a_node(fault: Fault) -> bool:
+    return bool(getattr(fault, "node", ""))
+
+
+def _smaller(schedule: Schedule) -> Iterator[Schedule]:
+    yield from _fewer_faults(schedule)
+    yield from _fewer_clients(schedule)
+    yield from _fewer_messages(schedule)
+    for i, fault in enumerate(schedule.faults):
+        for simpler in _simpler(fault):
+            yield replace(schedule, faults=(*schedule.faults[:i], simpler, *schedule.faults[i + 1 :]))
+    yield replace(schedule, latency_s=0.01)
+    yield replace(schedule, write_s=0.005)
+    yield replace(schedule, joins=tuple(replace(join, at_s=0.0) for join in schedule.joins))
+    yield replace(schedule, says=tuple(replace(say, at_s=0.0) for say in schedule.says))
+    for i, say in enumerate(schedule.says):
+        earlier = schedule.says[i - 1].at_s if i else 0.0
+        yield replace(schedule, says=(*schedule.says[:i], replace(say, at_s=earlier), *schedule.says[i + 1 :]))
+
+
+def _fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
+    faults, half = schedule.faults, len(schedule.faults) // 2
+    if faults:
+        yield replace(schedule, faults=())
+    if half > 1:
+        yield replace(schedule, faults=faults[:half])
+        yield replace(schedule, faults=faults[half:])
+    for i in range(len(faults)):
+        yield replace(schedule, faults=faults[:i] + faults[i + 1 :])
+
+
+def _fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
+    if len(schedule.joins) == 1:
+        return
+    for gone in reversed(schedule.clients):
+        yield replace(
+            schedule,
+            joins=tuple(join for join in schedule.joins if join.who != gone),
+            says=tuple(say for say in schedule.says if say.who != gone),
+            faults=tuple(fault for fault in schedule.faults if _link(fault) != gone),
+        )
+
+
+def _fewer_messages(schedule: Schedule) -> Iterator[Schedule]:
+    says = schedule.says
+    for count in (1, len(says) // 2):
+        if 0 < count < len(says):
+            yield replace(schedule, says=says[:count])
+    for i in reversed(range(len(says))):
+        if len(says) > 1:
+            yield replace(schedule, says=says[:i] + says[i + 1 :])
+
+
+def _simpler(fault: Fault) -> Iterator[Fault]:
+    if isinstance(fault, Refuse):
+        yield from (replace(fault, count=count) for count in range(1, fault.count))
+        yield from (replace(fault, attempt=attempt) for attempt in range(1, fault.attempt))
+        return
+    yield Cut(fault.at)
+    if not _keeps_log(fault):
+        yield _with(fault, keeps_log=True)
+    if _names_a_node(fault):
+        yield _with(fault, node="")
+    yield from _shorter(fault)
+    yield from (replace(fault, at=at) for at in _earlier(fault.at))
+
+
+def _shorter(fault: TimedFault) -> Iterator[Fault]:
+    name = lasting(fault)
+    if name:
+        yield from (_with(fault, **{name: seconds}) for seconds in _SECONDS if seconds < lasts_s(fault))
+
+
+def _with(fault: TimedFault, **changes: Any) -> TimedFault:
+    return replace(fault, **changes)
+
+
+def _earlier(at: Moment) -> Iterator[Moment]:
+    yield from (replace(at, later_s=seconds) for seconds in _LATER_S if seconds < at.later_s)
+    yield from (replace(at, n=n) for n in range(1, at.n))
+    yield from (replace(at, when=when) for when in WHEN[: WHEN.index(at.when)])
+
+
+def _link(fault: Fault) -> str:
+    return fault.link if isinstance(fault, Refuse) else fault.at.link
+
+
+# A broken guarantee, as somebody can look at it: one sentence, the smallest schedule, the ladder, and how to see it
+# again.
+
+
+MOST_RECORDS = 20_000  # that shrinking one schedule may cost: some hundred runs, or few of a session that storms
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """The smallest schedule that was found to break one predicate.
+
+    Args:
+        predicate: its name.
+        reason: one sentence: what went wrong with which message.
+        schedule: the smallest one.
+        found: the schedule that it was shrunk from.
+        history: of the smallest one.
+        ladder: every message of the smallest one.
+        replay: the line that shows it again.
+    """
+
+    predicate: str
+    reason: str
+    schedule: Schedule
+    found: Schedule
+    history: History
+    ladder: Ladder
+    replay: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.predicate} is violated. {self.reason}\n"
+            f"Smallest schedule: {self.schedule}\n{self.ladder}\nAgain: {self.replay}"
+        )
+
+
+@checked
+def counterexample(
+    cast: Cast,
+    found: Schedule,
+    predicate: str,
+    replay: str = "",
+    player: Player = play,
+    most_runs: int = MOST_RUNS,
+) -> Counterexample:
+    """Shrink a schedule that breaks this predicate, and look at the result.
+
+    Args:
+        replay: the line that finds it again; by default the one that plays the smallest schedule.
+        player: on which link.
+        most_runs: that shrinking it may take.
+    """
+
+    spent = 0
+
+    def breaks(schedule: Schedule) -> bool:
+        nonlocal spent
+        if spent > MOST_RECORDS:
+            return False
+        history = player(cast, schedule, None)
+        spent += len(history)
+        return judge(history, (predicate,))[predicate].outcome == "violated"
+
+    smallest = shrink(found, breaks, most_runs)
+    history, ladder = draw(cast, smallest, player)
+    reason = judge(history, (predicate,))[predicate].reason
+    replay = replay or f"draw(cast, Schedule.from_json({smallest.to_json()!r}))"
+    return Counterexample(predicate, reason, smallest, found, history, ladder, replay)

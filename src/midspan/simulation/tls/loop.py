@@ -1,0 +1,203 @@
+"""An event loop on real sockets that does not wait, and the listening socket of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+import selectors
+import socket
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, TypeVarTuple
+
+from midspan.net.servers import HOST
+from midspan.net.tcp import reset
+from midspan.simulation.forbidden_io import Deadlock, OutOfTime
+from midspan.simulation.loop import RunLoop
+
+# An event loop on real sockets that does not wait.
+#
+# Heartbeats, timeouts and backoff take seconds; on loopback nothing else does. So the clock of this loop is a number:
+# it stands while there is something to do, and when everybody waits it goes to the next timer. Sockets and TLS are
+# real, and all of them belong to this loop, so when it has nothing to do nothing is on its way.
+#
+# Three rules make that true.
+#
+# 1. Before the clock moves, the loop waits `QUIET_S` of real time, and then for a byte that it sends to itself: what
+# the kernel hands over meanwhile belongs to the present moment. (On Linux a byte written to a loopback socket can be
+# read when the write returns; on a machine with much to do it stands in a queue for a while, and our own byte behind
+# it.) 2. The processor does not count. A busy machine makes a run longer for those who wait for it, not for those in
+# it. 3. Timers of one moment run in the order in which they were set, as in virtual time.
+#
+# What this leaves out: threads and other processes. They live by the wall's clock, so a run that needs them is given
+# a `speed`, and waits for them; or it has a way to ask them whether they are done (`wait_for_others`).
+
+
+QUIET_S = 50e-6  # real seconds
+LIMIT_S = 3600.0  # of a run, by its own clock
+LIMIT_TURNS = 200_000  # of the loop; the longest runs of the reference session take some thousands
+TIE_S = 1e-12  # added for each timer set before: asyncio's heap leaves the order of equals open
+STUCK_S = 5.0  # real seconds without timer and event after which nobody will ever wake us
+
+Ts = TypeVarTuple("Ts")
+
+
+class HastyLoop(RunLoop, asyncio.SelectorEventLoop):
+    """A selector loop whose clock jumps.
+
+    Args:
+        speed: seconds of the run per real second of waiting. With the default nobody waits.
+
+    Attributes:
+        wait_for_others: called when nothing is ready here, before the clock moves. By default it waits `QUIET_S`; where
+            another process takes part in the run, it returns when that one has answered all that had reached it.
+    """
+
+    def __init__(self, speed: float = math.inf) -> None:
+        self.now_s = 0.0
+        self.tasks = []
+        self.failures = []
+        self._quiet: list[Callable[[], object]] = []
+        self.wait_for_others: Callable[[], object] = _keep_quiet
+        self._timers_set = 0
+        self._watched = _Selector(self, speed)
+        super().__init__(self._watched)
+        self.set_exception_handler(self.keep_failure)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        self._timers_set += 1
+        return super().call_at(when + self._timers_set * TIE_S, callback, *args, context=context)
+
+    def when_quiet(self, callback: Callable[[], object]) -> None:
+        """Call this when everything that can happen at this moment has happened, before the clock moves."""
+        self._quiet.append(callback)
+
+    def take_quiet(self) -> bool:
+        """Is somebody waiting for quiet? They have it now."""
+        callbacks, self._quiet = self._quiet, []
+        for callback in callbacks:
+            self.call_soon(callback)
+        return bool(callbacks)
+
+    @property
+    def watches(self) -> int:
+        """How many sockets this loop still watches, but for the one that wakes it."""
+        return len(self._watched.get_map()) - 1
+
+
+def _keep_quiet() -> None:
+    time.sleep(QUIET_S)  # not select(QUIET_S): that rounds up to a millisecond
+
+
+class _Echo:
+    """A TCP connection to ourselves: what is said on it arrives behind all that was said on loopback before."""
+
+    def __init__(self) -> None:
+        with socket.create_server((HOST, 0)) as door:
+            self._near = socket.create_connection(door.getsockname())
+            self._far, _ = door.accept()
+        self._near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def wait(self) -> None:
+        """Return when all has arrived."""
+        self._near.sendall(b".")
+        self._far.recv(1)
+
+    def close(self) -> None:
+        for end in (self._near, self._far):
+            reset(end)
+
+
+class _Selector(selectors.BaseSelector):
+    """The platform's selector, asked in such a way that time passes in jumps."""
+
+    def __init__(self, loop: HastyLoop, speed: float) -> None:
+        self._loop, self._speed = loop, speed
+        self._inner = selectors.DefaultSelector()
+        self._echo = _Echo()
+        self._turns_left = LIMIT_TURNS
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """What is ready. `timeout` says when the next timer is due: 0 if something is ready anyway."""
+        self._turns_left -= 1
+        if not self._turns_left:
+            raise OutOfTime(f"{LIMIT_TURNS} turns of the loop, and the clock stands at {self._loop.now_s:.3f} s.")
+        events = self._inner.select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        self._loop.wait_for_others()
+        self._echo.wait()
+        events = self._inner.select(0)
+        if events or self._loop.take_quiet():
+            return events
+        return self._wait(timeout)
+
+    def _wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            events = self._inner.select(STUCK_S)
+            if not events:
+                raise Deadlock(f"Nothing is ready and no timer is set: {self._loop.who_waits()}.")
+            return events
+        began_s = time.monotonic()
+        events = self._inner.select(timeout / self._speed)
+        waited_s = (time.monotonic() - began_s) * self._speed if events else timeout
+        self._loop.now_s += min(waited_s, timeout)
+        if self._loop.now_s > LIMIT_S:
+            raise OutOfTime(f"The run went past {LIMIT_S:g} s: {self._loop.who_waits()}.")
+        return events
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._inner.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.modify(fileobj, events, data)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._inner.get_map()
+
+    def close(self) -> None:
+        self._echo.close()
+        self._inner.close()
+
+
+# A listening socket of the stage's own: whoever comes in is handed over, and belongs to no process of the run.
+
+
+if TYPE_CHECKING:
+    pass
+
+UNREAD_BYTES = 2**16  # what the kernel may hold of a sender whose link carries nothing; megabytes if we do not say
+
+
+class Door:
+    """An open door on a free port of loopback.
+
+    Args:
+        loop: of the run.
+        let_in: called in a task of its own with each socket that was accepted.
+    """
+
+    def __init__(self, loop: HastyLoop, let_in: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> None:
+        self._loop, self._let_in = loop, let_in
+        self._socket = socket.create_server((HOST, 0))
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
+        self.address = f"{HOST}:{self._socket.getsockname()[1]}"
+        self._keeping = loop.create_task(self._keep(), context=contextvars.Context())
+
+    async def _keep(self) -> None:
+        while True:
+            sock, _ = await self._loop.sock_accept(self._socket)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or the kernel delays what we mean to pass on
+            self._loop.create_task(self._let_in(sock))
+
+    def close(self) -> None:
+        """Refuse everybody from now on."""
+        self._keeping.cancel()
+        self._socket.close()
