@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec
 
-from midspan.simulation.tls.loop import HastyLoop
+from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 
 P = ParamSpec("P")
 
@@ -27,7 +27,7 @@ def in_jumping_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P,
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        with asyncio.Runner(loop_factory=HastyLoop) as runner:
+        with asyncio.Runner(loop_factory=VirtualTimeSelectorLoop) as runner:
             runner.run(test(*args, **kwargs))
 
     return run

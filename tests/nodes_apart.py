@@ -26,10 +26,10 @@ from websockets.asyncio.client import connect as connect_websocket
 from midspan.experiments.clusters import Cluster, cluster
 from midspan.labs.lab4_scaling.searching import defined, lab4_node
 from midspan.net.servers import Authority
-from midspan.simulation import Cast, History, judge
+from midspan.simulation import History, Implementation, judge
 from midspan.simulation.history import Record, Recorder
 from midspan.simulation.implementation import Disk, Store
-from midspan.simulation.nodes import ROOMS, MemberSeat
+from midspan.simulation.nodes import ROOMS, MemberContext
 from midspan.simulation.nodes.network import BODY, stream
 
 NODES, MEMBERS = ("n1", "n2", "n3"), ("a", "b", "c", "d")
@@ -40,10 +40,10 @@ END_S = 20.0  # of patience after the last fault; the lab promises ten
 Connect = Callable[[], Awaitable[ClientConnection]]
 
 
-def ours(source: str = "solutions") -> Cast:
+def ours(source: str = "solutions") -> Implementation:
     """The node and the client of lab 4."""
     made = defined(source).ours
-    assert isinstance(made, Cast)
+    assert isinstance(made, Implementation)
     return made
 
 
@@ -59,8 +59,8 @@ def through(url: Callable[[], str], trust: ssl.SSLContext) -> Connect:
 class Members:
     """The clients of one run, their applications, and what these were told."""
 
-    def __init__(self, cast: Cast, prefix: str, seed: int) -> None:
-        self._loop, self._cast, self._prefix = asyncio.get_running_loop(), cast, prefix
+    def __init__(self, implementation: Implementation, prefix: str, seed: int) -> None:
+        self._loop, self._cast, self._prefix = asyncio.get_running_loop(), implementation, prefix
         self._began_s, self._rng = self._loop.time(), random.Random(seed)
         self.recorder = Recorder(lambda: self._loop.time() - self._began_s)
         self.clients: dict[str, Any] = {}
@@ -76,7 +76,7 @@ class Members:
 
     async def _live(self, who: str, room: str, connect: Connect) -> None:
         facts = {"me": who, "token": f"token of {who}", "room": room, "bounds": self._cast.bounds}
-        seat = MemberSeat(
+        context = MemberContext(
             connect=lambda: self._noted(who, connect),
             store=Store(Disk(), 0.0),
             app=self.recorder.app(who),
@@ -84,7 +84,7 @@ class Members:
             now=self._loop.time,
             **facts,  # type: ignore[arg-type]
         )
-        self.clients[who] = self._cast.client(seat)
+        self.clients[who] = self._cast.client(context)
         try:
             await self.clients[who].run()
         except Exception as error:
@@ -145,9 +145,9 @@ class Members:
 
 
 @asynccontextmanager
-async def members(cast: Cast, prefix: str, seed: int = 0) -> AsyncIterator[Members]:
+async def members(implementation: Implementation, prefix: str, seed: int = 0) -> AsyncIterator[Members]:
     """Clients, once they are added, until the end of the block."""
-    made = Members(cast, prefix, seed)
+    made = Members(implementation, prefix, seed)
     try:
         yield made
     finally:
@@ -213,13 +213,15 @@ def says_of(seed: int) -> Iterator[tuple[float, str, int]]:
     return ((at_s, who, next(numbers[who])) for at_s, who in times)
 
 
-async def play(nodes: Cluster, cast: Cast, trust: ssl.SSLContext, seed: int, patience_s: float = END_S) -> History:
+async def play(
+    nodes: Cluster, implementation: Implementation, trust: ssl.SSLContext, seed: int, patience_s: float = END_S
+) -> History:
     """Play the schedule of a seed on nodes that serve, and wait until all has healed.
 
     The rooms are new ones: a client of the run before may still be arriving at a node, and its name is the same.
     """
     broker = nodes.broker.url
-    async with members(cast, nodes.broker.prefix, seed) as people:
+    async with members(implementation, nodes.broker.prefix, seed) as people:
         for i, who in enumerate(MEMBERS):
             people.add(who, f"{ROOMS[i % len(ROOMS)]} {seed}", through(lambda: nodes.wss_url, trust))
         await asyncio.sleep(0)  # each makes its session
@@ -249,7 +251,7 @@ async def _until(people: Members, at_s: float) -> None:
 
 
 @asynccontextmanager
-async def serving(source: str = "solutions") -> AsyncIterator[tuple[Cluster, Cast, ssl.SSLContext]]:
+async def serving(source: str = "solutions") -> AsyncIterator[tuple[Cluster, Implementation, ssl.SSLContext]]:
     """Three nodes of lab 4 behind a balancer, and a broker that keeps what it has."""
     authority = Authority()
     async with cluster(*NODES, authority=authority, durable=True) as nodes:
@@ -259,10 +261,10 @@ async def serving(source: str = "solutions") -> AsyncIterator[tuple[Cluster, Cas
 
 async def main(seeds: int, start: int = 0, source: str = "solutions") -> None:
     """Play seeds, and print what came of them."""
-    async with serving(source) as (nodes, cast, trust):
+    async with serving(source) as (nodes, implementation, trust):
         bad = 0
         for seed in range(start, start + seeds):
-            history = await play(nodes, cast, trust, seed)
+            history = await play(nodes, implementation, trust, seed)
             wrong = verdicts(history)
             bad += bool(wrong)
             counts = f"{len(history.of('delivered'))} deliveries, {len(history.of('opened'))} connections"

@@ -17,8 +17,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from websockets.exceptions import ConnectionClosed
 
-from midspan.simulation import Cast, Fault, Join, Limits, Moment, Say, Schedule
-from midspan.simulation.nodes import BODY, MemberSeat, NodeSeat
+from midspan.simulation import Fault, Implementation, Join, Limits, Say, Schedule, Trigger
+from midspan.simulation.nodes import BODY, MemberContext, NodeContext
 from tests import sim_session
 
 # KEYS: the stream, the senders' numbers. ARGV: who, number, base, body. Gives the number up to which all is safe.
@@ -32,17 +32,17 @@ end
 redis.call('HSET', KEYS[2], ARGV[1], taken)
 return taken
 """
-A2 = Moment("a", "up", 2)  # a's first message leaves, behind its greeting
+A2 = Trigger("a", "up", 2)  # a's first message leaves, behind its greeting
 HONEST = Limits(ping_interval=2.0, ping_timeout=2.0)  # the library's heartbeat
 
 
 class Node:
     """Serves the members of all rooms."""
 
-    def __init__(self, seat: NodeSeat, flaws: frozenset[str]) -> None:
-        self.seat, self.flaws = seat, flaws
+    def __init__(self, context: NodeContext, flaws: frozenset[str]) -> None:
+        self.context, self.flaws = context, flaws
         once = Retry(NoBackoff(), 0)  # a read that is tried again behind our back goes on in another epoch
-        self.broker: Any = redis.asyncio.Redis.from_url(seat.broker, socket_timeout=None, retry=once)
+        self.broker: Any = redis.asyncio.Redis.from_url(context.broker, socket_timeout=None, retry=once)
         self.take_once = self.broker.register_script(TAKE)
         self.mine: dict[str, int] = {}
         self.serving: dict[asyncio.Task[Any], None] = {}
@@ -63,7 +63,7 @@ class Node:
 
     async def serve(self, connection: Any) -> None:
         who, token, room, epoch, offset, base = json.loads(await connection.recv())
-        if not self.seat.authorise(who, token):
+        if not self.context.authorise(who, token):
             await connection.close(4401, "not you")
             return
         mine = await self.epoch(room)
@@ -81,21 +81,21 @@ class Node:
                 await feeding
 
     async def epoch(self, room: str) -> int:
-        key = f"{self.seat.prefix}epoch:{room}"
-        await self.broker.set(key, self.seat.rng.getrandbits(32), nx=True)
+        key = f"{self.context.prefix}epoch:{room}"
+        await self.broker.set(key, self.context.rng.getrandbits(32), nx=True)
         return int(await self.broker.get(key) or 0)
 
     async def take(self, connection: Any, who: str, room: str, base: int, number: int, body: str) -> None:
-        stream = self.seat.stream(room)
+        stream = self.context.stream(room)
         if "hasty ack" in self.flaws:
             await connection.send(json.dumps(["ack", number]))
         if "own dedupe" in self.flaws:
             safe = await self.take_here(stream, who, base, number, body)
         else:
-            numbers = f"{self.seat.prefix}numbers:{room}"
+            numbers = f"{self.context.prefix}numbers:{room}"
             safe = await self.take_once(keys=[stream, numbers], args=[who, number, base, body])
         if "pub/sub" in self.flaws:
-            await self.broker.publish(f"{self.seat.prefix}{room}", body)
+            await self.broker.publish(f"{self.context.prefix}{room}", body)
         await connection.send(json.dumps(["ack", safe]))
 
     async def take_here(self, stream: str, who: str, base: int, number: int, body: str) -> int:
@@ -109,7 +109,7 @@ class Node:
         last = f"{offset}-0"
         with contextlib.suppress(ConnectionClosed, redis.RedisError):
             while True:
-                for _, entries in await self.broker.xread({self.seat.stream(room): last}, block=0):
+                for _, entries in await self.broker.xread({self.context.stream(room): last}, block=0):
                     for last, fields in entries:  # noqa: B007
                         await connection.send(json.dumps(["entry", fields[BODY.encode()].decode()]))
 
@@ -117,7 +117,7 @@ class Node:
         """Hears what is said while it listens."""
         with contextlib.suppress(ConnectionClosed, redis.RedisError):
             async with self.broker.pubsub() as heard:
-                await heard.subscribe(f"{self.seat.prefix}{room}")
+                await heard.subscribe(f"{self.context.prefix}{room}")
                 async for message in heard.listen():
                     if message["type"] == "message":
                         await connection.send(json.dumps(["entry", message["data"].decode()]))
@@ -126,17 +126,17 @@ class Node:
 class Client(sim_session.Client):
     """As the client of one server, and says which room it belongs to."""
 
-    seat: MemberSeat
+    context: MemberContext
 
     def who(self) -> list[str]:
-        return [self.seat.me, self.seat.token, self.seat.room]
+        return [self.context.me, self.context.token, self.context.room]
 
 
-def cast(*flaws: str, **options: Any) -> Cast:
+def implementation(*flaws: str, **options: Any) -> Implementation:
     """The session with these flaws: "pub/sub", "own dedupe", "hasty ack"."""
     named = frozenset(flaws)
     options.setdefault("limits", HONEST)
-    return Cast(lambda seat: Node(seat, named), lambda seat: Client(seat, named), **options)
+    return Implementation(lambda context: Node(context, named), lambda context: Client(context, named), **options)
 
 
 def schedule(*faults: Fault, rooms: tuple[str, ...] = ("red", "blue", "red"), messages: int = 2) -> Schedule:
@@ -147,11 +147,11 @@ def schedule(*faults: Fault, rooms: tuple[str, ...] = ("red", "blue", "red"), me
     return Schedule(0, joins, tuple(says), faults)
 
 
-def with_node(node: type[Node]) -> Cast:
+def with_node(node: type[Node]) -> Implementation:
     """The honest session with another node."""
-    return Cast(lambda seat: node(seat, frozenset()), cast().client, limits=HONEST)
+    return Implementation(lambda context: node(context, frozenset()), implementation().client, limits=HONEST)
 
 
-def with_client(client: type[Client], *flaws: str) -> Cast:
+def with_client(client: type[Client], *flaws: str) -> Implementation:
     """The honest session, or one with these flaws, with another client."""
-    return Cast(cast(*flaws).server, lambda seat: client(seat, frozenset()), limits=HONEST)
+    return Implementation(implementation(*flaws).server, lambda context: client(context, frozenset()), limits=HONEST)

@@ -12,32 +12,32 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from midspan.simulation import Cast, ClientSeat, ServerSeat
+from midspan.simulation import ClientContext, Implementation, ServerContext
 
 
 class Server:
     """Keeps one log; acknowledges when a message is durable; drops copies."""
 
-    def __init__(self, seat: ServerSeat, flaws: frozenset[str]) -> None:
-        self.seat, self.flaws = seat, flaws
+    def __init__(self, context: ServerContext, flaws: frozenset[str]) -> None:
+        self.context, self.flaws = context, flaws
         self.log: list[str] = []
         self.taken: dict[str, int] = {}
         self.lock = asyncio.Lock()
         self.grew = asyncio.Event()
-        seat.store.setdefault("epoch", seat.rng.getrandbits(32))
+        context.store.setdefault("epoch", context.rng.getrandbits(32))
 
     async def start(self) -> None:
-        for body, facts in await self.seat.store.read():
+        for body, facts in await self.context.store.read():
             self.log.append(body)
             self.taken[str(facts["who"])] = int(str(facts["number"]))
 
     async def handle(self, connection: Any) -> None:
         who, token, epoch, offset, base = json.loads(await connection.recv())
-        if not self.seat.authorise(who, token) and "trusting" not in self.flaws:
+        if not self.context.authorise(who, token) and "trusting" not in self.flaws:
             await connection.close(4401, "not you")
             return
         self.taken[who] = max(self.taken.get(who, 0), base - 1)
-        mine = self.seat.store["epoch"]
+        mine = self.context.store["epoch"]
         offset = offset if epoch == mine or "any epoch" in self.flaws else 0
         await connection.send(json.dumps(["welcome", mine, offset]))
         feeding = asyncio.create_task(self.feed(connection, offset))
@@ -52,7 +52,7 @@ class Server:
             await connection.send(json.dumps(["ack", number]))
         async with self.lock:
             if number > self.taken[who] or "no dedupe" in self.flaws:
-                await self.seat.store.append(body, who=who, number=number)
+                await self.context.store.append(body, who=who, number=number)
                 self.taken[who] = number
                 self.log.append(body)
                 self.grew.set()
@@ -76,26 +76,26 @@ class Server:
 class Client:
     """Keeps what is not acknowledged, sends it again on each connection, goes on where it stood."""
 
-    def __init__(self, seat: ClientSeat, flaws: frozenset[str]) -> None:
-        self.seat, self.flaws = seat, flaws
+    def __init__(self, context: ClientContext, flaws: frozenset[str]) -> None:
+        self.context, self.flaws = context, flaws
         self.more = asyncio.Event()
-        self.waiting = {int(key): str(seat.store[key]) for key in seat.store if key.isdecimal()}
+        self.waiting = {int(key): str(context.store[key]) for key in context.store if key.isdecimal()}
 
     def send(self, body: str) -> None:
-        number = int(str(self.seat.store.get("last", 0))) + 1
-        self.seat.store["last"] = number
-        self.seat.store[str(number)] = self.waiting[number] = body
+        number = int(str(self.context.store.get("last", 0))) + 1
+        self.context.store["last"] = number
+        self.context.store[str(number)] = self.waiting[number] = body
         self.more.set()
 
     async def run(self) -> None:
         while True:
             with contextlib.suppress(OSError, InvalidHandshake, ConnectionClosed):
-                await self.session(await self.seat.connect())
-            await asyncio.sleep(0.5 * self.seat.rng.random())
+                await self.session(await self.context.connect())
+            await asyncio.sleep(0.5 * self.context.rng.random())
 
     async def session(self, connection: Any) -> None:
         epoch, offset = self.place()
-        base = min(self.waiting, default=int(str(self.seat.store.get("last", 0))) + 1)
+        base = min(self.waiting, default=int(str(self.context.store.get("last", 0))) + 1)
         await connection.send(json.dumps([*self.who(), epoch, offset, base]))
         sending = asyncio.create_task(self.pump(connection))
         try:
@@ -105,10 +105,10 @@ class Client:
             sending.cancel()
 
     def who(self) -> list[str]:
-        return [self.seat.me, self.seat.token]
+        return [self.context.me, self.context.token]
 
     def place(self) -> tuple[int, int]:
-        epoch, offset = json.loads(str(self.seat.store.get("place", "[0, 0]")))
+        epoch, offset = json.loads(str(self.context.store.get("place", "[0, 0]")))
         return epoch, offset
 
     async def pump(self, connection: Any) -> None:
@@ -128,18 +128,18 @@ class Client:
         epoch, offset = self.place()
         if kind == "welcome":
             if [epoch, offset] != list(rest):
-                self.seat.app.reset()
-            self.seat.store["place"] = json.dumps(rest)
+                self.context.app.reset()
+            self.context.store["place"] = json.dumps(rest)
         elif kind == "entry":
-            self.seat.store["place"] = json.dumps([epoch, offset + 1])
-            self.seat.app.delivered(*rest)
+            self.context.store["place"] = json.dumps([epoch, offset + 1])
+            self.context.app.delivered(*rest)
         else:
             for number in [number for number in self.waiting if number <= rest[0]]:
-                self.seat.store.pop(str(number), None)
-                self.seat.app.acknowledged(self.waiting.pop(number))
+                self.context.store.pop(str(number), None)
+                self.context.app.acknowledged(self.waiting.pop(number))
 
 
-def cast(*flaws: str, **options: Any) -> Cast:
+def implementation(*flaws: str, **options: Any) -> Implementation:
     """The session with these flaws: "no dedupe", "hasty ack", "no ack", "trusting", "any epoch", "forgets"."""
     named = frozenset(flaws)
-    return Cast(lambda seat: Server(seat, named), lambda seat: Client(seat, named), **options)
+    return Implementation(lambda context: Server(context, named), lambda context: Client(context, named), **options)

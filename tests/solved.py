@@ -9,7 +9,7 @@ from itertools import count
 
 from midspan.grading import limits, notebooks
 from midspan.grading.notebooks import Answers, Part
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 from tests.bank import Right, edited
 from tests.course import ROOT, Cell, Notebook
 
@@ -47,14 +47,14 @@ class Solved:
         exec(compile(cells, "<cell extra>", "exec"), vars(made))
         return made
 
-    def session(self, entry: Right | None = None) -> Cast:
+    def session(self, entry: Right | None = None) -> Implementation:
         """The reference, or that of an entry."""
-        cast = self.answers(entry).ours
-        assert isinstance(cast, Cast)
-        return cast
+        implementation = self.answers(entry).ours
+        assert isinstance(implementation, Implementation)
+        return implementation
 
     @functools.cached_property
-    def reference(self) -> Cast:
+    def reference(self) -> Implementation:
         """The reference, made once."""
         return self.session()
 

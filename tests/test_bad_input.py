@@ -30,8 +30,8 @@ import midspan
 from midspan import grading, simulation
 from midspan.benchmark.statistics import Paired
 from midspan.errors import Refusal
-from midspan.experiments.cluster_clients import Report
-from midspan.experiments.conversations import TYPING_START, WAYS
+from midspan.experiments.cluster_clients import OrderReport
+from midspan.experiments.conversations import CHANNELS, TYPING_START
 from midspan.experiments.guarantee_matrix import measure
 from midspan.experiments.on_trial import named
 from midspan.experiments.page import Page
@@ -45,8 +45,8 @@ from midspan.net.servers import Authority
 from midspan.protocols.dissecting import dissect, sample
 from midspan.protocols.ledgers import byte_ledger
 from midspan.protocols.websocket import Frame, read_frames
-from midspan.simulation.baseline import DraftClient, DraftServer
-from midspan.simulation.nodes import MemberSeat, NodeSeat, draw_nodes, play_nodes, search_nodes
+from midspan.simulation.baseline import BaselineClient, BaselineServer
+from midspan.simulation.nodes import MemberContext, NodeContext, draw_nodes, play_nodes, search_nodes
 from midspan.simulation.reconnect_herd import herd as sim_herd
 from tests.course import found
 from tests.labs import lab0_adding
@@ -97,7 +97,7 @@ def hello() -> Frame:
     return read_frames(b"\x81\x05Hello")[0][0]
 
 
-def cast() -> simulation.Cast:
+def implementation() -> simulation.Implementation:
     return simulation.NAIVE
 
 
@@ -105,8 +105,8 @@ def schedule() -> simulation.Schedule:
     return simulation.simple(2)
 
 
-def moment() -> simulation.Moment:
-    return simulation.Moment("a", "up", 1)
+def trigger() -> simulation.Trigger:
+    return simulation.Trigger("a", "up", 1)
 
 
 async def handler(_: object) -> None:
@@ -130,7 +130,7 @@ def prices() -> Paired:
 
 
 def history() -> simulation.History:
-    return simulation.play(cast(), schedule())
+    return simulation.play(implementation(), schedule())
 
 
 def body(t: Transcript, double: Callable[[int], int]) -> None:
@@ -172,15 +172,15 @@ CASES: dict[str, Good] = {
     "net.balancers.by_user": good(request=asked, names=("a", "b")),
     "net.balancers.round_robin": good("_request", _request=asked, names=("a", "b"), number=0),
     "net.child_process.plain_environment": good(),
-    "net.receivers.crowd": good(),
+    "net.receivers.open_receivers": good(),
     # bench
     "experiments.bench.Bench": good(
         raw=lambda: handler, socketio=lambda: register, raw_options=None, socketio_options=None
     ),
-    "experiments.byte_ledgers.opening": good(way=WAYS[0], authority=Authority, tls=False),
-    "experiments.byte_ledgers.weigh": good(said=TYPING_START, way=WAYS[0], authority=Authority, tls=False, told=1),
+    "experiments.byte_ledgers.opening": good(way=CHANNELS[0], authority=Authority, tls=False),
+    "experiments.byte_ledgers.weigh": good(said=TYPING_START, way=CHANNELS[0], authority=Authority, tls=False, told=1),
     "experiments.byte_ledgers.weigh_all": good(
-        authority=Authority, messages=[TYPING_START], ways=[WAYS[0]], tls=[False], deflate=[False]
+        authority=Authority, messages=[TYPING_START], ways=[CHANNELS[0]], tls=[False], deflate=[False]
     ),
     "experiments.clusters.cluster": good(authority=Authority, choose=lambda: round_robin, durable=False),
     "experiments.on_trial.named": good(name="raw"),
@@ -194,9 +194,17 @@ CASES: dict[str, Good] = {
     "benchmark.rounds.Idle": good(connections=1, until=2),
     "benchmark.rounds.InsideOf": good(events=1, connections=1),
     "benchmark.rounds.Steady": good(events=1, every_s=0.01, connections=1),
-    "simulation.tls.run.play_real": good("watch", cast=cast, schedule=schedule, watch=None, speed=math.inf),
+    "simulation.tls.run.play_real": good(
+        "watch", implementation=implementation, schedule=schedule, watch=None, speed=math.inf
+    ),
     "simulation.tls.run.search_real": good(
-        "keep_going", cast=cast, seeds=(1,), shape=None, names=None, keep_going=False, speed=math.inf
+        "keep_going",
+        implementation=implementation,
+        seeds=(1,),
+        shape=None,
+        names=None,
+        keep_going=False,
+        speed=math.inf,
     ),
     "experiments.byte_ledgers.code_lines": good(source="a = 1"),
     # any number of names; tests/test_bench_source.py has the bad ones
@@ -209,12 +217,12 @@ CASES: dict[str, Good] = {
     "pictures.cards.expected": good(kind=lambda: ValueError),
     "pictures.scenes.herd_picture": good(herd=lambda: sim_herd(10, 1.0), title=""),
     "pictures.ladders.ladder": good("times", exchange=exchange, times=False, title=""),
-    "pictures.runs.lanes": good(ladder=lambda: simulation.draw(cast(), schedule())[1], title=""),
+    "pictures.runs.run_ladder": good(ladder=lambda: simulation.draw(implementation(), schedule())[1], title=""),
     "pictures.tables.matrix_picture": good(matrix=lambda: measure(named("raw"), faults=("cut",)), title=""),
     "pictures.tables.matrix_table": good(matrix=lambda: measure(named("raw"), faults=("cut",)), fault=None),
     "pictures.scenes.parties": good(bench=midspan.Bench),
     "pictures.costs.ledger_picture": good(ledgers=lambda: {"raw": byte_ledger(sample("raw"))}, title=""),
-    "pictures.scenes.returns_picture": good(reports=lambda: {"kill": Report(9, 1, (0.5,))}, title=""),
+    "pictures.scenes.returns_picture": good(reports=lambda: {"kill": OrderReport(9, 1, (0.5,))}, title=""),
     "pictures.costs.price_bars": good(run=prices, what="cpu_us", title=""),
     "pictures.frames.stack": good(seen=hello, title=""),
     "pictures.tables.frame_table": good("times", exchange=exchange, times=False),
@@ -231,27 +239,32 @@ CASES: dict[str, Good] = {
     "grading.steps.Lab": good(name="lab0", title="", misconceptions=dict, serves="", steps=dict),
     "grading.transcript.Transcript": good(misconceptions=None),
     # sim
-    "simulation.run.beside": good(function=lambda: history),
-    "simulation.run.run": good(main=nothing, limit_s=1.0),
-    "simulation.implementation.Cast": good(
+    "simulation.run.run_in_thread": good(function=lambda: history),
+    "simulation.run.run_in_virtual_time": good(main=nothing, limit_s=1.0),
+    "simulation.implementation.Implementation": good(
         server=lambda: simulation.NAIVE.server,
         client=lambda: simulation.NAIVE.client,
         bounds=simulation.Bounds,
         limits=simulation.Limits,
     ),
-    "simulation.shrinking.counterexample": good(cast=cast, found=schedule, predicate="no_loss", replay=""),
-    "simulation.baseline.draft": good(server=lambda: DraftServer, client=lambda: DraftClient),
-    "simulation.faults.ClientRestart": good(at=moment, down_s=0.1),
-    "simulation.faults.Cut": good(at=moment),
-    "simulation.faults.Delay": good(at=moment, by_s=0.1),
-    "simulation.faults.HalfOpen": good(at=moment),
+    "simulation.shrinking.counterexample": good(
+        implementation=implementation, found=schedule, predicate="no_loss", replay=""
+    ),
+    "simulation.baseline.draft": good(server=lambda: BaselineServer, client=lambda: BaselineClient),
+    "simulation.faults.ClientRestart": good(at=trigger, down_s=0.1),
+    "simulation.faults.Cut": good(at=trigger),
+    "simulation.faults.Delay": good(at=trigger, by_s=0.1),
+    "simulation.faults.HalfOpen": good(at=trigger),
     "simulation.faults.Refuse": good(link="a", attempt=1, count=1),
-    "simulation.faults.Revoke": good(at=moment),
-    "simulation.faults.ServerRestart": good("keeps_log", at=moment, down_s=0.1, keeps_log=True),
-    "simulation.faults.Silence": good(at=moment, for_s=1.0),
+    "simulation.faults.Revoke": good(at=trigger),
+    "simulation.faults.ServerRestart": good("keeps_log", at=trigger, down_s=0.1, keeps_log=True),
+    "simulation.faults.Silence": good(at=trigger, for_s=1.0),
     "simulation.schedule.Shape": good(messages=5, clients=2, faults=3, bursts=0.0, kinds=("Cut",), stores=(0.0,)),
     "simulation.schedule.exhaustive": good(
-        crossings=lambda: lambda schedule: simulation.crossings(cast(), schedule), messages=2, clients=("a",), cuts=1
+        crossings=lambda: lambda schedule: simulation.crossings(implementation(), schedule),
+        messages=2,
+        clients=("a",),
+        cuts=1,
     ),
     "simulation.schedule.generate": good(seed=1, shape=None),
     "simulation.reconnect_herd.herd": good(clients=10, outage_s=1.0, seed=1),
@@ -259,16 +272,16 @@ CASES: dict[str, Good] = {
         detection_s=1.0, recovery_s=1.0, outbox=1, dedupe=1, replay=1, attempts_per_s=1, lockstep_s=0.1
     ),
     "simulation.history.Recorder": good(now=lambda: lambda: 0.0),
-    "simulation.run_report.draw": good(cast=cast, schedule=schedule),
+    "simulation.run_report.draw": good(implementation=implementation, schedule=schedule),
     "simulation.end.Limits": good(max_size=None, max_queue=16, write_limit=10, ping_interval=None, open_timeout=1.0),
-    "simulation.faults.Moment": good(link="a", way="up", n=1, when="before", later_s=0.0),
-    "simulation.faults.BalancerCut": good(at=moment, for_s=0.1),
-    "simulation.faults.BrokerCut": good(at=moment, node="n1", for_s=1.0),
-    "simulation.faults.BrokerRestart": good("keeps_log", at=moment, down_s=0.1, keeps_log=True),
-    "simulation.faults.NodeDrain": good(at=moment, node="n1", down_s=0.1),
-    "simulation.faults.NodeKill": good(at=moment, node="n1", down_s=0.1),
-    "simulation.run.play": good(cast=cast, schedule=schedule, watch=None),
-    "simulation.run_report.played": good(cast=cast, schedule=schedule),
+    "simulation.faults.Trigger": good(link="a", way="up", n=1, when="before", later_s=0.0),
+    "simulation.faults.BalancerCut": good(at=trigger, for_s=0.1),
+    "simulation.faults.BrokerCut": good(at=trigger, node="n1", for_s=1.0),
+    "simulation.faults.BrokerRestart": good("keeps_log", at=trigger, down_s=0.1, keeps_log=True),
+    "simulation.faults.NodeDrain": good(at=trigger, node="n1", down_s=0.1),
+    "simulation.faults.NodeKill": good(at=trigger, node="n1", down_s=0.1),
+    "simulation.run.play": good(implementation=implementation, schedule=schedule, watch=None),
+    "simulation.run_report.show_run": good(implementation=implementation, schedule=schedule),
     "simulation.guarantees.judge": good(history=history, names=None),
     "simulation.history.History.from_json": good(text=lambda: history().to_json()),
     "simulation.schedule.Join": good(at_s=0.0, who="a"),
@@ -278,10 +291,12 @@ CASES: dict[str, Good] = {
     ),
     "simulation.schedule.Schedule.from_json": good(text=lambda: schedule().to_json()),
     "simulation.schedule.simple": good(messages=2, clients=("a",), gap_s=0.0, faults=()),
-    "simulation.searching.crossings": good(cast=cast, schedule=schedule),
-    "simulation.searching.search": good("keep_going", cast=cast, seeds=(1,), shape=None, names=None, keep_going=False),
+    "simulation.searching.crossings": good(implementation=implementation, schedule=schedule),
+    "simulation.searching.search": good(
+        "keep_going", implementation=implementation, seeds=(1,), shape=None, names=None, keep_going=False
+    ),
     "simulation.searching.search_all": good(
-        "keep_going", cast=cast, messages=1, clients=("a",), cuts=1, names=None, keep_going=False
+        "keep_going", implementation=implementation, messages=1, clients=("a",), cuts=1, names=None, keep_going=False
     ),
     "simulation.baseline.negative_control": good(seeds=(1,), shape=None),
     "simulation.shrinking.shrink": good(schedule=schedule, breaks=lambda: lambda _: False, most_runs=3),
@@ -290,19 +305,19 @@ CASES: dict[str, Good] = {
 }
 RESULTS = [  # made by us and handed out, or a shape that the learner's own class has
     "experiments.byte_ledgers.Weighing", "benchmark.reporting.Growth",
-    "simulation.nodes.network.MemberSeat", "simulation.nodes.network.NodeSeat",
+    "simulation.nodes.network.MemberContext", "simulation.nodes.network.NodeContext",
     "grading.steps.Checks", "grading.steps.Hint", "grading.steps.Step", "grading.transcript.CheckFailed",
     "grading.transcript.Result", "protocols.capture.Capture", "protocols.websocket.Frame",
     "protocols.websocket.negotiated",
-    "simulation.implementation.Client", "simulation.implementation.ClientSeat", "simulation.implementation.Server",
-    "simulation.implementation.ServerSeat", "simulation.loop.VirtualLoop",
-    "simulation.shrinking.Counterexample", "simulation.baseline.DraftClient", "simulation.baseline.DraftServer",
+    "simulation.implementation.Client", "simulation.implementation.ClientContext", "simulation.implementation.Server",
+    "simulation.implementation.ServerContext", "simulation.loop.VirtualLoop",
+    "simulation.shrinking.Counterexample", "simulation.baseline.BaselineClient", "simulation.baseline.BaselineServer",
     "simulation.baseline.say",
     "simulation.forbidden_io.Deadlock", "simulation.forbidden_io.OutOfTime",
     "simulation.forbidden_io.SimulationError", "simulation.forbidden_io.WallClock",
     "simulation.history.App", "simulation.history.History", "simulation.history.Record",
     "simulation.run_report.Ladder", "simulation.run_report.Mark",
-    "simulation.run_report.Rung", "simulation.run_report.Played", "simulation.searching.Findings",
+    "simulation.run_report.Rung", "simulation.run_report.RunReport", "simulation.searching.Findings",
     "simulation.implementation.Disk", "simulation.implementation.Entry",
     "simulation.guarantees.Predicate", "simulation.guarantees.Verdict", "net.servers.Direct",
 ]  # fmt: skip
@@ -325,7 +340,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
 ]  # fmt: skip
 ALSO = (  # what the labs' authors and the command line call
     *(written, judge, earlier),
-    *(draw_nodes, play_nodes, search_nodes, MemberSeat, NodeSeat),
+    *(draw_nodes, play_nodes, search_nodes, MemberContext, NodeContext),
 )
 
 
@@ -487,10 +502,10 @@ async def test_what_is_closed_refuses() -> None:
     "call",
     [
         lambda: look(None, "retry"),  # type: ignore[arg-type]
-        lambda: look(cast(), None),  # type: ignore[arg-type]
-        lambda: look(cast(), "no such"),
-        lambda: again(cast(), "retry", "1"),  # type: ignore[arg-type]
-        lambda: again(cast(), "no such", 1),
+        lambda: look(implementation(), None),  # type: ignore[arg-type]
+        lambda: look(implementation(), "no such"),
+        lambda: again(implementation(), "retry", "1"),  # type: ignore[arg-type]
+        lambda: again(implementation(), "no such", 1),
     ],
 )
 def test_a_search_that_cannot_begin_is_refused(call: Callable[[], object]) -> None:

@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, broadcast
 
 from midspan.errors import Refusal
 from midspan.experiments import cluster_clients as module
-from midspan.experiments.cluster_clients import Report, across, busiest, customers
+from midspan.experiments.cluster_clients import OrderReport, across, busiest, order_clients
 from midspan.net.servers import Authority, RawHandler, raw_server, socketio_server
 from tests.loops import in_a_loop
 
@@ -98,7 +98,7 @@ async def test_every_order_is_answered_where_nothing_fails() -> None:
             answered.set()
 
     async with raw_server(shop, AUTHORITY.server) as served:
-        async with customers(served.url, AUTHORITY.client, count=3) as people:
+        async with order_clients(served.url, AUTHORITY.client, count=3) as people:
             await answered.wait()
         assert people.report.answered >= 1
         assert (people.report.in_doubt, people.report.came_back_s) == (0, ())
@@ -113,7 +113,7 @@ async def test_a_cut_leaves_doubt_and_a_word_does_not() -> None:
     assert cut.peak >= 1
 
 
-async def met(cuts: bool) -> Report:
+async def met(cuts: bool) -> OrderReport:
     """Four customers; the first four orders are cut off, or answered with a word to go."""
     left, came, calm = 4, 0, asyncio.Event()
 
@@ -132,7 +132,7 @@ async def met(cuts: bool) -> Report:
             await connection.send(order)
 
     async with raw_server(troubled, AUTHORITY.server) as served:
-        async with customers(served.url, AUTHORITY.client, count=4) as people:
+        async with order_clients(served.url, AUTHORITY.client, count=4) as people:
             await calm.wait()
         return people.report
 
@@ -140,4 +140,4 @@ async def met(cuts: bool) -> Report:
 def test_the_busiest_moment() -> None:
     assert busiest([], 0.1) == 0
     assert busiest([0.0, 0.05, 0.09, 0.11, 0.3], 0.1) == 3
-    assert str(Report(5, 1, (0.0, 0.05))) == "5 orders answered, 1 in doubt; 2 came back, at most 2 within 0.25 s"
+    assert str(OrderReport(5, 1, (0.0, 0.05))) == "5 orders answered, 1 in doubt; 2 came back, at most 2 within 0.25 s"

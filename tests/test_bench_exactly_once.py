@@ -10,7 +10,7 @@ import pytest
 from midspan.experiments.disconnection import OVERTAKEN, RECIPE, SAME_KEY, SHAPES, lost_though_safe
 from midspan.implementations.python_socketio import RecipeClient
 from midspan.simulation import Schedule, draw, judge, play, shrink
-from midspan.simulation.run import beside
+from midspan.simulation.run import run_in_thread
 from midspan.simulation.tls import play_real
 
 NOW = f"python-socketio {version('python-socketio')}"
@@ -22,7 +22,7 @@ class OwnKeys(RecipeClient):
 
     def send(self, body: str) -> None:
         self.counter += 1
-        self.to_send.put_nowait((body, f"{self.seat.me}-{self.counter}"))
+        self.to_send.put_nowait((body, f"{self.context.me}-{self.counter}"))
 
 
 class NextOnly(OwnKeys):
@@ -43,7 +43,7 @@ def test_it_is_still_true_of_the_installed_version(schedule: Schedule) -> None:
 @EACH
 def test_it_is_true_on_a_real_link(schedule: Schedule) -> None:
     """Over TLS, on aiohttp."""
-    assert lost_though_safe(beside(play_real, RECIPE, schedule))
+    assert lost_though_safe(run_in_thread(play_real, RECIPE, schedule))
 
 
 def test_the_same_key_is_thrown_away_as_a_copy() -> None:

@@ -13,7 +13,7 @@ from midspan.experiments.guarantee_matrix import CONVERSATION, TRIALS, measure
 from midspan.experiments.on_trial import WITHIN_A_MINUTE, Recorded, play_in_node
 from midspan.implementations import javascript_clients
 from midspan.net.servers import Authority
-from midspan.simulation import History, Moment, Record, judge, play
+from midspan.simulation import History, Record, Trigger, judge, play
 from tests.course import ROOT
 from tests.node import needs_node
 
@@ -23,11 +23,11 @@ needs_packages = needs_node("socket.io", "socket.io-client")
 
 # For a fault a moment and a guarantee that is decided by what the libraries do, and not by who is faster.
 AGAIN = {
-    "cut": (Moment("b", "down", 4, "during"), "no_duplicate"),  # what is stored by then, Node has read
-    "delay": (Moment("a", "up", 2, "during"), "no_loss"),
-    "outage": (Moment("b", "down", 4, "during"), "no_duplicate"),
-    "client restart": (Moment("a", "up", 2, "during"), "liveness"),
-    "revoke": (Moment("b", "down", 5, "during"), "authorised"),
+    "cut": (Trigger("b", "down", 4, "during"), "no_duplicate"),  # what is stored by then, Node has read
+    "delay": (Trigger("a", "up", 2, "during"), "no_loss"),
+    "outage": (Trigger("b", "down", 4, "during"), "no_duplicate"),
+    "client restart": (Trigger("a", "up", 2, "during"), "liveness"),
+    "revoke": (Trigger("b", "down", 5, "during"), "authorised"),
 }
 SLOWER = {"revoke": (1.5, 3.0)}  # speed and opening: b must be back before a speaks again, on a busy machine too
 
@@ -72,10 +72,10 @@ def test_node_does_it_again() -> None:
     """Where Node is: played now, the faults give the verdicts of the record."""
     trials = {trial.name: trial for trial in TRIALS if trial.name in AGAIN}
     with ThreadPoolExecutor(2) as pool:
-        played = pool.map(lambda name: play_in_node(trials[name], (AGAIN[name][0],), *SLOWER.get(name, ())), AGAIN)
+        show_run = pool.map(lambda name: play_in_node(trials[name], (AGAIN[name][0],), *SLOWER.get(name, ())), AGAIN)
         now = {
             name: outcome(name, run["records"])
-            for name, made in zip(AGAIN, played, strict=True)
+            for name, made in zip(AGAIN, show_run, strict=True)
             for run in made["runs"]
         }
     assert now == {name: recorded(name) for name in AGAIN}
@@ -110,6 +110,6 @@ def test_without_its_packages_node_says_so(monkeypatch: pytest.MonkeyPatch, tmp_
 @needs_packages
 def test_the_simulated_link_is_not_for_node() -> None:
     with javascript_clients.node() as process:
-        cast = javascript_clients.javascript(process, Authority(), WITHIN_A_MINUTE)
-        history = play(cast, CONVERSATION)
+        implementation = javascript_clients.javascript(process, Authority(), WITHIN_A_MINUTE)
+        history = play(implementation, CONVERSATION)
     assert any("real link" in record.detail for record in history.of("crashed"))

@@ -11,13 +11,13 @@ import pytest
 
 from midspan.errors import Refusal
 from midspan.experiments.guarantee_matrix import TRIALS, Matrix, Play, measure, moments
-from midspan.experiments.on_trial import CONTENDERS, Contender, Recorded, named
-from midspan.simulation import ClientSeat, Moment, Schedule, ServerSeat, play
+from midspan.experiments.on_trial import CONTENDERS, Candidate, Recorded, named
+from midspan.simulation import ClientContext, Schedule, ServerContext, Trigger, play
 from midspan.simulation.guarantees import PREDICATES, judge
-from midspan.simulation.implementation import Cast
-from midspan.simulation.run import beside
+from midspan.simulation.implementation import Implementation
+from midspan.simulation.run import run_in_thread
 from midspan.simulation.tls import play_real
-from tests.sim_session import cast as honest
+from tests.sim_session import implementation as honest
 
 pytestmark = pytest.mark.timeout(180)  # some seconds of work, on a machine that may be busy
 RAW = named("raw")
@@ -26,7 +26,7 @@ RAW = named("raw")
 class Idle:
     """A client that does not play."""
 
-    def __init__(self, _seat: ClientSeat) -> None:
+    def __init__(self, _seat: ClientContext) -> None:
         pass
 
     def send(self, body: str) -> None:
@@ -37,7 +37,7 @@ class Idle:
 
 
 class Mute:
-    def __init__(self, _seat: ServerSeat) -> None:
+    def __init__(self, _seat: ServerContext) -> None:
         pass
 
     async def handle(self, _connection: Any) -> None:
@@ -46,7 +46,7 @@ class Mute:
 
 @pytest.fixture(scope="module")
 def matrix() -> Matrix:
-    return measure(*CONTENDERS, Contender("honest", "the tests' own session", honest()), Recorded())
+    return measure(*CONTENDERS, Candidate("honest", "the tests' own session", honest()), Recorded())
 
 
 def test_every_cell_is_measured(matrix: Matrix) -> None:
@@ -104,7 +104,7 @@ def test_an_honest_session_keeps_all_but_what_needs_a_heartbeat_or_a_bound(matri
 
 def test_who_does_nothing_is_given_nothing() -> None:
     with pytest.raises(Refusal, match="none by mute"):
-        measure(Contender("mute", "nothing", Cast(Mute, Idle)))
+        measure(Candidate("mute", "nothing", Implementation(Mute, Idle)))
 
 
 FLAWS: list[tuple[str, str]] = [
@@ -116,7 +116,7 @@ FLAWS: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("flaw", "guarantee"), FLAWS)
 def test_a_flaw_shows_in_its_row(flaw: str, guarantee: str) -> None:
-    flawed = measure(Contender("flawed", flaw, honest(flaw)), faults=("cut", "revoke"))
+    flawed = measure(Candidate("flawed", flaw, honest(flaw)), faults=("cut", "revoke"))
     assert guarantee in flawed.broken("flawed")
 
 
@@ -173,28 +173,28 @@ def test_a_cell_says_at_how_many_moments(matrix: Matrix) -> None:
 
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)
-def test_the_real_link_gives_the_same_verdicts(contender: Contender) -> None:
+def test_the_real_link_gives_the_same_verdicts(contender: Candidate) -> None:
     """Over TLS on loopback, python-socketio on aiohttp: for each fault one moment up and one down.
 
     Not *after*: on a real link that is when the receiver has read the message, in virtual time before.
     """
-    at = [moment for moment in moments(contender.cast) if moment.when == "during"]
-    chosen = (at[0], next(moment for moment in at if moment.way == "down"))
+    at = [trigger for trigger in moments(contender.implementation) if trigger.when == "during"]
+    chosen = (at[0], next(trigger for trigger in at if trigger.way == "down"))
     for trial in TRIALS:
         for schedule in map(trial.at, chosen):
             assert _outcomes(contender, schedule, play_real) == _outcomes(contender, schedule), schedule
 
 
-def _outcomes(contender: Contender, schedule: Schedule, on: Play = play) -> dict[str, str]:
-    history = beside(on, contender.cast, schedule)
+def _outcomes(contender: Candidate, schedule: Schedule, on: Play = play) -> dict[str, str]:
+    history = run_in_thread(on, contender.implementation, schedule)
     return {name: verdict.outcome for name, verdict in judge(history).items()}
 
 
 def test_the_moments_are_those_of_the_conversation() -> None:
     """Each message up and down, but for the greeting; four moments up, two down."""
-    found = list(moments(RAW.cast))
-    assert Moment("a", "up", 1) in found
-    assert sum(moment.way == "up" for moment in found) == 3 * 4
-    assert sum(moment.way == "down" for moment in found) == 6 * 2
-    assert min(at.n for at in moments(named("websockets").cast) if at.way == "up") == 2
-    assert list(moments(replace(RAW.cast))) == found
+    found = list(moments(RAW.implementation))
+    assert Trigger("a", "up", 1) in found
+    assert sum(trigger.way == "up" for trigger in found) == 3 * 4
+    assert sum(trigger.way == "down" for trigger in found) == 6 * 2
+    assert min(at.n for at in moments(named("websockets").implementation) if at.way == "up") == 2
+    assert list(moments(replace(RAW.implementation))) == found

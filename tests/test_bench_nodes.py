@@ -21,28 +21,28 @@ from midspan.simulation import (
     BrokerRestart,
     Cut,
     History,
-    Moment,
     NodeDrain,
     NodeKill,
     Schedule,
     Shape,
+    Trigger,
     judge,
     play,
     shrink,
     simple,
 )
-from midspan.simulation.nodes import ROOMS, MemberSeat, draw_nodes, generate_nodes, play_nodes, search_nodes
-from midspan.simulation.nodes.broker import Bus, bus
+from midspan.simulation.nodes import ROOMS, MemberContext, draw_nodes, generate_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes.broker import RunBroker, bus
 from midspan.simulation.tls import play_real
-from midspan.simulation.tls.loop import HastyLoop
-from tests.nodes_session import A2, Client, Node, cast, schedule, with_client, with_node
+from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
+from tests.nodes_session import A2, Client, Node, implementation, schedule, with_client, with_node
 from tests.test_bench_real import outcomes
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_broker() -> Iterator[Bus]:
+def one_broker() -> Iterator[RunBroker]:
     """One broker for all tests of this module: a fresh one takes as long as four runs."""
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("REDIS_URL", raising=False)
@@ -51,7 +51,7 @@ def one_broker() -> Iterator[Bus]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_in_the_broker(one_broker: Bus) -> Iterator[None]:
+def nothing_left_in_the_broker(one_broker: RunBroker) -> Iterator[None]:
     """After each test no key is left, and nobody is connected but we."""
     yield
     with redis.Redis.from_url(one_broker.url) as client:
@@ -62,7 +62,7 @@ def nothing_left_in_the_broker(one_broker: Bus) -> Iterator[None]:
 # the clock
 
 
-def turning(loop: HastyLoop, main: Any) -> Any:
+def turning(loop: VirtualTimeSelectorLoop, main: Any) -> Any:
     """Run this to its end, and close the loop."""
     try:
         return loop.run_until_complete(main)
@@ -71,13 +71,13 @@ def turning(loop: HastyLoop, main: Any) -> Any:
         loop.close()
 
 
-def waiting_for(broker: Bus) -> HastyLoop:
-    loop = HastyLoop()
+def waiting_for(broker: RunBroker) -> VirtualTimeSelectorLoop:
+    loop = VirtualTimeSelectorLoop()
     loop.wait_for_others = broker.settle
     return loop
 
 
-def client_of(broker: Bus) -> Any:
+def client_of(broker: RunBroker) -> Any:
     return redis.asyncio.Redis.from_url(broker.url, socket_timeout=None)
 
 
@@ -85,7 +85,7 @@ SLOW = "local n = 0; for i = 1, 20000000 do n = n + i end; return n"  # a fifth 
 QUICK = "return 1"
 
 
-async def asked(loop: HastyLoop, broker: Bus, script: str) -> float:
+async def asked(loop: VirtualTimeSelectorLoop, broker: RunBroker, script: str) -> float:
     """How long the broker takes to answer, by the clock of a loop that has something to jump to."""
     beat(loop)
     async with client_of(broker) as client:
@@ -95,24 +95,24 @@ async def asked(loop: HastyLoop, broker: Bus, script: str) -> float:
         return loop.time() - began_s
 
 
-def beat(loop: HastyLoop) -> None:
+def beat(loop: VirtualTimeSelectorLoop) -> None:
     """There is always a timer to come."""
     loop.call_later(0.1, beat, loop)
 
 
 @pytest.mark.parametrize("script", [QUICK, SLOW], ids=["quick", "slow"])
-def test_the_clock_does_not_move_while_the_broker_works(one_broker: Bus, script: str) -> None:
+def test_the_clock_does_not_move_while_the_broker_works(one_broker: RunBroker, script: str) -> None:
     loop = waiting_for(one_broker)
     assert turning(loop, asked(loop, one_broker, script)) == 0.0
 
 
-def test_without_asking_the_clock_jumps_over_a_slow_broker(one_broker: Bus) -> None:
+def test_without_asking_the_clock_jumps_over_a_slow_broker(one_broker: RunBroker) -> None:
     """The guard is needed: what it guards against happens without it."""
-    loop = HastyLoop()
+    loop = VirtualTimeSelectorLoop()
     assert turning(loop, asked(loop, one_broker, SLOW)) > 1.0
 
 
-def test_what_the_broker_pushes_comes_in_the_same_moment(one_broker: Bus) -> None:
+def test_what_the_broker_pushes_comes_in_the_same_moment(one_broker: RunBroker) -> None:
     """To who has subscribed, and to who waits for a stream to grow."""
     loop, heard = waiting_for(one_broker), list[tuple[str, float]]()
 
@@ -147,7 +147,7 @@ def test_what_the_broker_pushes_comes_in_the_same_moment(one_broker: Bus) -> Non
 
 
 def test_without_faults_each_room_has_its_own_messages() -> None:
-    history = play_nodes(cast(), schedule())
+    history = play_nodes(implementation(), schedule())
     assert history.rooms == (("red", ("a", "c")), ("blue", ("b",)))
     delivered = {who: [r.message for r in history.of("delivered") if r.who == who] for who in "abc"}
     assert delivered == {"a": ["a1", "c1", "a2", "c2"], "b": ["b1", "b2"], "c": ["a1", "c1", "a2", "c2"]}
@@ -166,14 +166,14 @@ def test_a_message_of_the_other_room_is_a_phantom() -> None:
 
 def test_durable_is_what_the_stream_holds() -> None:
     """An append that takes 0.2 s is durable half way there and back, and acknowledged after it."""
-    history = play_nodes(cast(), replace(schedule(messages=1), write_s=0.2))
+    history = play_nodes(implementation(), replace(schedule(messages=1), write_s=0.2))
     durable = {r.message: r.at_s for r in history.of("durable")}
     for record in history.of("acknowledged"):
         assert record.at_s - durable[record.message] == pytest.approx(0.1 + 0.01, abs=1e-4)
 
 
 def test_a_killed_node_forgets_and_its_clients_come_out_on_another() -> None:
-    history = play_nodes(cast(), schedule(NodeKill(A2, down_s=2.0), rooms=("red",)))
+    history = play_nodes(implementation(), schedule(NodeKill(A2, down_s=2.0), rooms=("red",)))
     assert [r.detail for r in history.of("opened") if r.detail] == ["n1", "n2"]
     assert [(r.who, round(r.at_s, 1)) for r in history.of("restarted")] == [("n1", 2.1)]
 
@@ -184,7 +184,7 @@ def test_a_drained_node_is_asked_first() -> None:
 
     class Leaving(Node):
         async def drain(self) -> None:
-            asked.append(self.seat.name)
+            asked.append(self.context.name)
             await asyncio.sleep(0.5)
             await super().drain()
 
@@ -241,7 +241,7 @@ def test_an_error_of_the_node_is_a_crash_that_names_it() -> None:
 def test_an_entry_without_a_body_is_told() -> None:
     class Mute(Node):
         async def take(self, _connection: Any, _who: str, room: str, *_rest: Any) -> None:
-            await self.broker.xadd(self.seat.stream(room), {"text": "a1"})
+            await self.broker.xadd(self.context.stream(room), {"text": "a1"})
 
     crash = play_nodes(with_node(Mute), schedule(rooms=("red",), messages=1)).of("crashed")[0]
     assert "has no field body, only text" in crash.detail
@@ -255,24 +255,24 @@ def test_a_schedule_of_nodes_goes_to_json_and_back() -> None:
 
 
 def test_a_history_with_rooms_goes_to_json_and_back() -> None:
-    history = play_nodes(cast(), schedule())
+    history = play_nodes(implementation(), schedule())
     assert History.from_json(history.to_json()) == history
 
 
 def test_a_fault_of_nodes_shrinks_to_the_simplest_that_still_counts() -> None:
     """To a kill of whatever node serves the client, soon and short, if a kill is all that it takes."""
-    big = schedule(NodeKill(Moment("a", "up", 3, "reply", 0.5), "n2", 30.0), BrokerRestart(A2, 2.0, False))
+    big = schedule(NodeKill(Trigger("a", "up", 3, "reply", 0.5), "n2", 30.0), BrokerRestart(A2, 2.0, False))
 
     def breaks(smaller: Schedule) -> bool:
         return any(isinstance(fault, NodeKill) for fault in smaller.faults)
 
     smallest = shrink(big, breaks)
-    assert smallest.faults == (NodeKill(Moment("a", "up", 1), "", 0.05),)
+    assert smallest.faults == (NodeKill(Trigger("a", "up", 1), "", 0.05),)
     assert str(smallest) == "seed 0: a (red) says 1; a's node is killed (0.05 s down) before a's message 1 up leaves"
 
 
 def test_the_ladder_has_a_lane_for_each_node_and_for_the_broker() -> None:
-    _, ladder = draw_nodes(cast(), schedule(Cut(replace(A2, when="reply")), rooms=("red",), messages=1))
+    _, ladder = draw_nodes(implementation(), schedule(Cut(replace(A2, when="reply")), rooms=("red",), messages=1))
     assert ladder.lanes == ("a", "n1", "n2", "n3", "broker")
     assert {step.lane for step in ladder if hasattr(step, "lane")} <= set(ladder.lanes)
     text = str(ladder)
@@ -285,12 +285,12 @@ def test_the_ladder_has_a_lane_for_each_node_and_for_the_broker() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(Refusal, match="a Cast"):
+    with pytest.raises(Refusal, match="an Implementation"):
         play_nodes("no cast", schedule())  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="a Shape"):
-        search_nodes(cast(), [1], 5)  # type: ignore[arg-type]
+        search_nodes(implementation(), [1], 5)  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="a Schedule"):
-        draw_nodes(cast(), "no schedule")  # type: ignore[arg-type]
+        draw_nodes(implementation(), "no schedule")  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="a node: n1, n2, n3"):
         NodeKill(A2, "n4")
     with pytest.raises(Refusal, match="kinds of fault"):
@@ -300,16 +300,16 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_one_server_has_no_nodes() -> None:
     for player in (play, play_real):
         with pytest.raises(Refusal, match="a fault of one server and its clients"):
-            player(NAIVE, simple(1, faults=(NodeKill(Moment("a", "up", 1)),)))
+            player(NAIVE, simple(1, faults=(NodeKill(Trigger("a", "up", 1)),)))
 
 
 def test_a_seat_says_its_room() -> None:
-    seats: list[MemberSeat] = []
+    contexts: list[MemberContext] = []
 
     class Asking(Client):
-        def __init__(self, seat: MemberSeat, flaws: frozenset[str]) -> None:
-            seats.append(seat)
-            super().__init__(seat, flaws)
+        def __init__(self, context: MemberContext, flaws: frozenset[str]) -> None:
+            contexts.append(context)
+            super().__init__(context, flaws)
 
     play_nodes(with_client(Asking), schedule())
-    assert {seat.me: seat.room for seat in seats} == {"a": "red", "b": "blue", "c": "red"}
+    assert {context.me: context.room for context in contexts} == {"a": "red", "b": "blue", "c": "red"}

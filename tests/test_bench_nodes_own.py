@@ -15,7 +15,7 @@ from midspan.net.servers import HOST
 from midspan.net.tcp import gate
 from midspan.simulation import BrokerRestart, NodeKill
 from midspan.simulation.nodes import play_nodes
-from tests.nodes_session import A2, cast, schedule
+from tests.nodes_session import A2, implementation, schedule
 from tests.test_bench_real import outcomes
 
 OWNER = "ACL SETUSER guest on >secret ~* &* +@all"
@@ -42,7 +42,7 @@ def test_ones_own_broker_is_neither_killed_nor_emptied(theirs: redis.Redis) -> N
     theirs.set("theirs", 1)
     process = theirs.info("server")["process_id"]
     for fault, wiped in ((NodeKill(A2), 0), (BrokerRestart(A2), 0), (BrokerRestart(A2, keeps_log=False), 1)):
-        history = play_nodes(cast(), schedule(fault))
+        history = play_nodes(implementation(), schedule(fault))
         assert outcomes(history)["no_loss"] == "holds"
         assert len(history.of("wiped")) == wiped
     assert theirs.keys("*") == [b"theirs"]
@@ -53,4 +53,4 @@ def test_a_broker_that_speaks_tls_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     """Before anything is opened there: its certificate would not match the address of the nodes' way to it."""
     monkeypatch.setenv("REDIS_URL", f"rediss://{HOST}:1")
     with pytest.raises(Refusal, match="a broker without TLS"):
-        play_nodes(cast(), schedule())
+        play_nodes(implementation(), schedule())

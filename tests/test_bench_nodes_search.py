@@ -16,16 +16,16 @@ from midspan.simulation import (
     BalancerCut,
     BrokerCut,
     BrokerRestart,
-    Moment,
     NodeDrain,
     NodeKill,
     Schedule,
     ServerRestart,
+    Trigger,
     judge,
 )
 from midspan.simulation.nodes import bus, draw_nodes, generate_nodes, play_nodes, search_nodes
 from midspan.simulation.shrinking import size
-from tests.nodes_session import A2, Client, cast, schedule, with_client
+from tests.nodes_session import A2, Client, implementation, schedule, with_client
 from tests.test_bench_real import outcomes, steps
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
@@ -57,7 +57,7 @@ FAULTS: dict[str, Any] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_right_session_survives_each_fault(fault: str) -> None:
     for when in ("during", "reply"):
-        history = play_nodes(cast(), schedule(FAULTS[fault](at=replace(A2, when=when))))
+        history = play_nodes(implementation(), schedule(FAULTS[fault](at=replace(A2, when=when))))
         assert len(history.of("fault")) == 1
         assert "violated" not in outcomes(history).values(), judge(history)
         assert outcomes(history)["no_loss"] == "holds"
@@ -72,8 +72,8 @@ def broker_pids() -> set[int]:
 def test_the_broker_is_really_killed(keeps_log: bool, count: int) -> None:
     """It comes back with its data, as another process, or with nothing of this run: then a new epoch begins."""
     before = broker_pids()
-    fault = BrokerRestart(Moment("a", "up", 3, "reply"), keeps_log=keeps_log)
-    history = play_nodes(cast(), schedule(fault, rooms=("red",)))
+    fault = BrokerRestart(Trigger("a", "up", 3, "reply"), keeps_log=keeps_log)
+    history = play_nodes(implementation(), schedule(fault, rooms=("red",)))
     assert broker_pids().isdisjoint(before)
     assert len(history.of("reset")) == 3 - count
     assert len(history.of("wiped")) == (0 if keeps_log else 1)
@@ -81,12 +81,12 @@ def test_the_broker_is_really_killed(keeps_log: bool, count: int) -> None:
 
 def test_a_run_is_the_same_each_time() -> None:
     for seed in (1, 11, 31, 45, 63):
-        first, second = (play_nodes(cast(), generate_nodes(seed)) for _ in range(2))
+        first, second = (play_nodes(implementation(), generate_nodes(seed)) for _ in range(2))
         assert steps(first) == steps(second)
 
 
 def test_the_right_session_holds() -> None:
-    found = search_nodes(cast(), range(20), keep_going=True)
+    found = search_nodes(implementation(), range(20), keep_going=True)
     assert found.outcomes["violated"] == 0, str(found)
     assert found.outcomes["holds"] >= 12
 
@@ -97,7 +97,7 @@ WRONG = {"own dedupe": "no_duplicate", "hasty ack": "ack_after_durable", "pub/su
 @pytest.mark.parametrize("flaw", WRONG)
 def test_a_wrong_session_is_found_and_shrunk(flaw: str) -> None:
     """What is found is small, and breaks the same promise when it is played again, from its JSON too."""
-    wrong, predicate = cast(flaw), WRONG[flaw]
+    wrong, predicate = implementation(flaw), WRONG[flaw]
     example = search_nodes(wrong, range(20), names=(predicate,)).counterexamples[predicate]
     assert size(example.schedule) <= size(example.found)
     assert len(example.schedule.faults) <= 1
@@ -118,7 +118,7 @@ def test_who_listens_to_a_channel_misses_what_is_said_meanwhile() -> None:
             await asyncio.sleep(1)
             await super().pump(connection)
 
-    kill = NodeKill(Moment("a", "up", 1, "after", 0.5), "n3")
+    kill = NodeKill(Trigger("a", "up", 1, "after", 0.5), "n3")
     for faults, outcome in (((), "vacuous"), ((kill,), "violated")):
         history = play_nodes(with_client(Patient, "pub/sub"), schedule(*faults, messages=1))
         assert outcomes(history)["no_loss"] == outcome

@@ -19,40 +19,40 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from midspan.net.servers import HOST
 from midspan.simulation import (
     NAIVE,
-    Cast,
+    ClientContext,
     ClientRestart,
-    ClientSeat,
     Cut,
     Deadlock,
     Delay,
     Fault,
     HalfOpen,
     History,
+    Implementation,
     Limits,
-    Moment,
     OutOfTime,
     Refuse,
     Revoke,
+    ServerContext,
     ServerRestart,
-    ServerSeat,
     Silence,
-    beside,
+    Trigger,
     draw,
     generate,
     judge,
     play,
+    run_in_thread,
     simple,
 )
 from midspan.simulation.faults import Way, When
 from midspan.simulation.tls import draw_real, play_real, search_real
-from midspan.simulation.tls.loop import HastyLoop
-from tests.sim_session import Client, Server, cast
+from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
+from tests.sim_session import Client, Server, implementation
 
 # the clock
 
 
 def test_the_clock_jumps_when_everybody_waits() -> None:
-    loop = HastyLoop()
+    loop = VirtualTimeSelectorLoop()
     began_s = time.monotonic()
     loop.run_until_complete(asyncio.sleep(3000))
     assert loop.time() == pytest.approx(3000)
@@ -61,7 +61,7 @@ def test_the_clock_jumps_when_everybody_waits() -> None:
 
 
 def test_timers_of_one_moment_run_in_the_order_in_which_they_were_set() -> None:
-    loop, order = HastyLoop(), list[int]()
+    loop, order = VirtualTimeSelectorLoop(), list[int]()
     for i in range(20):
         loop.call_later(1.0, order.append, i)
     loop.run_until_complete(asyncio.sleep(2))
@@ -70,7 +70,7 @@ def test_timers_of_one_moment_run_in_the_order_in_which_they_were_set() -> None:
 
 
 def test_quiet_comes_after_all_that_is_on_its_way_and_before_the_clock_moves() -> None:
-    loop = HastyLoop()
+    loop = VirtualTimeSelectorLoop()
     said: list[tuple[str, float]] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,7 +93,7 @@ def test_quiet_comes_after_all_that_is_on_its_way_and_before_the_clock_moves() -
 
 def test_a_loop_that_nobody_will_wake_says_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("midspan.simulation.tls.loop.STUCK_S", 0.01)
-    loop = HastyLoop()
+    loop = VirtualTimeSelectorLoop()
 
     async def wait_for_nothing() -> None:
         await loop.create_future()
@@ -114,14 +114,16 @@ def test_a_run_that_goes_round_without_waiting_is_stopped(monkeypatch: pytest.Mo
             while True:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
-    spinning = Cast(lambda seat: Server(seat, frozenset()), lambda seat: Spinning(seat, frozenset()))
+    spinning = Implementation(
+        lambda context: Server(context, frozenset()), lambda context: Spinning(context, frozenset())
+    )
     history = play_real(spinning, simple(1))
     assert "500 turns" in history.of("crashed")[0].detail
 
 
 def test_with_a_speed_the_loop_waits_for_others() -> None:
     """What a thread does in the meantime takes its share of the run's time: 20 s of the run are 0.1 s of ours."""
-    loop = HastyLoop(speed=200)
+    loop = VirtualTimeSelectorLoop(speed=200)
     began_s = time.monotonic()
     loop.run_until_complete(asyncio.sleep(20))
     assert time.monotonic() - began_s >= 0.1
@@ -129,7 +131,7 @@ def test_with_a_speed_the_loop_waits_for_others() -> None:
 
 
 def test_time_has_a_limit() -> None:
-    loop = HastyLoop()
+    loop = VirtualTimeSelectorLoop()
     with pytest.raises(OutOfTime):
         loop.run_until_complete(asyncio.sleep(4000))
     loop.run_until_complete(loop.shutdown_asyncgens())
@@ -153,7 +155,7 @@ def outcomes(history: History) -> dict[str, str]:
 
 
 def test_without_faults_the_two_links_give_the_same_history() -> None:
-    assert steps(play_real(cast(), simple(4))) == steps(play(cast(), simple(4)))
+    assert steps(play_real(implementation(), simple(4))) == steps(play(implementation(), simple(4)))
 
 
 WAYS: tuple[Way, ...] = ("up", "down")
@@ -173,14 +175,14 @@ KINDS: dict[str, Any] = {
 @pytest.mark.parametrize(("kind", "way"), list(product(KINDS, WAYS)))
 def test_each_fault_at_each_moment_is_judged_alike(kind: str, way: Way) -> None:
     for n, when in product((1, 2), WHEN):
-        schedule = simple(3, faults=(KINDS[kind](at=Moment("a", way, n, when)),))
-        here, there = play_real(cast(), schedule), play(cast(), schedule)
+        schedule = simple(3, faults=(KINDS[kind](at=Trigger("a", way, n, when)),))
+        here, there = play_real(implementation(), schedule), play(implementation(), schedule)
         assert outcomes(here) == outcomes(there), str(schedule)
         assert len(here.of("fault")) == len(there.of("fault")), str(schedule)
 
 
 def test_a_refused_attempt_is_an_os_error_and_the_next_one_is_let_in() -> None:
-    history = play_real(cast(), simple(1, ("a",), faults=(Refuse("a", 1, 2),)))
+    history = play_real(implementation(), simple(1, ("a",), faults=(Refuse("a", 1, 2),)))
     assert [r.what for r in history.of("attempt", "refused", "opened") if r.who == "a"] == [
         *("attempt", "refused", "attempt", "refused", "attempt", "opened")
     ]
@@ -188,8 +190,8 @@ def test_a_refused_attempt_is_an_os_error_and_the_next_one_is_let_in() -> None:
 
 
 def test_a_silence_longer_than_the_opening_may_take_is_a_timeout() -> None:
-    schedule = simple(1, ("a",), faults=(Silence(Moment("a", "up", 1), 30.0), Cut(Moment("a", "up", 2))))
-    impatient = cast(limits=Limits(open_timeout=1.0))
+    schedule = simple(1, ("a",), faults=(Silence(Trigger("a", "up", 1), 30.0), Cut(Trigger("a", "up", 2))))
+    impatient = implementation(limits=Limits(open_timeout=1.0))
     history = play_real(impatient, schedule)
     assert len(history.of("refused")) > 10
     assert steps(history) == steps(play(impatient, schedule))
@@ -197,7 +199,7 @@ def test_a_silence_longer_than_the_opening_may_take_is_a_timeout() -> None:
 
 def test_a_run_is_the_same_each_time() -> None:
     for seed in range(5):
-        first, second = (play_real(cast(), generate(seed)) for _ in range(2))
+        first, second = (play_real(implementation(), generate(seed)) for _ in range(2))
         assert steps(first) == steps(second)
 
 
@@ -205,7 +207,7 @@ def test_a_run_is_the_same_each_time() -> None:
 def test_a_sample_of_generated_schedules_is_judged_alike(flaw: str) -> None:
     """The honest session, and one with each flaw, on both links."""
     for seed in range(8):
-        flawed, schedule = cast(*filter(None, [flaw])), generate(seed)
+        flawed, schedule = implementation(*filter(None, [flaw])), generate(seed)
         here, there = outcomes(play_real(flawed, schedule)), outcomes(play(flawed, schedule))
         broken = [{name for name, outcome in one.items() if outcome == "violated"} for one in (here, there)]
         assert broken[0] == broken[1], str(schedule)
@@ -221,8 +223,8 @@ def test_the_negative_control_loses_messages_here_too() -> None:
 
 
 def test_a_counterexample_of_the_real_link_is_drawn_from_its_messages() -> None:
-    schedule = simple(1, ("a",), faults=(Cut(Moment("a", "up", 1, "during")),))
-    (_, here), (_, there) = draw_real(cast(), schedule), draw(cast(), schedule)
+    schedule = simple(1, ("a",), faults=(Cut(Trigger("a", "up", 1, "during")),))
+    (_, here), (_, there) = draw_real(implementation(), schedule), draw(implementation(), schedule)
     assert str(here) == str(there)
     assert "never gets it" in str(here)
 
@@ -235,8 +237,8 @@ class OwnServer:
 
     handle: Any = None
 
-    def __init__(self, seat: ServerSeat) -> None:
-        self.inner = Server(seat, frozenset())
+    def __init__(self, context: ServerContext) -> None:
+        self.inner = Server(context, frozenset())
 
     async def start(self) -> None:
         await self.inner.start()
@@ -255,13 +257,13 @@ class OwnServer:
 class OwnClient(Client):
     """Opens its connections by itself, and with compression."""
 
-    def __init__(self, seat: ClientSeat) -> None:
-        super().__init__(seat, frozenset())
+    def __init__(self, context: ClientContext) -> None:
+        super().__init__(context, frozenset())
 
     async def run(self) -> None:
         while True:
             with suppress(OSError, InvalidHandshake, ConnectionClosed):
-                async with connect(self.seat.url, ssl=self.seat.trust) as own:
+                async with connect(self.context.url, ssl=self.context.trust) as own:
                     assert await own.recv() == "#greeting of a framework"
                     await self.session(own)
             await asyncio.sleep(0.1)
@@ -269,8 +271,8 @@ class OwnClient(Client):
 
 def test_a_server_may_bring_its_own_serving_and_a_client_its_own_connections() -> None:
     """The framework's own messages are not counted: the first one down is the session's greeting."""
-    own = Cast(OwnServer, OwnClient, counts=lambda _way, data: not data.startswith(b"#"))
-    schedule = simple(2, ("a",), faults=(ServerRestart(Moment("a", "up", 2, "after", 0.002)),))
+    own = Implementation(OwnServer, OwnClient, counts=lambda _way, data: not data.startswith(b"#"))
+    schedule = simple(2, ("a",), faults=(ServerRestart(Trigger("a", "up", 2, "after", 0.002)),))
     history, ladder = draw_real(own, schedule)
     assert outcomes(history)["no_loss"] == "holds"
     assert len(history.of("restarted")) == 1
@@ -298,11 +300,11 @@ def test_a_connection_that_breaks_while_it_opens_is_what_the_library_makes_of_it
     class Seeing(Client):
         async def run(self) -> None:
             try:
-                await self.seat.connect()
+                await self.context.connect()
             except InvalidMessage as error:
                 raised.append(error)
 
-    seeing = Cast(Dying, lambda seat: Seeing(seat, frozenset()))
+    seeing = Implementation(Dying, lambda context: Seeing(context, frozenset()))
     assert play_real(seeing, simple(1, ("a",))).of("crashed") == ()
     assert [type(error.__cause__) for error in raised] == [EOFError]
 
@@ -311,10 +313,10 @@ def test_what_virtual_time_cannot_play_is_shrunk_over_tls(monkeypatch: pytest.Mo
     monkeypatch.setattr("midspan.simulation.tls.run.MOST_RUNS", 5)
 
     class Hasty(OwnServer):
-        def __init__(self, seat: ServerSeat) -> None:
-            self.inner = Server(seat, frozenset({"hasty ack"}))
+        def __init__(self, context: ServerContext) -> None:
+            self.inner = Server(context, frozenset({"hasty ack"}))
 
-    own = Cast(Hasty, OwnClient, counts=lambda _way, data: not data.startswith(b"#"))
+    own = Implementation(Hasty, OwnClient, counts=lambda _way, data: not data.startswith(b"#"))
     found = search_real(own, [0], names=("ack_after_durable",)).counterexamples["ack_after_durable"]
     assert len(found.schedule.faults) < len(found.found.faults)
     assert "acknowledged" in found.reason
@@ -327,7 +329,8 @@ def test_what_a_handler_raises_is_a_crash_of_the_server() -> None:
             raise KeyError("number")
 
     history = play_real(
-        Cast(lambda seat: Broken(seat, frozenset()), lambda seat: Client(seat, frozenset())), simple(1, ("a",))
+        Implementation(lambda context: Broken(context, frozenset()), lambda context: Client(context, frozenset())),
+        simple(1, ("a",)),
     )
     assert "KeyError" in history.of("crashed")[0].detail
 
@@ -338,20 +341,20 @@ def test_a_sender_feels_that_its_link_carries_nothing() -> None:
 
     class Flood(Client):
         async def run(self) -> None:
-            async with self.seat.connect() as connection:
+            async with self.context.connect() as connection:
                 for i in range(1000):
                     await connection.send(bytes(2**16))
                     sent.append(i)
 
-    flood = Cast(lambda seat: Server(seat, frozenset()), lambda seat: Flood(seat, frozenset()))
-    play_real(flood, simple(1, ("a",), faults=(HalfOpen(Moment("a", "up", 1)),)))
+    flood = Implementation(lambda context: Server(context, frozenset()), lambda context: Flood(context, frozenset()))
+    play_real(flood, simple(1, ("a",), faults=(HalfOpen(Trigger("a", "up", 1)),)))
     assert 0 < len(sent) < 1000
 
 
-LEFT_HANGING: list[Fault] = [HalfOpen(Moment("a", "up", 1)), ServerRestart(Moment("a", "up", 1, "after"))]
+LEFT_HANGING: list[Fault] = [HalfOpen(Trigger("a", "up", 1)), ServerRestart(Trigger("a", "up", 1, "after"))]
 
 
 @pytest.mark.parametrize("fault", LEFT_HANGING, ids=str)
 def test_nothing_is_left_behind(fault: Fault) -> None:
     """What the run opened is closed when it ends, also what a fault left hanging (the guard of each test looks)."""
-    beside(play_real, cast(), simple(1, faults=(fault,)))
+    run_in_thread(play_real, implementation(), simple(1, faults=(fault,)))

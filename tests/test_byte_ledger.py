@@ -10,7 +10,7 @@ import pytest
 
 from midspan.errors import Refusal
 from midspan.experiments.byte_ledgers import Weighed, Weighing, opening, weigh, weigh_all
-from midspan.experiments.conversations import BLOB, CHAT, MESSAGES, TYPING_START, UPGRADE, WAYS
+from midspan.experiments.conversations import BLOB, CHANNELS, CHAT, MESSAGES, TYPING_START, UPGRADE
 from midspan.net.servers import Authority
 from midspan.pictures.costs import BESIDE_PX, LEFT, RIGHT, ledger_picture
 from midspan.pictures.svg import PROTOCOLS, TCP
@@ -21,7 +21,7 @@ from midspan.protocols.ledgers import ByteLedger, Row, byte_ledger, round_trips
 from tests.loops import in_a_loop
 
 KINDS = [(tls, deflate) for tls in (False, True) for deflate in (False, True)]
-RAW, ENVELOPE, ENVELOPE_ACK, SOCKETIO, SOCKETIO_ACK, POLLING, POLLING_ACK = WAYS
+RAW, ENVELOPE, ENVELOPE_ACK, SOCKETIO, SOCKETIO_ACK, POLLING, POLLING_ACK = CHANNELS
 
 
 @cache
@@ -44,7 +44,7 @@ def down(ledger: ByteLedger) -> dict[str, int]:
 
 def test_there_is_a_cell_for_each_message_way_and_wire() -> None:
     found = [(one.said.name, one.way.name, one.tls, one.deflate) for one in cells()]
-    assert found == [(said.name, way.name, *kind) for said in MESSAGES for way in WAYS for kind in KINDS]
+    assert found == [(said.name, way.name, *kind) for said in MESSAGES for way in CHANNELS for kind in KINDS]
 
 
 @pytest.mark.parametrize("side", SIDES)

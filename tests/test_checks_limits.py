@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from midspan.grading import limits
-from midspan.grading.limits import MOST_CHARACTERS, Outcome, kept_waiting_s, patience, run
+from midspan.grading.limits import MOST_CHARACTERS, CallOutcome, kept_waiting_s, patience, run
 from tests.loops import in_a_loop
 
 SHORT_S = 0.2
@@ -45,8 +45,8 @@ async def ignore_cancellation() -> None:
 
 
 def test_a_value_an_error_and_an_awaited_value_come_back() -> None:
-    assert run(lambda: 3, SHORT_S) == Outcome(value=3)
-    assert run(lambda: asyncio.sleep(0, 4), SHORT_S) == Outcome(value=4)
+    assert run(lambda: 3, SHORT_S) == CallOutcome(value=3)
+    assert run(lambda: asyncio.sleep(0, 4), SHORT_S) == CallOutcome(value=4)
     assert isinstance(run(lambda: 1 // 0, SHORT_S).error, ZeroDivisionError)
 
 
@@ -75,7 +75,7 @@ def test_an_answer_that_blocks_inside_one_call_is_given_up_and_we_say_so(monkeyp
     lock = threading.Lock()
     with lock:
         outcome = run(lock.acquire, SHORT_S)  # one C call: no bytecode runs until it returns
-        assert outcome == Outcome(expired=True, still_running=True)
+        assert outcome == CallOutcome(expired=True, still_running=True)
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "midspan-answer"]
     thread.join(10)
     assert not thread.is_alive()

@@ -31,7 +31,7 @@ from midspan.protocols.dissecting import dissect, sample
 from midspan.protocols.http import HttpHead
 from midspan.protocols.layering import layers
 from midspan.protocols.websocket import Frame
-from midspan.simulation import NAIVE, played, search
+from midspan.simulation import NAIVE, search, show_run
 
 HOSTILE = "<script>alert(1)</script>"
 LINES = (
@@ -71,7 +71,7 @@ def shown() -> list[object]:
         Score("a", "?", "a", ""),
         found,
         found.ladder,
-        played(NAIVE, found.schedule, "no_loss", "no_duplicate", "authorised"),
+        show_run(NAIVE, found.schedule, "no_loss", "no_duplicate", "authorised"),
     ]
 
 

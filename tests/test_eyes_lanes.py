@@ -12,15 +12,27 @@ import pytest
 
 from midspan.errors import Refusal
 from midspan.pictures.outputs import counterexample, run
-from midspan.pictures.runs import FIRST, LAST, MOST_STEPS, lanes
+from midspan.pictures.runs import FIRST, LAST, MOST_STEPS, run_ladder
 from midspan.pictures.svg import Picture, mono_px
-from midspan.simulation import NAIVE, Cast, Cut, Ladder, Mark, Moment, Rung, ServerRestart, draw, search, simple
+from midspan.simulation import (
+    NAIVE,
+    Cut,
+    Implementation,
+    Ladder,
+    Mark,
+    Rung,
+    ServerRestart,
+    Trigger,
+    draw,
+    search,
+    simple,
+)
 from midspan.simulation.baseline import NaiveServer
-from tests.sim_session import cast
+from tests.sim_session import implementation
 from tests.test_eyes_pictures import OURS, SVG, as_any, texts
 
 LATE, SOON = Rung(0.0, "a", "server", "late", 0.3), Rung(0.1, "a", "server", "soon", 0.2)
-FAULTS = (ServerRestart(Moment("b", "up", 2, "after")), Cut(Moment("a", "down", 3, "during")))
+FAULTS = (ServerRestart(Trigger("b", "up", 2, "after")), Cut(Trigger("a", "down", 3, "during")))
 
 
 def arrow_tips(picture: Picture) -> list[tuple[float, float]]:
@@ -33,9 +45,9 @@ def arrow_tips(picture: Picture) -> list[tuple[float, float]]:
 def test_a_run_is_drawn_whole(clients: tuple[str, ...]) -> None:
     """Each step's words stand in the picture, inside it, and it is equal when drawn again; the text is the ladder's."""
     faults = tuple(fault for fault in FAULTS if fault.at.link in clients)
-    _, ladder = draw(cast("no dedupe"), simple(4, clients, faults=faults))
-    drawn = lanes(ladder, title="A finding")
-    assert drawn == lanes(ladder, title="A finding")
+    _, ladder = draw(implementation("no dedupe"), simple(4, clients, faults=faults))
+    drawn = run_ladder(ladder, title="A finding")
+    assert drawn == run_ladder(ladder, title="A finding")
     assert drawn.text == str(ladder)
     root = ET.fromstring(drawn.svg)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= OURS
@@ -50,14 +62,14 @@ def test_a_run_is_drawn_whole(clients: tuple[str, ...]) -> None:
 
 def test_the_server_stands_in_the_middle() -> None:
     """Of two clients each has its own side: no arrow crosses a lane that is not its own."""
-    _, ladder = draw(cast(), simple(2))
-    heads = {words: x for x, _, words, anchor, _ in texts(lanes(ladder)) if anchor == "middle"}
+    _, ladder = draw(implementation(), simple(2))
+    heads = {words: x for x, _, words, anchor, _ in texts(run_ladder(ladder)) if anchor == "middle"}
     assert heads["a"] < heads["server"] < heads["b"]
 
 
 def test_who_overtakes_lands_first() -> None:
     """The message that left later and arrives earlier ends higher up."""
-    drawn = lanes(Ladder(("a", "server"), (LATE, SOON, Mark(0.4, "server", "done"))))
+    drawn = run_ladder(Ladder(("a", "server"), (LATE, SOON, Mark(0.4, "server", "done"))))
     (_, late), (_, soon) = arrow_tips(drawn)
     assert soon < late
 
@@ -65,7 +77,7 @@ def test_who_overtakes_lands_first() -> None:
 def test_a_lost_message_never_reaches_the_other_lane() -> None:
     """It has a cross and no point; the fault has its sign and its words."""
     lost = Rung(0.0, "a", "server", "lost", None)
-    drawn = lanes(Ladder(("a", "server"), (lost, Mark(0.1, "a", "cut here", "fault"))))
+    drawn = run_ladder(Ladder(("a", "server"), (lost, Mark(0.1, "a", "cut here", "fault"))))
     assert arrow_tips(drawn) == []
     ends = [float(x) for x in re.findall(r'x2="([\d.]+)" y2="[\d.]+" style="stroke:#d55e00;stroke-width:2;', drawn.svg)]
     assert len(ends) == 1
@@ -76,7 +88,7 @@ def test_a_lost_message_never_reaches_the_other_lane() -> None:
 def test_words_of_the_wire_stay_words() -> None:
     """No message becomes markup."""
     hostile = Rung(0.0, "a", "server", "</svg><script>alert(1)</script>", 0.1)
-    assert "<script" not in lanes(Ladder(("a", "server"), (hostile,)), title="<img>")._repr_html_()
+    assert "<script" not in run_ladder(Ladder(("a", "server"), (hostile,)), title="<img>")._repr_html_()
 
 
 def test_a_counterexample_is_shown_whole() -> None:
@@ -92,10 +104,13 @@ def test_a_counterexample_is_shown_whole() -> None:
 @pytest.mark.parametrize(
     ("attempt", "words"),
     [
-        (lambda: lanes(as_any("text")), "Expected the ladder of a run, but got 'text'."),
-        (lambda: lanes(Ladder(("server",), ())), "Expected two lanes or more"),
-        (lambda: lanes(Ladder(("a", "server"), (LATE,) * 101)), f"Expected {MOST_STEPS} steps at most"),
-        (lambda: lanes(Ladder(("a", "server"), (Mark(0.0, "z", "who"),))), "Expected steps on the lanes a, server"),
+        (lambda: run_ladder(as_any("text")), "Expected the ladder of a run, but got 'text'."),
+        (lambda: run_ladder(Ladder(("server",), ())), "Expected two lanes or more"),
+        (lambda: run_ladder(Ladder(("a", "server"), (LATE,) * 101)), f"Expected {MOST_STEPS} steps at most"),
+        (
+            lambda: run_ladder(Ladder(("a", "server"), (Mark(0.0, "z", "who"),))),
+            "Expected steps on the lanes a, server",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(attempt: Callable[[], object], words: str) -> None:
@@ -108,7 +123,7 @@ def test_bad_input_is_refused_in_a_sentence(attempt: Callable[[], object], words
 def test_nodes_stand_in_their_order_and_the_broker_last() -> None:
     names = ("a", "b", "n1", "n2", "n3", "broker")
     steps = (Rung(0.0, "a", "n1", "hello", 0.1), Mark(0.2, "broker", "durable a1"))
-    heads = [one[2] for one in sorted(texts(lanes(Ladder(names, steps)))) if one[2] in names]
+    heads = [one[2] for one in sorted(texts(run_ladder(Ladder(names, steps)))) if one[2] in names]
     assert heads == [*names]
 
 
@@ -123,8 +138,8 @@ def test_what_no_lane_is_known_of_stands_on_the_last() -> None:
         async def fail(self) -> None:
             raise KeyError("forgotten")
 
-    _, ladder = draw(Cast(Careless, NAIVE.client), simple(1, ("a",)))
+    _, ladder = draw(Implementation(Careless, NAIVE.client), simple(1, ("a",)))
     crash = ladder.steps[-1]
     assert isinstance(crash, Mark)
     assert (crash.lane, crash.text) == ("server", "a task crashed KeyError: 'forgotten'")
-    assert crash.text in str(lanes(ladder))
+    assert crash.text in str(run_ladder(ladder))

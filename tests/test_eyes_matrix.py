@@ -10,7 +10,7 @@ from IPython.core.formatters import DisplayFormatter
 
 from midspan.errors import Refusal
 from midspan.experiments.guarantee_matrix import SIGNS, TRIALS, Matrix, measure
-from midspan.experiments.on_trial import Contender, Recorded, named
+from midspan.experiments.on_trial import Candidate, Recorded, named
 from midspan.pictures import display
 from midspan.pictures.tables import matrix_picture, matrix_table
 from midspan.simulation.guarantees import PREDICATES
@@ -21,7 +21,7 @@ FAULTS = ("cut", "half-open", "revoke")
 
 @pytest.fixture(scope="module")
 def matrix() -> Matrix:
-    return measure(named("raw"), Recorded(), Contender(HOSTILE, HOSTILE, named("raw").cast), faults=FAULTS)
+    return measure(named("raw"), Recorded(), Candidate(HOSTILE, HOSTILE, named("raw").implementation), faults=FAULTS)
 
 
 def test_each_cell_has_a_sign_and_its_sentence(matrix: Matrix) -> None:

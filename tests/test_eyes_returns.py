@@ -7,11 +7,11 @@ import re
 import pytest
 
 from midspan.errors import Refusal
-from midspan.experiments.cluster_clients import Report
+from midspan.experiments.cluster_clients import OrderReport
 from midspan.pictures.scenes import RETURNS_BARS_PX, returns_picture
 from midspan.pictures.svg import WEBSOCKET
 
-KILL, DRAIN = Report(50, 3, (0.51, 0.52, 0.53, 2.01)), Report(60, 0, (0.5, 0.7, 0.9, 1.1))
+KILL, DRAIN = OrderReport(50, 3, (0.51, 0.52, 0.53, 2.01)), OrderReport(60, 0, (0.5, 0.7, 0.9, 1.1))
 
 
 def heights(svg: str) -> list[float]:
@@ -33,7 +33,7 @@ def test_its_text_twin_says_the_same() -> None:
 
 
 def test_nobody_came_back() -> None:
-    assert heights(returns_picture({"calm": Report(9, 0, ())}).svg) == []
+    assert heights(returns_picture({"calm": OrderReport(9, 0, ())}).svg) == []
 
 
 @pytest.mark.parametrize("reports", [{}, {"kill": "a report"}, [KILL]])

@@ -7,16 +7,16 @@ import pytest
 from midspan import guarantee_matrix
 from midspan.errors import Refusal
 from midspan.experiments.on_trial import CONTENDERS
-from midspan.labs.lab3_failure import cast_of, session
+from midspan.labs.lab3_failure import implementation_of, session
 from midspan.simulation.baseline import NAIVE
-from midspan.simulation.implementation import Cast
+from midspan.simulation.implementation import Implementation
 
 pytestmark = pytest.mark.timeout(180)  # some seconds of work, on a machine that may be busy
 FAULTS = ("cut", "delay")
 COLUMNS = [*(one.name for one in CONTENDERS), "socket.io (JS)", "lab 3"]
 
 
-def columns(**more: Cast) -> list[str]:
+def columns(**more: Implementation) -> list[str]:
     return [one.name for one in guarantee_matrix(faults=FAULTS, **more).contenders]
 
 
@@ -25,7 +25,9 @@ def test_an_unsolved_lab_is_no_column() -> None:
 
 
 def test_a_finished_lab_is_a_column_right_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "cast_of", lambda source: NAIVE if source == "labs" else cast_of(source))
+    monkeypatch.setattr(
+        session, "implementation_of", lambda source: NAIVE if source == "labs" else implementation_of(source)
+    )
     matrix = guarantee_matrix(faults=FAULTS)
     assert [one.name for one in matrix.contenders] == [*COLUMNS, "your lab 3"]
     assert "no_loss" in matrix.broken("your lab 3")

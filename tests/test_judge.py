@@ -13,7 +13,7 @@ import pytest
 
 from midspan.__main__ import main
 from midspan.errors import Refusal
-from midspan.grading.judging import Report, judge, junit, settle
+from midspan.grading.judging import JudgeReport, judge, junit, settle
 from midspan.grading.transcript import Line, Result
 from tests.labs import lab0_adding
 from tests.labs.lab0_adding import SOLVED, UNSOLVED, checking, code, exercise, notebook, write
@@ -27,11 +27,11 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return lab0_adding.course(tmp_path, monkeypatch)
 
 
-def judged(course: Path, content: dict[str, Any]) -> Report:
+def judged(course: Path, content: dict[str, Any]) -> JudgeReport:
     return judge(write(course / "labs" / "lab0_adding.ipynb", content))
 
 
-def verdicts(report: Report) -> dict[str, str]:
+def verdicts(report: JudgeReport) -> dict[str, str]:
     return {result.step: result.verdict for result in report.results}
 
 

@@ -33,16 +33,16 @@ def test_there_are_enough_of_both() -> None:
 @pytest.mark.parametrize("entry", BREAKING, ids=lambda entry: entry.id)
 def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> None:
     """Found within the limit, shrunk to few faults, found again from its seed, and the same on real wss."""
-    cast, name = LAB3.session(entry), entry.breaks
+    implementation, name = LAB3.session(entry), entry.breaks
     began_s = time.process_time()
-    found = search(cast, SEEDS, names=(name,)).counterexamples.get(name)
+    found = search(implementation, SEEDS, names=(name,)).counterexamples.get(name)
     took_s = time.process_time() - began_s
     assert found is not None, f"{name} holds"
     assert took_s < CAUGHT_S
     assert len(found.schedule.faults) <= MOST_FAULTS
-    assert name in search(cast, [found.found.seed], names=(name,)).counterexamples
+    assert name in search(implementation, [found.found.seed], names=(name,)).counterexamples
     smallest = Schedule.from_json(found.schedule.to_json())
-    for history in (play(cast, smallest), play_real(cast, smallest)):
+    for history in (play(implementation, smallest), play_real(implementation, smallest)):
         verdict = judge(history, (name,))[name]
         assert verdict.outcome == "violated", str(verdict)
 
@@ -58,9 +58,9 @@ def test_a_client_that_an_opening_ends_is_found_by_the_schedules_of_its_step() -
 
 @pytest.mark.parametrize("entry", SESSIONS, ids=lambda entry: entry.id)
 def test_another_way_that_is_right_breaks_nothing_on_either_link(entry: Broken) -> None:
-    cast = LAB3.session(entry)
-    findings = search(cast, RIGHT_SEEDS)
+    implementation = LAB3.session(entry)
+    findings = search(implementation, RIGHT_SEEDS)
     assert findings.outcome == "holds", str(findings)
     assert {name for name, outcome in findings.verdicts if outcome == "holds"} == {n for n, _ in findings.verdicts}
-    real = search_real(cast, REAL_SEEDS)
+    real = search_real(implementation, REAL_SEEDS)
     assert real.outcome == "holds", str(real)

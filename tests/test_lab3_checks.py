@@ -10,7 +10,7 @@ from midspan.grading.judge_process import judge_answers
 from midspan.grading.notebooks import Answers
 from midspan.grading.steps import judged
 from midspan.labs.lab3_failure import again, check, lab, look, searching
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 from tests import bank
 from tests.bank.lab3_failure import WRONG
 from tests.solved import LAB3
@@ -77,8 +77,8 @@ def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line() -> None:
 def searched(name: str, answers: Answers) -> Result:
     """What the searches of a step say, without its quicker checks."""
 
-    def body(t: Transcript, ours: Cast) -> None:
-        searching.holds(t, ours, name)
+    def body(t: Transcript, ours: Implementation) -> None:
+        searching.search_holds(t, ours, name)
 
     return judged(lab.name, name, lab.misconceptions, body, (answers.ours,), 9.0)
 
@@ -156,7 +156,7 @@ def test_a_session_that_never_connects_is_not_passed() -> None:
 
 
 def test_bad_arguments_are_a_sentence() -> None:
-    ours: Cast = LAB3.session()
+    ours: Implementation = LAB3.session()
     with pytest.raises(Refusal, match="one of the steps heartbeat, reconnect"):
         look(ours, "rety")
     with pytest.raises(Refusal, match="one of the steps heartbeat, reconnect"):

@@ -14,9 +14,9 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 
 from midspan.errors import Refusal
-from midspan.labs.lab3_failure import cast_of
+from midspan.labs.lab3_failure import implementation_of
 from midspan.net.servers import HOST, Authority, raw_server
-from midspan.simulation import PREDICATES, Bounds, Cut, Moment, judge, play, search, search_all, simple
+from midspan.simulation import PREDICATES, Bounds, Cut, Trigger, judge, play, search, search_all, simple
 from midspan.simulation.tls import search_real
 from tests.loops import in_jumping_time
 from tests.solved import LAB3
@@ -69,9 +69,9 @@ async def test_without_our_bench_it_survives_what_breaks_while_it_opens() -> Non
 
     async with (
         raw_server(not_you, authority.server) as served,
-        await asyncio.start_server(answer, HOST, 0, ssl=authority.server) as door,
+        await asyncio.start_server(answer, HOST, 0, ssl=authority.server) as listener,
     ):
-        dying = f"wss://{HOST}:{door.sockets[0].getsockname()[1]}"
+        dying = f"wss://{HOST}:{listener.sockets[0].getsockname()[1]}"
         client = SimpleNamespace(attempt=0, rng=random.Random(1), session=session)
         client.connect = lambda: connect(dying if answers else served.url, ssl=authority.client, proxy=None)
         async with asyncio.timeout(30):
@@ -81,7 +81,7 @@ async def test_without_our_bench_it_survives_what_breaks_while_it_opens() -> Non
 
 def test_many_messages_leave_nothing_behind() -> None:
     """Buffers and tables stay within their bounds while the link is cut now and then."""
-    cuts = tuple(Cut(Moment("ab"[i % 2], "up", 500 + 997 * i)) for i in range(MESSAGES // 2500))
+    cuts = tuple(Cut(Trigger("ab"[i % 2], "up", 500 + 997 * i)) for i in range(MESSAGES // 2500))
     history = play(LAB3.reference, simple(MESSAGES, ("a", "b"), gap_s=0.02, faults=cuts))
     wrong = [str(verdict) for verdict in judge(history).values() if verdict.outcome == "violated"]
     assert wrong == []
@@ -109,9 +109,9 @@ def test_bodies_are_opaque() -> None:
 
 
 def test_the_cast_of_a_notebook() -> None:
-    assert search(cast_of("solutions"), range(20)).outcome == "holds"
-    assert cast_of("solutions", Bounds(outbox=3)).bounds.outbox == 3
+    assert search(implementation_of("solutions"), range(20)).outcome == "holds"
+    assert implementation_of("solutions", Bounds(outbox=3)).bounds.outbox == 3
     with pytest.raises(Refusal, match="still to do: sender, heartbeat, reconnect"):
-        cast_of("labs")
+        implementation_of("labs")
     with pytest.raises(Refusal, match="a notebook that exists"):
-        cast_of("nowhere.ipynb")
+        implementation_of("nowhere.ipynb")

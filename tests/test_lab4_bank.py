@@ -40,10 +40,12 @@ def test_the_reference_holds_on_three_nodes() -> None:
 
 @pytest.mark.parametrize("id", BREAKS)
 def test_a_misconception_breaks_its_predicate_on_nodes(id: str) -> None:
-    cast = LAB4.session(next(entry for entry in WRONG if entry.id == id))
+    implementation = LAB4.session(next(entry for entry in WRONG if entry.id == id))
     names = (BREAKS[id],)
     with bus():
-        outcomes = (judge(play_nodes(cast, generate_nodes(seed)), names)[BREAKS[id]].outcome for seed in WRONG_SEEDS)
+        outcomes = (
+            judge(play_nodes(implementation, generate_nodes(seed)), names)[BREAKS[id]].outcome for seed in WRONG_SEEDS
+        )
         assert "violated" in outcomes
 
 

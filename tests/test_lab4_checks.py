@@ -9,7 +9,7 @@ from midspan.grading import Result, Transcript
 from midspan.grading.judge_process import judge_answers
 from midspan.grading.steps import judged
 from midspan.labs.lab4_scaling import again, check, draft, lab, look, searching
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 from tests import bank
 from tests.bank.lab4_scaling import WRONG
 from tests.solved import LAB4
@@ -26,13 +26,13 @@ def test_the_reference_passes_whatever_the_seeds(monkeypatch: pytest.MonkeyPatch
     assert list(found) == list(lab.steps)
 
 
-def searched(name: str, cast: Cast) -> Result:
+def searched(name: str, implementation: Implementation) -> Result:
     """What the search of a step says, without its quicker checks."""
 
-    def body(t: Transcript, ours: Cast) -> None:
-        searching.holds(t, ours, name)
+    def body(t: Transcript, ours: Implementation) -> None:
+        searching.search_holds(t, ours, name)
 
-    return judged(lab.name, name, lab.misconceptions, body, (cast,), 60.0)
+    return judged(lab.name, name, lab.misconceptions, body, (implementation,), 60.0)
 
 
 def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line(capsys: pytest.CaptureFixture[str]) -> None:

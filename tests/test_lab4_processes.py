@@ -27,13 +27,13 @@ def test_the_sample_has_each_kind_of_fault() -> None:
 
 @in_a_loop
 async def test_schedules_hold_and_a_node_that_does_not_resume_is_caught(tmp_path: Path) -> None:
-    async with serving() as (nodes, cast, trust):
+    async with serving() as (nodes, implementation, trust):
         for seed in SEEDS:
-            history = await play(nodes, cast, trust, seed)
+            history = await play(nodes, implementation, trust, seed)
             assert verdicts(history) == {}, "; ".join(map(str, faults_of(seed)))
             assert len(history.of("acknowledged")) == len(history.of("sent")) > 20
         await nodes.serve(lab4_node, source=str(mistaken(tmp_path)))
-        history = await play(nodes, cast, trust, CONTROL, patience_s=2.0)
+        history = await play(nodes, implementation, trust, CONTROL, patience_s=2.0)
         assert verdicts(history).keys() & {"no_loss", "convergence"}
 
 

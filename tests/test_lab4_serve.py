@@ -22,7 +22,7 @@ from midspan.__main__ import main
 from midspan.errors import Refusal
 from midspan.grading.serving import Files, need_a_safe_place
 from midspan.net import brokers as module
-from midspan.net.brokers import broker, standing
+from midspan.net.brokers import broker, node_lease
 from midspan.net.servers import HOST, Authority
 from tests.course import ROOT
 from tests.ending import ENDS_WITHIN_S
@@ -43,7 +43,7 @@ def _no_broker_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 async def stands(url: str, node: str = "n1") -> AsyncIterator[asyncio.Queue[str]]:
     """A node's standing, and what it has told."""
     told: asyncio.Queue[str] = asyncio.Queue()
-    async with standing(url, node, told.put_nowait):
+    async with node_lease(url, node, told.put_nowait):
         yield told
 
 

@@ -9,7 +9,7 @@ from itertools import chain, islice
 import pytest
 
 from midspan.labs.lab5_overhead.searching import LONG, STORES, spoken
-from midspan.simulation import Cast, Schedule, generate, judge, play
+from midspan.simulation import Implementation, Schedule, generate, judge, play
 from midspan.simulation.tls import play_real
 from tests.bank.lab3_failure import Broken
 from tests.bank.lab5_overhead import RIGHT, WRONG
@@ -31,10 +31,10 @@ def schedules(seeds: range) -> list[Schedule]:
     return [spoken(generate(seed, replace(LONG, stores=STORES))) for seed in seeds]
 
 
-def breaking(cast: Cast, name: str) -> Iterator[Schedule]:
+def breaking(implementation: Implementation, name: str) -> Iterator[Schedule]:
     """The schedules that break this predicate on the simulated link."""
     for schedule in schedules(SEEDS):
-        if judge(play(cast, schedule), (name,))[name].outcome == "violated":
+        if judge(play(implementation, schedule), (name,))[name].outcome == "violated":
             yield schedule
 
 
@@ -50,19 +50,19 @@ def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> No
 
     Whoever handles a message in the call that reads it (step `direct`) sees the difference. So a few are tried there.
     """
-    cast, name = LAB5.session(entry), entry.breaks
-    found = islice(breaking(cast, name), REAL_TRIES)
+    implementation, name = LAB5.session(entry), entry.breaks
+    found = islice(breaking(implementation, name), REAL_TRIES)
     first = next(found, None)
     assert first is not None, f"{name} holds"
     if entry.id not in SIMULATED_ONLY:
         tried = chain([first], found)
-        assert any(judge(play_real(cast, one), (name,))[name].outcome == "violated" for one in tried)
+        assert any(judge(play_real(implementation, one), (name,))[name].outcome == "violated" for one in tried)
 
 
 @pytest.mark.parametrize("entry", SESSIONS, ids=lambda entry: entry.id)
 def test_another_way_that_is_right_breaks_nothing_on_either_link(entry: Broken) -> None:
-    cast = LAB5.session(entry)
-    histories = [play(cast, one) for one in schedules(RIGHT_SEEDS)]
-    histories += [play_real(cast, one) for one in schedules(REAL_SEEDS)]
+    implementation = LAB5.session(entry)
+    histories = [play(implementation, one) for one in schedules(RIGHT_SEEDS)]
+    histories += [play_real(implementation, one) for one in schedules(REAL_SEEDS)]
     wrong = [str(one) for history in histories for one in judge(history).values() if one.outcome == "violated"]
     assert wrong == []

@@ -126,7 +126,7 @@ def test_bad_arguments_are_a_sentence() -> None:
         again(LAB5.reference, "sendr", 1)
     with pytest.raises(Refusal, match="seed of a schedule, as in"):
         again(LAB5.reference, "sender")
-    with pytest.raises(Refusal, match="a Cast"):
+    with pytest.raises(Refusal, match="an Implementation"):
         cost(3)  # type: ignore[arg-type]
     assert isinstance(cost(LAB5.reference), Costs)
 

@@ -16,7 +16,7 @@ import pytest
 from midspan.__main__ import main
 from midspan.benchmark import contenders
 from midspan.benchmark.contenders import Contender
-from midspan.benchmark.reporting import BARS, HEAD, TWO_BY_TWO, Growth, Report, machine
+from midspan.benchmark.reporting import BARS, HEAD, TWO_BY_TWO, BenchmarkReport, Growth, machine
 from midspan.benchmark.statistics import UNITS, WIDE, Paired, Table
 from midspan.errors import Refusal
 from midspan.pictures.costs import BEGIN, END, price_bars, with_tables, write
@@ -37,13 +37,13 @@ def made_up(*names: str, rounds: int = 5, session: float = 10.0) -> Paired:
     )
 
 
-def report(session: float = 10.0) -> Report:
+def report(session: float = 10.0) -> BenchmarkReport:
     two = made_up(SESSION, FRAMEWORK, contenders.UVICORN_SOCKETIO.name, session=session)
     everybody = made_up(SESSION, *(one.name for one in contenders.PYTHON), *TWO_BY_TWO[-1][1:], session=session)
     barred = made_up(*two.names, contenders.WEBSOCKETS_ECHO.name, session=session)
     when = machine(lambda: datetime(2026, 11, 25, tzinfo=UTC))
     growth = Growth({10: two, 1000: two})
-    return Report(when, SESSION, everybody, barred, two, two, two, two, two, growth)
+    return BenchmarkReport(when, SESSION, everybody, barred, two, two, two, two, two, growth)
 
 
 def test_each_bar_has_a_row_and_a_verdict() -> None:
@@ -157,7 +157,7 @@ def test_the_command_measures_prints_and_writes(
 ) -> None:
     asked: dict[str, Any] = {}
 
-    async def made(session: Contender, *others: Contender, idle: Contender, rounds: int) -> Report:
+    async def made(session: Contender, *others: Contender, idle: Contender, rounds: int) -> BenchmarkReport:
         asked.update(names=[session.name, *(one.name for one in others)], idle=idle, rounds=rounds)
         return report()
 

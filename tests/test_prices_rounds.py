@@ -19,7 +19,7 @@ from midspan.benchmark.clients import Echo, Envelope
 from midspan.benchmark.contenders import Code, Contender, Started, code_of, made, started
 from midspan.benchmark.rounds import Events, FanOut, Idle, InsideOf, Steady, averaged
 from midspan.benchmark.servers import websockets_envelope
-from midspan.benchmark.statistics import Verdict
+from midspan.benchmark.statistics import Comparison
 from midspan.errors import Refusal
 from midspan.net.child_process import Child
 from midspan.net.receivers import Reader, frame
@@ -58,10 +58,10 @@ def burner(name: str, times: int) -> Contender:
 async def test_who_burns_twice_is_larger_and_an_equal_is_not() -> None:
     three = [burner("once", 1), burner("again", 1), burner("twice", 2)]
     run = await paired(three, FEW, rounds=5, tls=False, warm_up=WARM_UP)
-    assert run.ratio("twice", "once", "cpu_us").verdict is Verdict.LARGER
-    assert run.ratio("once", "twice", "cpu_us").verdict is Verdict.SMALLER
+    assert run.ratio("twice", "once", "cpu_us").verdict is Comparison.LARGER
+    assert run.ratio("once", "twice", "cpu_us").verdict is Comparison.SMALLER
     assert all(run.median(name, "floor_us") <= run.median(name, "p50_us") for name in run.names)
-    assert run.ratio("once", "again", "cpu_us", margin=0.3).verdict is Verdict.NOISE
+    assert run.ratio("once", "again", "cpu_us", margin=0.3).verdict is Comparison.NOISE
     assert run.ratio("once", "again", "frame_bytes").median == 1
 
 

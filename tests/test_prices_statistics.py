@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from midspan.benchmark.statistics import Paired, Reached, Verdict, interval, ratio
+from midspan.benchmark.statistics import Comparison, Paired, Reached, interval, ratio
 from midspan.errors import Refusal
 
 SPREAD = 0.12  # from process to process, as a light server has
@@ -18,21 +18,23 @@ def drawn(rng: Random, rounds: int, factor: float = 1.0) -> list[float]:
     return [factor * rng.lognormvariate(0, SPREAD) for _ in range(rounds)]
 
 
-def verdicts(factor: float, rounds: int, trials: int = 100) -> list[Verdict]:
+def verdicts(factor: float, rounds: int, trials: int = 100) -> list[Comparison]:
     rng = Random(f"{factor} {rounds}")
     return [ratio(drawn(rng, rounds, factor), drawn(rng, rounds), rng).verdict for _ in range(trials)]
 
 
-@pytest.mark.parametrize(("factor", "expected"), [(2.0, Verdict.LARGER), (0.5, Verdict.SMALLER)], ids=["twice", "half"])
+@pytest.mark.parametrize(
+    ("factor", "expected"), [(2.0, Comparison.LARGER), (0.5, Comparison.SMALLER)], ids=["twice", "half"]
+)
 @pytest.mark.parametrize("rounds", [5, 7])
-def test_a_clear_difference_is_told(factor: float, expected: Verdict, rounds: int) -> None:
+def test_a_clear_difference_is_told(factor: float, expected: Comparison, rounds: int) -> None:
     assert set(verdicts(factor, rounds)) == {expected}
 
 
 @pytest.mark.parametrize("rounds", [5, 7])
 def test_of_noise_nothing_is_told(rounds: int) -> None:
     """Two equal servers, a hundred times: at most one is taken for a difference."""
-    assert verdicts(1.0, rounds).count(Verdict.NOISE) >= 99
+    assert verdicts(1.0, rounds).count(Comparison.NOISE) >= 99
 
 
 def test_what_slows_both_slows_neither() -> None:
@@ -41,7 +43,7 @@ def test_what_slows_both_slows_neither() -> None:
     slow = [rng.uniform(1, 5) for _ in range(7)]
     theirs = [way * one for way, one in zip(slow, drawn(rng, 7), strict=True)]
     ours = [way * one for way, one in zip(slow, drawn(rng, 7, 2.0), strict=True)]
-    assert ratio(ours, theirs, rng).verdict is Verdict.LARGER
+    assert ratio(ours, theirs, rng).verdict is Comparison.LARGER
 
 
 @pytest.mark.parametrize("rounds", [5, 7, 11])
@@ -55,7 +57,7 @@ def test_an_interval_covers_the_truth(rounds: int) -> None:
 
 def test_fewer_than_five_rounds_say_nothing() -> None:
     few = ratio([4.0] * 4, [1.0] * 4, Random(3))
-    assert (few.median, few.verdict, few.at_most(5.0)) == (4.0, Verdict.NOISE, Reached.UNSURE)
+    assert (few.median, few.verdict, few.at_most(5.0)) == (4.0, Comparison.NOISE, Reached.UNSURE)
 
 
 def test_a_bar_is_reached_only_by_the_whole_interval() -> None:
@@ -79,8 +81,8 @@ def test_counts_have_no_noise() -> None:
     """A byte less in every round is a byte less; a microsecond is nothing."""
     row = {"frame_bytes": 70.0, "cpu_us": 100.0}
     run = Paired({"a": (row,) * 5, "b": ({"frame_bytes": 71.0, "cpu_us": 101.0},) * 5})
-    assert run.ratio("a", "b", "frame_bytes").verdict is Verdict.SMALLER
-    assert run.ratio("a", "b", "cpu_us").verdict is Verdict.NOISE
+    assert run.ratio("a", "b", "frame_bytes").verdict is Comparison.SMALLER
+    assert run.ratio("a", "b", "cpu_us").verdict is Comparison.NOISE
     assert run.measured == ["cpu_us", "frame_bytes"]
     assert run.least("cpu_us") == "a"
     assert median(run.values("b", "cpu_us")) == run.median("b", "cpu_us") == 101.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from midspan.simulation import Deadlock, OutOfTime, VirtualLoop, WallClock, beside, run
+from midspan.simulation import Deadlock, OutOfTime, VirtualLoop, WallClock, run_in_thread, run_in_virtual_time
 
 
 def test_an_hour_of_heartbeats_takes_no_time() -> None:
@@ -21,7 +21,7 @@ def test_an_hour_of_heartbeats_takes_no_time() -> None:
             beats += 1
         return beats, asyncio.get_running_loop().time()
 
-    assert run(main()) == (3600, 1800.0)
+    assert run_in_virtual_time(main()) == (3600, 1800.0)
 
 
 def test_timers_of_one_moment_run_in_the_order_in_which_they_were_set() -> None:
@@ -34,7 +34,7 @@ def test_timers_of_one_moment_run_in_the_order_in_which_they_were_set() -> None:
         await asyncio.sleep(2)
         return ran
 
-    assert run(main()) == list(range(50))
+    assert run_in_virtual_time(main()) == list(range(50))
 
 
 def test_time_stands_still_while_something_is_ready() -> None:
@@ -45,7 +45,7 @@ def test_time_stands_still_while_something_is_ready() -> None:
             await asyncio.sleep(0)
         return loop.time()
 
-    assert run(main()) == 0.0
+    assert run_in_virtual_time(main()) == 0.0
 
 
 def test_a_cancelled_timer_does_not_move_the_clock() -> None:
@@ -55,7 +55,7 @@ def test_a_cancelled_timer_does_not_move_the_clock() -> None:
         await asyncio.sleep(1)
         return loop.time()
 
-    assert run(main()) == 1.0
+    assert run_in_virtual_time(main()) == 1.0
 
 
 def test_asyncio_works_as_always() -> None:
@@ -71,7 +71,7 @@ def test_asyncio_works_as_always() -> None:
             group.create_task(asyncio.sleep(3)).add_done_callback(lambda _: queue.put_nowait("late"))
         return (asyncio.get_running_loop().time(), queue.empty())
 
-    assert run(main()) == (8.0, True)
+    assert run_in_virtual_time(main()) == (8.0, True)
 
 
 def test_a_deadlock_names_who_waits_where() -> None:
@@ -79,7 +79,7 @@ def test_a_deadlock_names_who_waits_where() -> None:
         await asyncio.get_running_loop().create_future()
 
     with pytest.raises(Deadlock, match=r"Nothing is ready and no timer is set at 0.000 s: task .* waits in waits_for_"):
-        run(waits_for_ever())
+        run_in_virtual_time(waits_for_ever())
 
 
 def test_a_loop_that_never_waits_is_stopped() -> None:
@@ -95,7 +95,7 @@ def test_a_loop_that_never_waits_is_stopped() -> None:
 
 def test_a_run_past_its_virtual_seconds_is_stopped() -> None:
     with pytest.raises(OutOfTime, match="went past 60 virtual seconds"):
-        run(asyncio.sleep(61), limit_s=60)
+        run_in_virtual_time(asyncio.sleep(61), limit_s=60)
 
 
 def test_tasks_that_are_left_end_with_the_run() -> None:
@@ -111,7 +111,7 @@ def test_tasks_that_are_left_end_with_the_run() -> None:
         asyncio.get_running_loop().create_task(stays())
         await asyncio.sleep(0)
 
-    run(main())
+    run_in_virtual_time(main())
     assert ended == ["stays"]
 
 
@@ -132,7 +132,7 @@ def test_a_task_that_takes_a_cancellation_for_an_error_of_its_own_is_cancelled_a
         await asyncio.sleep(1)
         assert not task.done()
 
-    run(main())
+    run_in_virtual_time(main())
     assert ended == ["at last"]
 
 
@@ -175,7 +175,7 @@ OUTSIDE: list[tuple[Callable[[], Any], str]] = [
 @pytest.mark.parametrize(("asks", "what"), OUTSIDE)
 def test_what_lives_outside_is_refused_in_a_sentence(asks: Callable[[], Any], what: str) -> None:
     with pytest.raises(WallClock, match=f"Your code uses {what}, which virtual time does not reach"):
-        run(asks())
+        run_in_virtual_time(asks())
 
 
 def test_it_runs_beside_a_running_loop() -> None:
@@ -183,7 +183,7 @@ def test_it_runs_beside_a_running_loop() -> None:
 
     async def cell() -> tuple[float, bool]:
         here = threading.get_ident()
-        return beside(lambda: (run(later()), threading.get_ident() != here))
+        return run_in_thread(lambda: (run_in_virtual_time(later()), threading.get_ident() != here))
 
     async def later() -> float:
         await asyncio.sleep(100)
@@ -194,7 +194,7 @@ def test_it_runs_beside_a_running_loop() -> None:
 
 def test_beside_passes_errors_on() -> None:
     with pytest.raises(ZeroDivisionError):
-        beside(lambda: 1 / 0)
+        run_in_thread(lambda: 1 / 0)
 
 
 def test_a_generator_that_is_left_in_the_middle_is_closed() -> None:
@@ -214,5 +214,5 @@ def test_a_generator_that_is_left_in_the_middle_is_closed() -> None:
             break
         await asyncio.sleep(2.0)
 
-    run(main())
+    run_in_virtual_time(main())
     assert ended == [1.0]

@@ -20,12 +20,12 @@ from midspan.simulation import (
     Fault,
     HalfOpen,
     Limits,
-    Moment,
     Refuse,
     Silence,
+    Trigger,
     VirtualLoop,
     WallClock,
-    run,
+    run_in_virtual_time,
 )
 from midspan.simulation.faults import TimedFault
 from midspan.simulation.history import Recorder
@@ -78,7 +78,7 @@ def simulated(
             record.append(recorder)
         return await scene(network.link("a").connect)
 
-    return run(main())
+    return run_in_virtual_time(main())
 
 
 def real(scene: Scene, **options: Any) -> object:
@@ -325,7 +325,7 @@ def test_close_on_a_dead_link_waits_for_close_timeout() -> None:
         await ws.close()
         return loop.time() - began, ws.close_code
 
-    took_s, code = pair(simulated(scene, (HalfOpen(Moment("a", "up", 1)),)))
+    took_s, code = pair(simulated(scene, (HalfOpen(Trigger("a", "up", 1)),)))
     assert (took_s, code) == (pytest.approx(10.0), 1006)
 
 
@@ -341,7 +341,7 @@ def test_keepalive_gives_up_as_the_library_does() -> None:
             return str(error), asyncio.get_running_loop().time()
         return "open"
 
-    text, at_s = pair(simulated(scene, (HalfOpen(Moment("a", "up", 1)),), Limits(ping_interval=20.0)))
+    text, at_s = pair(simulated(scene, (HalfOpen(Trigger("a", "up", 1)),), Limits(ping_interval=20.0)))
     assert text == "sent 1011 (internal error) keepalive ping timeout; no close frame received"
     assert at_s == pytest.approx(50.06)
 
@@ -391,7 +391,7 @@ def test_a_cut_happens_at_its_moment(when: Any, sender: str, arrived: list[str])
             await ws.recv()
         return "returns"
 
-    assert simulated(scene, (Cut(Moment("a", "up", 2, when)),), handler=handler) == sender
+    assert simulated(scene, (Cut(Trigger("a", "up", 2, when)),), handler=handler) == sender
     assert got == ["1", *arrived]
 
 
@@ -402,7 +402,7 @@ def test_silence_holds_messages_and_loses_none() -> None:
             await ws.send(message)
         return [await ws.recv() for _ in range(3)], asyncio.get_running_loop().time()
 
-    got, at_s = pair(simulated(scene, (Silence(Moment("a", "up", 2), 5.0),)))
+    got, at_s = pair(simulated(scene, (Silence(Trigger("a", "up", 2), 5.0),)))
     assert got == ["1", "2", "3"]
     assert at_s == pytest.approx(5.07)
 
@@ -417,7 +417,7 @@ def test_a_delay_lets_nothing_overtake() -> None:
             got.append((await ws.recv(), round(asyncio.get_running_loop().time(), 3)))
         return got
 
-    assert simulated(scene, (Delay(Moment("a", "up", 2), 1.0),)) == [("1", 0.08), ("2", 1.08), ("3", 1.08)]
+    assert simulated(scene, (Delay(Trigger("a", "up", 2), 1.0),)) == [("1", 0.08), ("2", 1.08), ("3", 1.08)]
 
 
 def test_a_half_open_connection_is_dead_and_a_new_one_is_not() -> None:
@@ -429,7 +429,7 @@ def test_a_half_open_connection_is_dead_and_a_new_one_is_not() -> None:
             answer = await new.recv()
         return answer, old.state.name
 
-    assert simulated(scene, (HalfOpen(Moment("a", "up", 1)),)) == ("hello", "OPEN")
+    assert simulated(scene, (HalfOpen(Trigger("a", "up", 1)),)) == ("hello", "OPEN")
 
 
 def test_refused_and_silent_attempts_raise_what_the_library_raises() -> None:
@@ -451,7 +451,7 @@ def test_refused_and_silent_attempts_raise_what_the_library_raises() -> None:
             await connect()
         return asyncio.get_running_loop().time()
 
-    assert simulated(silent, (Silence(Moment("a", "up", 1), 60.0),)) == pytest.approx(10.06)
+    assert simulated(silent, (Silence(Trigger("a", "up", 1), 60.0),)) == pytest.approx(10.06)
 
 
 async def opens(connect: Any) -> object:
@@ -485,7 +485,7 @@ def test_a_server_that_dies_before_it_has_answered_is_what_the_library_makes_of_
             port = server.sockets[0].getsockname()[1]
             return await opens(lambda: websockets.connect(f"wss://{HOST}:{port}", ssl=authority.client, proxy=None))
 
-    assert run(killed()) == asyncio.run(hung_up())
+    assert run_in_virtual_time(killed()) == asyncio.run(hung_up())
 
 
 @pytest.mark.parametrize("killed_s", [0.0, 0.035])
@@ -499,7 +499,7 @@ def test_a_server_that_dies_before_it_is_asked_refuses(killed_s: float) -> None:
         with pytest.raises(ConnectionRefusedError):
             await network.link("a").connect()
 
-    run(main())
+    run_in_virtual_time(main())
 
 
 def test_the_history_of_a_connection() -> None:

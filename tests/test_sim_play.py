@@ -12,16 +12,16 @@ import pytest
 
 from midspan.errors import Refusal
 from midspan.simulation import (
-    Cast,
     ClientRestart,
     Cut,
     Disk,
     Fault,
     History,
-    Moment,
+    Implementation,
     Revoke,
     ServerRestart,
     Store,
+    Trigger,
     WallClock,
     generate,
     judge,
@@ -29,7 +29,7 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.baseline import NAIVE, NaiveServer
-from tests.sim_session import Client, cast
+from tests.sim_session import Client, implementation
 
 
 def lines(history: History, *what: Any) -> list[str]:
@@ -41,7 +41,7 @@ def violated(history: History) -> list[str]:
 
 
 def test_without_faults_everything_arrives_everywhere() -> None:
-    history = play(cast(), simple(3))
+    history = play(implementation(), simple(3))
     assert [record.message for record in history.of("durable")] == ["a1", "b1", "a2"]
     assert len(history.of("delivered")) == 6
     assert violated(history) == []
@@ -51,44 +51,44 @@ def test_a_run_is_the_same_each_time() -> None:
     """Faults, chance and all: two runs of one schedule have equal histories, on one loop after the other."""
     for seed in range(40):
         schedule = generate(seed)
-        assert play(cast(), schedule) == play(cast(), schedule)
+        assert play(implementation(), schedule) == play(implementation(), schedule)
 
 
 def test_a_run_ends_soon_after_all_is_delivered() -> None:
-    assert play(cast(), simple(2)).records[-1].at_s < 2
+    assert play(implementation(), simple(2)).records[-1].at_s < 2
 
 
 def test_a_run_that_never_completes_ends_after_the_patience() -> None:
-    assert play(cast("no ack"), simple(1)).records[-1].at_s == pytest.approx(20, abs=1)
+    assert play(implementation("no ack"), simple(1)).records[-1].at_s == pytest.approx(20, abs=1)
 
 
 RESTARTS: list[tuple[Fault, list[str]]] = [
-    (ServerRestart(Moment("a", "up", 2, "after", 0.05)), ["server restarted"]),
-    (ServerRestart(Moment("a", "up", 2, "after", 0.05), keeps_log=False), ["server wiped", "server restarted"]),
-    (ClientRestart(Moment("a", "up", 2, "after", 0.05)), ["a restarted"]),
+    (ServerRestart(Trigger("a", "up", 2, "after", 0.05)), ["server restarted"]),
+    (ServerRestart(Trigger("a", "up", 2, "after", 0.05), keeps_log=False), ["server wiped", "server restarted"]),
+    (ClientRestart(Trigger("a", "up", 2, "after", 0.05)), ["a restarted"]),
 ]
 
 
 @pytest.mark.parametrize(("fault", "expected"), RESTARTS, ids=str)
 def test_processes_restart_on_what_their_store_kept(fault: Fault, expected: list[str]) -> None:
     """With its log a server knows what it took; without it, it starts at nothing and clients hear of it."""
-    history = play(cast(), simple(3, ("a",), faults=(fault,)))
+    history = play(implementation(), simple(3, ("a",), faults=(fault,)))
     assert lines(history, "restarted", "wiped") == expected
     assert violated(history) == []
 
 
 def test_a_killed_server_has_not_written_what_it_was_writing() -> None:
     """The append takes 5 ms; the process is killed after 2."""
-    killed = ServerRestart(Moment("a", "up", 2, "after", 0.002))
-    history = play(cast("hasty ack"), simple(1, ("a",), faults=(killed,)))
+    killed = ServerRestart(Trigger("a", "up", 2, "after", 0.002))
+    history = play(implementation("hasty ack"), simple(1, ("a",), faults=(killed,)))
     durable = history.of("durable")
     assert len(durable) == 1
     assert durable[0].at_s > history.of("restarted")[0].at_s
 
 
 def test_a_killed_client_hears_nothing_more() -> None:
-    at = Moment("a", "up", 2, "after")
-    history = play(cast(), simple(1, ("a",), faults=(ClientRestart(at, 5.0),)))
+    at = Trigger("a", "up", 2, "after")
+    history = play(implementation(), simple(1, ("a",), faults=(ClientRestart(at, 5.0),)))
     down_s, up_s = history.of("fault")[0].at_s, history.of("restarted")[0].at_s
     assert up_s == pytest.approx(down_s + 5)
     assert not [
@@ -109,27 +109,27 @@ def test_all_tasks_of_a_killed_process_end_with_it() -> None:
             alive.append("")
             while True:
                 await asyncio.sleep(0.1)
-                alive[life] = f"until {self.seat.now():.1f} s"
+                alive[life] = f"until {self.context.now():.1f} s"
 
-    haunted = Cast(cast().server, lambda seat: Haunted(seat, frozenset()))
-    play(haunted, simple(1, ("a",), faults=(ClientRestart(Moment("a", "up", 2, "after", 0.53), 3.0),)))
+    haunted = Implementation(implementation().server, lambda context: Haunted(context, frozenset()))
+    play(haunted, simple(1, ("a",), faults=(ClientRestart(Trigger("a", "up", 2, "after", 0.53), 3.0),)))
     assert alive[0] == "until 0.5 s"
 
 
 def test_what_is_said_to_a_client_that_is_down_is_said_when_it_is_back() -> None:
-    restart = ClientRestart(Moment("a", "up", 1), 2.0)
-    history = play(cast(), simple(3, ("a",), gap_s=0.5, faults=(restart,)))
+    restart = ClientRestart(Trigger("a", "up", 1), 2.0)
+    history = play(implementation(), simple(3, ("a",), gap_s=0.5, faults=(restart,)))
     assert [record.message for record in history.of("sent")] == ["a1", "a2", "a3"]
     assert violated(history) == []
 
 
 def test_who_is_revoked_is_cut_and_stays_out() -> None:
-    history = play(cast(), simple(2, ("a", "b"), faults=(Revoke(Moment("a", "down", 2)),)))
+    history = play(implementation(), simple(2, ("a", "b"), faults=(Revoke(Trigger("a", "down", 2)),)))
     assert lines(history, "revoked") == ["a revoked"]
     assert violated(history) == []
-    assert violated(play(cast("trusting"), simple(2, ("a", "b"), faults=(Revoke(Moment("a", "down", 2)),)))) == [
-        "authorised"
-    ]
+    assert violated(
+        play(implementation("trusting"), simple(2, ("a", "b"), faults=(Revoke(Trigger("a", "down", 2)),)))
+    ) == ["authorised"]
 
 
 def test_a_session_that_declines_has_not_sent() -> None:
@@ -137,7 +137,7 @@ def test_a_session_that_declines_has_not_sent() -> None:
         def send(self, body: str) -> None:
             raise OverflowError(body)
 
-    history = play(Cast(cast().server, lambda seat: Full(seat, frozenset())), simple(1))
+    history = play(Implementation(implementation().server, lambda context: Full(context, frozenset())), simple(1))
     assert lines(history, "declined") == ["a declined a1"]
     assert {verdict.outcome for name, verdict in judge(history).items() if name == "no_loss"} == {"vacuous"}
 
@@ -149,7 +149,7 @@ def test_an_error_in_the_code_under_test_is_its_own_verdict() -> None:
         async def handle(self, _connection: Any) -> None:
             raise ZeroDivisionError("handler")
 
-    verdict = judge(play(Cast(Fails, NAIVE.client), simple(1)))["no_crash"]
+    verdict = judge(play(Implementation(Fails, NAIVE.client), simple(1)))["no_crash"]
     assert verdict.outcome == "violated"
     assert verdict.reason == "The code of server raised at 0.060 s: ZeroDivisionError: handler."
 
@@ -161,7 +161,9 @@ def test_an_error_in_the_code_under_test_is_its_own_verdict() -> None:
         async def later(self) -> None:
             raise KeyError("background")
 
-    reason = judge(play(Cast(cast().server, lambda seat: Loses(seat, frozenset())), simple(1)))["no_crash"].reason
+    reason = judge(
+        play(Implementation(implementation().server, lambda context: Loses(context, frozenset())), simple(1))
+    )["no_crash"].reason
     assert "KeyError: 'background'" in reason
 
 
@@ -174,7 +176,7 @@ def test_code_that_leaves_virtual_time_is_refused_even_if_it_swallows_the_refusa
                 await super().run()
 
     with pytest.raises(WallClock, match=r"asyncio\.to_thread"):
-        play(Cast(cast().server, lambda seat: Threads(seat, frozenset())), simple(1))
+        play(Implementation(implementation().server, lambda context: Threads(context, frozenset())), simple(1))
 
 
 def test_a_busy_loop_is_a_crash_not_a_hang() -> None:
@@ -183,20 +185,22 @@ def test_a_busy_loop_is_a_crash_not_a_hang() -> None:
             while True:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
-    verdict = judge(play(Cast(cast().server, lambda seat: Busy(seat, frozenset())), simple(1)))["no_crash"]
+    verdict = judge(
+        play(Implementation(implementation().server, lambda context: Busy(context, frozenset())), simple(1))
+    )["no_crash"]
     assert "a loop goes round without waiting" in verdict.reason
 
 
 def test_nothing_is_left_running() -> None:
     """The loop of each run is closed and empty; the fixture looks for threads, sockets and tasks."""
     for seed in range(20):
-        play(cast(), generate(seed))
-    play(NAIVE, simple(2, faults=(Cut(Moment("a", "up", 1)),)))
+        play(implementation(), generate(seed))
+    play(NAIVE, simple(2, faults=(Cut(Trigger("a", "up", 1)),)))
 
 
 def test_a_run_that_gets_nowhere_ends_after_the_stated_recovery_times_the_patience() -> None:
     """a's only message is lost with its connection, and a naive session does not send it again."""
-    lost = simple(1, faults=(Cut(Moment("a", "up", 1, "during")),))
+    lost = simple(1, faults=(Cut(Trigger("a", "up", 1, "during")),))
     for patience in (1.0, 2.0, 3.0):
         impatient = replace(NAIVE, patience=patience)
         history = play(impatient, lost)

@@ -13,13 +13,13 @@ from midspan.simulation import (
     Delay,
     Fault,
     HalfOpen,
-    Moment,
     Refuse,
     Revoke,
     Schedule,
     ServerRestart,
     Shape,
     Silence,
+    Trigger,
     crossings,
     exhaustive,
     generate,
@@ -27,16 +27,16 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.shrinking import size
-from tests.sim_session import cast
+from tests.sim_session import implementation
 
-AT = Moment("a", "up", 3, "after")
+AT = Trigger("a", "up", 3, "after")
 LINES: list[tuple[Fault, str]] = [
     (Cut(AT), "cut when a's message 3 up has arrived"),
-    (Cut(Moment("a", "down", 1, "reply")), "cut before the answer to a's message 1 down"),
-    (Cut(Moment("b", "up", 2, "during")), "cut while b's message 2 up is on its way"),
-    (HalfOpen(Moment("a", "up", 1)), "half-open before a's message 1 up leaves"),
+    (Cut(Trigger("a", "down", 1, "reply")), "cut before the answer to a's message 1 down"),
+    (Cut(Trigger("b", "up", 2, "during")), "cut while b's message 2 up is on its way"),
+    (HalfOpen(Trigger("a", "up", 1)), "half-open before a's message 1 up leaves"),
     (Silence(AT, 3.0), "silence of 3 s when a's message 3 up has arrived"),
-    (Delay(Moment("a", "up", 1), 0.5), "delay of 0.5 s before a's message 1 up leaves"),
+    (Delay(Trigger("a", "up", 1), 0.5), "delay of 0.5 s before a's message 1 up leaves"),
     (Refuse("a", 2), "refuse a's connection attempts 2"),
     (Refuse("a", 2, 3), "refuse a's connection attempts 2 to 4"),
     (ServerRestart(AT), "server restarts with its log (0.1 s down) when a's message 3 up has arrived"),
@@ -44,7 +44,7 @@ LINES: list[tuple[Fault, str]] = [
     (ClientRestart(AT), "a restarts with its outbox (0.1 s down) when a's message 3 up has arrived"),
     (Revoke(AT), "a's right is revoked and its link cut when a's message 3 up has arrived"),
     (
-        Cut(Moment("a", "up", 1, "after", 0.02)),
+        Cut(Trigger("a", "up", 1, "after", 0.02)),
         "cut 0.02 s after the moment when a's message 1 up has arrived",
     ),
 ]
@@ -70,8 +70,8 @@ def test_every_kind_of_fault_and_every_moment_is_drawn() -> None:
     faults = [fault for seed in range(500) for fault in generate(seed).faults]
     assert {type(fault).__name__ for fault in faults} == set(Shape().kinds)
     moments = [fault.at for fault in faults if not isinstance(fault, Refuse)]
-    assert {moment.when for moment in moments} == {"before", "during", "after", "reply"}
-    assert {moment.way for moment in moments} == {"up", "down"}
+    assert {trigger.when for trigger in moments} == {"before", "during", "after", "reply"}
+    assert {trigger.way for trigger in moments} == {"up", "down"}
 
 
 def test_a_shape_limits_what_is_drawn() -> None:
@@ -96,13 +96,13 @@ def test_exhaustive_means_every_placement() -> None:
     """One message of one client: each message that crosses, at each of four moments, and each pair of such cuts."""
 
     def seen(schedule: Schedule) -> list[tuple[str, str, int]]:
-        return [(link, way, n) for link, way, n in crossings(cast(), schedule)]
+        return [(link, way, n) for link, way, n in crossings(implementation(), schedule)]
 
     none = simple(1, ("a",))
     assert seen(none) == [("a", "up", 1), ("a", "up", 2), ("a", "down", 1), ("a", "down", 2), ("a", "down", 3)]
-    one = list(exhaustive(lambda s: crossings(cast(), s), 1, ("a",), 1))
+    one = list(exhaustive(lambda s: crossings(implementation(), s), 1, ("a",), 1))
     assert len(one) == 1 + 5 * 4
-    two = list(exhaustive(lambda s: crossings(cast(), s), 1, ("a",), 2))
+    two = list(exhaustive(lambda s: crossings(implementation(), s), 1, ("a",), 2))
     assert len(set(two)) == len(two)
     expected = 1 + sum(1 + 4 * len(seen(schedule)[place(schedule, seen(schedule)) + 1 :]) for schedule in one[1:])
     assert len(two) == expected
@@ -127,12 +127,12 @@ def test_shrinking_finds_the_one_fault_that_matters() -> None:
             continue
         smallest = shrink(schedule, lambda s: any(isinstance(fault, ServerRestart) for fault in s.faults))
         assert len(smallest.says) <= 1
-        assert smallest.faults == (ServerRestart(Moment(smallest.clients[0], smallest.faults[0].at.way, 1), 0.05),)  # type: ignore[union-attr]
+        assert smallest.faults == (ServerRestart(Trigger(smallest.clients[0], smallest.faults[0].at.way, 1), 0.05),)  # type: ignore[union-attr]
 
 
 def test_shrinking_keeps_what_is_needed() -> None:
     """A guarantee that breaks with two cuts only keeps two, and no more."""
-    faults = tuple(Cut(Moment("a", "up", n)) for n in (1, 2, 3, 4, 5))
+    faults = tuple(Cut(Trigger("a", "up", n)) for n in (1, 2, 3, 4, 5))
     smallest = shrink(simple(3, faults=faults), lambda s: sum(isinstance(fault, Cut) for fault in s.faults) >= 2)
     assert len(smallest.faults) == 2
 

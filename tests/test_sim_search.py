@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 
 from midspan.simulation import (
-    Cast,
     Cut,
+    Implementation,
     Mark,
-    Moment,
     Rung,
     Schedule,
     Shape,
+    Trigger,
     WallClock,
     draw,
     negative_control,
@@ -34,7 +34,7 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.baseline import NAIVE
-from tests.sim_session import Client, cast
+from tests.sim_session import Client, implementation
 
 FLAWS = [
     ("no dedupe", "no_duplicate"),
@@ -49,7 +49,7 @@ LOGICAL = tuple(sorted({name for _, name in FLAWS} | {"order", "no_phantom", "no
 
 
 def test_an_honest_session_holds() -> None:
-    findings = search(cast(), range(300), HEARD, names=LOGICAL)
+    findings = search(implementation(), range(300), HEARD, names=LOGICAL)
     assert findings.outcome == "holds"
     assert findings.outcomes["violated"] == 0
     assert findings.outcomes["vacuous"] < 100
@@ -59,19 +59,19 @@ def test_an_honest_session_holds() -> None:
 @pytest.mark.parametrize(("flaw", "predicate"), FLAWS)
 def test_each_flaw_is_found_small_and_found_again(flaw: str, predicate: str) -> None:
     """By the predicate of its name; at most two faults are left; the seed alone finds the same again."""
-    findings = search(cast(flaw), range(1000), names=(predicate,))
+    findings = search(implementation(flaw), range(1000), names=(predicate,))
     example = findings.counterexamples[predicate]
     assert len(example.schedule.faults) <= 2
     assert len(example.schedule.says) <= 2
-    again = search(cast(flaw), [example.found.seed], names=(predicate,)).counterexamples[predicate]
+    again = search(implementation(flaw), [example.found.seed], names=(predicate,)).counterexamples[predicate]
     assert again.schedule == example.schedule
     assert str(again) == str(example)
     written = Schedule.from_json(example.schedule.to_json())
-    assert draw(cast(flaw), written) == (example.history, example.ladder)
+    assert draw(implementation(flaw), written) == (example.history, example.ladder)
 
 
 def test_a_counterexample_says_it_in_one_sentence_and_shows_every_message() -> None:
-    example = search(cast("no dedupe"), range(100), names=("no_duplicate",)).counterexamples["no_duplicate"]
+    example = search(implementation("no dedupe"), range(100), names=("no_duplicate",)).counterexamples["no_duplicate"]
     lines = str(example).splitlines()
     assert lines[0].startswith("no_duplicate is violated. ")
     assert lines[1].startswith("Smallest schedule: seed ")
@@ -82,16 +82,16 @@ def test_a_counterexample_says_it_in_one_sentence_and_shows_every_message() -> N
 
 
 def test_the_ladder_tells_lost_messages_from_those_that_arrived() -> None:
-    _, ladder = draw(cast(), simple(1, ("a",), faults=(Cut(Moment("a", "up", 2, "during")),)))
+    _, ladder = draw(implementation(), simple(1, ("a",), faults=(Cut(Trigger("a", "up", 2, "during")),)))
     lost = [step for step in ladder if isinstance(step, Rung) and step.arrives_s is None]
     assert [json.loads(step.text) for step in lost] == [["a", "token of a", 0, 0, 1], [1, "a1"]]  # sent together
 
 
 def test_every_placement_of_two_cuts_is_tried() -> None:
-    honest = search_all(cast(), messages=2, names=LOGICAL)
+    honest = search_all(implementation(), messages=2, names=LOGICAL)
     assert honest.outcome == "holds"
     assert honest.runs > 500
-    assert search_all(cast("no dedupe"), messages=2, names=LOGICAL).outcome == "violated"
+    assert search_all(implementation("no dedupe"), messages=2, names=LOGICAL).outcome == "violated"
 
 
 def test_the_negative_control_does_not_pass() -> None:
@@ -103,7 +103,7 @@ def test_the_negative_control_does_not_pass() -> None:
 
 def test_a_search_that_tested_nothing_is_vacuous() -> None:
     late = Shape(kinds=("Revoke",), faults=1)
-    assert search(cast(), range(5), late, names=("bounded_detection",)).outcome == "vacuous"
+    assert search(implementation(), range(5), late, names=("bounded_detection",)).outcome == "vacuous"
 
 
 def test_a_hundred_searches_find_the_same() -> None:
@@ -113,19 +113,19 @@ def test_a_hundred_searches_find_the_same() -> None:
 
 def test_it_runs_beside_the_kernels_loop() -> None:
     async def cell() -> str:
-        return search(cast(), range(3), names=LOGICAL).outcome
+        return search(implementation(), range(3), names=LOGICAL).outcome
 
     assert asyncio.run(cell()) == "holds"
 
 
-def client_that(does: Callable[[], Any]) -> Cast:
+def client_that(does: Callable[[], Any]) -> Implementation:
     class Curious(Client):
         def send(self, body: str) -> None:
             with contextlib.suppress(Exception):  # a learner's own `except` must not hide it
                 does()
             super().send(body)
 
-    return Cast(cast().server, lambda seat: Curious(seat, frozenset()))
+    return Implementation(implementation().server, lambda context: Curious(context, frozenset()))
 
 
 OUTSIDE: list[tuple[Callable[[], Any], str]] = [
@@ -162,13 +162,13 @@ class Dated(Client):
 @pytest.mark.parametrize(("client", "what"), [(Imported, "monotonic"), (Dated, "datetime.now")])
 def test_a_name_imported_before_is_found_in_the_code(client: Any, what: str) -> None:
     with pytest.raises(WallClock, match=f"Your code uses {what}"):
-        search(Cast(cast().server, client), range(3))
+        search(Implementation(implementation().server, client), range(3))
 
 
 def test_the_line_that_shows_it_again_does() -> None:
     """Also for a search with a shape of its own, and for one over all placements, which has no seeds."""
     names: dict[str, Any] = {"search": search, "draw": draw, "Schedule": Schedule, "Shape": Shape}
-    flawed = names["cast"] = cast("no dedupe")
+    flawed = names["cast"] = implementation("no dedupe")
     shaped = search(flawed, range(100), Shape(messages=2, kinds=("Cut", "Delay"))).counterexamples["no_duplicate"]
     assert eval(shaped.replay, names).counterexamples["no_duplicate"] == shaped
     placed = search_all(flawed, messages=1, names=("no_duplicate",)).counterexamples["no_duplicate"]
@@ -178,12 +178,12 @@ def test_the_line_that_shows_it_again_does() -> None:
 def test_the_ladder_shows_what_came_first_even_at_one_moment() -> None:
     """The acknowledgement leaves at the moment at which the message becomes durable: after it, or too early."""
 
-    def order(flawed: Cast) -> list[str]:
+    def order(flawed: Implementation) -> list[str]:
         lines = [str(step) for step in draw(flawed, simple(1, ("a",)))[1]]
         return ["durable" if "durable" in line else "ack" for line in lines if "durable" in line or '["ack"' in line]
 
-    assert order(cast()) == ["durable", "ack"]
-    assert order(cast("hasty ack"))[0] == "ack"
+    assert order(implementation()) == ["durable", "ack"]
+    assert order(implementation("hasty ack"))[0] == "ack"
 
 
 def test_two_searches_at_once_do_not_disturb_each_other() -> None:
@@ -196,6 +196,6 @@ def test_two_searches_at_once_do_not_disturb_each_other() -> None:
 
 
 def test_the_real_clock_works_again_after_a_search() -> None:
-    search(cast(), range(3), names=LOGICAL)
+    search(implementation(), range(3), names=LOGICAL)
     assert time.time.__module__ == "time"
     assert random.random() < 1

@@ -24,11 +24,11 @@ def free(path: Path, kind: int) -> bool:
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_the_room_is_shared_by_those_who_do_not_mind_and_by_nobody_else(alone: bool, tmp_path: Path) -> None:
-    room, door = tmp_path / "room.lock", tmp_path / "door.lock"
+    room, listener = tmp_path / "room.lock", tmp_path / "door.lock"
     with turn(tmp_path, alone=alone):
         assert free(room, fcntl.LOCK_SH) is not alone
         assert not free(room, fcntl.LOCK_EX)
-        assert free(door, fcntl.LOCK_EX)
+        assert free(listener, fcntl.LOCK_EX)
     assert free(room, fcntl.LOCK_EX)
 
 

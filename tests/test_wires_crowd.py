@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, broadcast
 
 from midspan.errors import Refusal
-from midspan.net.receivers import STAMP, Receiver, crowd
+from midspan.net.receivers import STAMP, Receiver, open_receivers
 from midspan.net.servers import raw_server, socketio_server
 from tests.loops import in_a_loop
 
@@ -28,7 +28,7 @@ async def test_each_hears_each_message_and_its_age() -> None:
         everybody.add(connection)
         await connection.wait_closed()
 
-    async with raw_server(handler, None) as served, crowd() as people:
+    async with raw_server(handler, None) as served, open_receivers() as people:
         assert await people.ask("open", url=served.url, count=60) == 60
         for _ in range(3):
             broadcast(everybody, stamped())
@@ -50,7 +50,7 @@ async def test_a_slow_one_reads_nothing() -> None:
         waiting.set_result(connection.transport.get_write_buffer_size())
         await connection.wait_closed()
 
-    async with raw_server(handler, None) as served, crowd() as people:
+    async with raw_server(handler, None) as served, open_receivers() as people:
         await people.ask("open", url=served.url, count=1, slow=1)
         assert await waiting > 2**20
         assert not await people.ask("until", messages=1, within_s=0.05)
@@ -65,7 +65,7 @@ async def test_socketio_is_greeted() -> None:
 
         sio.on("connect", connect)
 
-    async with socketio_server(register, None, always_connect=True) as served, crowd() as people:
+    async with socketio_server(register, None, always_connect=True) as served, open_receivers() as people:
         await people.ask("open", url=served.url.replace("http", "ws"), count=2, says="40")
         assert await people.ask("until", messages=2)
         await people.ask("close")
@@ -77,7 +77,7 @@ async def test_who_is_gone_is_counted() -> None:
         broadcast([connection], stamped())
         connection.transport.close()  # not the connection: the crowd would not answer its goodbye
 
-    async with raw_server(handler, None) as served, crowd() as people:
+    async with raw_server(handler, None) as served, open_receivers() as people:
         await people.ask("open", url=served.url, count=3)
         assert await people.ask("until", messages=3)
         while (await people.ask("heard"))["gone"] < 3:  # the server closes right after
@@ -86,7 +86,7 @@ async def test_who_is_gone_is_counted() -> None:
 
 @in_a_loop
 async def test_where_nobody_listens_is_a_sentence() -> None:
-    async with crowd() as people:
+    async with open_receivers() as people:
         with pytest.raises(Refusal, match="an address where a server takes connections"):
             await people.ask("open", url="ws://127.0.0.1:1", count=1)
 

@@ -23,8 +23,8 @@ except ImportError:  # Windows: run the tests in one process there
 def turn(folder: Path, *, alone: bool) -> Iterator[None]:
     """Hold the room of this folder for the time of the block; alone, or beside others who do not mind."""
     with _locked(folder / "room.lock") as room:
-        with _locked(folder / "door.lock") as door:
-            fcntl.flock(door, fcntl.LOCK_EX)
+        with _locked(folder / "door.lock") as listener:
+            fcntl.flock(listener, fcntl.LOCK_EX)
             fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
 

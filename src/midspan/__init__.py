@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from midspan.grading.progress import score as score
     from midspan.grading.progress import verdict as verdict
     from midspan.labs.lab3_failure.session import guarantee_matrix as guarantee_matrix
-    from midspan.net.receivers import crowd as crowd
+    from midspan.net.receivers import open_receivers as open_receivers
     from midspan.net.servers import raw_server as raw_server
     from midspan.pictures.cards import expected as expected
     from midspan.pictures.cards import progress as progress
     from midspan.pictures.frames import anatomy as anatomy
     from midspan.pictures.frames import stack as stack
     from midspan.pictures.ladders import ladder as ladder
-    from midspan.pictures.runs import lanes as lanes
+    from midspan.pictures.runs import run_ladder as run_ladder
     from midspan.pictures.scenes import herd_picture as herd_picture
     from midspan.pictures.tables import frame_table as frame_table
     from midspan.pictures.tables import matrix_table as matrix_table
@@ -55,7 +55,7 @@ HOMES = {
     "expected": "midspan.pictures.cards",
     "herd_picture": "midspan.pictures.scenes",
     "ladder": "midspan.pictures.ladders",
-    "lanes": "midspan.pictures.runs",
+    "run_ladder": "midspan.pictures.runs",
     "matrix_table": "midspan.pictures.tables",
     "stack": "midspan.pictures.frames",
     "frame_table": "midspan.pictures.tables",
@@ -67,7 +67,7 @@ HOMES = {
     "layers": "midspan.protocols.layering",
     "sample": "midspan.protocols.dissecting",
     "herd": "midspan.simulation.reconnect_herd",
-    "crowd": "midspan.net.receivers",
+    "open_receivers": "midspan.net.receivers",
     "raw_server": "midspan.net.servers",
     "read_tls_records": "midspan.protocols.tls",
 }

@@ -32,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from midspan.study import study
+    from midspan.study import open_course
 
-    study(options.start, options.jupyter)
+    open_course(options.start, options.jupyter)
     return PASSED
 
 
@@ -162,10 +162,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m midspan", description="Socket.IO vs raw WSS, by experiment")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    study = commands.add_parser("study", help="open JupyterLab on the course; Ctrl-C ends it")
-    study.set_defaults(run=_study)
-    study.add_argument("--start", default=FIRST, metavar="FILE", help=f"to open first; default: {FIRST}")
-    study.add_argument("jupyter", nargs="*", metavar="-- OPTIONS", help="JupyterLab's own: -- --port=9000")
+    open_course = commands.add_parser("study", help="open JupyterLab on the course; Ctrl-C ends it")
+    open_course.set_defaults(run=_study)
+    open_course.add_argument("--start", default=FIRST, metavar="FILE", help=f"to open first; default: {FIRST}")
+    open_course.add_argument("jupyter", nargs="*", metavar="-- OPTIONS", help="JupyterLab's own: -- --port=9000")
 
     judge = commands.add_parser(
         "judge", help="judge the answers in a lab's notebook (0: all pass, 1: not all, 2: cannot)"

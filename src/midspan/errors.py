@@ -66,9 +66,12 @@ def shown(value: object) -> str:
 
 # Arguments that fit: what stands at an entrance that people use, so that a slip is a `Refusal` and no error inside.
 #
-#     @checked                                  @dataclass(frozen=True, slots=True)
-#     def play(cast: Cast, ...) -> History:     class Say(Fitting):
-#         ...                                       at_s: float
+#     @checked
+#     def play(implementation: Implementation, schedule: Schedule) -> History: ...
+#
+#     @dataclass(frozen=True, slots=True)
+#     class Say(Fitting):
+#         at_s: float
 #
 # The annotations say what fits. A name with a unit says more: seconds (`_s`) and bytes (`_bytes`) are never negative.
 # What an annotation cannot say (at least one client) is said by `need`, behind this.

@@ -226,7 +226,7 @@ def _remove_old_logs(folder: Path) -> None:
 # `python -m midspan study`: JupyterLab on the course, and on the screen only what the learner needs.
 
 
-def study(start: str, options: Sequence[str]) -> None:
+def open_course(start: str, options: Sequence[str]) -> None:
     """Start JupyterLab, say where it is, and return when Ctrl-C, SIGTERM or its own menu has ended it.
 
     Args:

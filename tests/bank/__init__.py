@@ -15,7 +15,7 @@ from pathlib import Path
 
 from midspan.grading import Lab, Result, Step, notebooks, steps
 from midspan.grading.judge_process import CELLS_LIMIT_S, judge_answers
-from midspan.grading.limits import Outcome, run
+from midspan.grading.limits import CallOutcome, run
 from midspan.grading.notebooks import Answers, Part, read_reference
 from midspan.grading.steps import verdict_of
 from midspan.grading.transcript import SIGNS
@@ -105,7 +105,7 @@ def results(lab: Lab, parts: dict[str, Part], first: str = "") -> dict[str, Resu
     return found
 
 
-def _cells_failed(step: Step, ran: Outcome) -> Result | None:
+def _cells_failed(step: Step, ran: CallOutcome) -> Result | None:
     verdict, message, _ = verdict_of(ran, CELLS_LIMIT_S)
     return None if verdict == "passed" else Result(step.lab.name, step.name, verdict, message=message)
 

@@ -160,7 +160,7 @@ RESUMING = [
     Right("asks before it waits", "feed", TAKES, "            if offset < log.end:\n                continue\n            await grew.wait()\n"),
 ]  # fmt: skip
 CONTROL = [
-    Broken("control-passes", "control", "return Cast(Careless, Client)", "return Cast(Server, Client)"),
+    Broken("control-passes", "control", "return Implementation(Careless, Client)", "return Implementation(Server, Client)"),
     Broken("control-breaks-nothing-else", "control", 'lambda who, number: "new"', 'lambda who, number: "gap"'),
     Right("another mistake", "control", 'self.inbox.judge = lambda who, number: "new"', "self.log.resume = lambda epoch, offset: self.log.end"),
 ]  # fmt: skip

@@ -27,7 +27,7 @@ BROADCAST = [
 
 LOCAL = """
 class Log:
-    def __init__(self, broker, seat):
+    def __init__(self, broker, context):
         self.broker, self.queues, self.end = broker, {}, 0
 
     async def open(self, room, who, base):
@@ -89,7 +89,7 @@ REGISTERED = """        script = self.broker.register_script(take_script())
 """
 FOLLOW = """        while True:
             with contextlib.suppress(*BROKER_AWAY):
-                async with linked(self.seat.broker, alone=True) as link:
+                async with linked(self.context.broker, alone=True) as link:
 """
 AGAIN = "            await asyncio.sleep(AGAIN_S)\n"
 END = 'int(await self.broker.hget(facts, "end") or 0)'
@@ -98,7 +98,7 @@ STREAMS = [
     Wrong("starts-over", "streams", AGAIN, f"{AGAIN}            offset = 0\n"),
     Wrong("follows-from-now", "streams", FOLLOW, f"        offset = {END}\n{FOLLOW}"),
     Wrong("epoch-forgotten", "streams", 'if await link.hget(facts, "epoch") != epoch:', "if False:"),
-    Wrong("dedupe-in-the-node", "streams", COPY, "", (("streams", TAKE, IN_MEMORY), ("streams", "self.broker, self.seat = broker, seat\n", "self.broker, self.seat, self.mine = broker, seat, {}\n"))),
+    Wrong("dedupe-in-the-node", "streams", COPY, "", (("streams", TAKE, IN_MEMORY), ("streams", "self.broker, self.context = broker, context\n", "self.broker, self.context, self.mine = broker, context, {}\n"))),
     Wrong("dedupe-in-the-node/2", "streams", COPY, ""),
     Wrong("not-atomic", "streams", TAKE + RETURN, STEP_BY_STEP),
     Wrong("gap-taken", "streams", " or number > safe + 1 then", " then"),
@@ -121,8 +121,8 @@ ACCEPT = [
 ]  # fmt: skip
 
 COMPARE = "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end"
-RELEASE = 'await self.broker.eval(release_script(), 1, self.owners, who, f"{self.seat.name} {generation}")'
-BY_NODE = "if await self.where(who) == self.seat.name:\n            await self.broker.hdel(self.owners, who)"
+RELEASE = 'await self.broker.eval(release_script(), 1, self.owners, who, f"{self.context.name} {generation}")'
+BY_NODE = "if await self.where(who) == self.context.name:\n            await self.broker.hdel(self.owners, who)"
 OWNERS = [
     Wrong("older-claim-wins", "owners", "if owner != own]", "if owner.split()[0] != own.split()[0]]"),
     Wrong("release-deletes-newer", "owners", COMPARE, "redis.call('HDEL', KEYS[1], ARGV[1])"),
@@ -146,7 +146,7 @@ OUTLET = [
 PRESENCE = [
     Wrong("ghosts", "presence", "return set(owners) - set(ghosts)", "return set(owners)"),
     Wrong("ghost-kept", "presence", "await self.broker.eval(release_script(), 1, self.owners, who, owner)", "pass"),
-    Wrong("wall-clocks", "presence", "await self.broker.hincrby(self.beats, self.seat.name, 1)", "await self.broker.hset(self.beats, self.seat.name, self.seat.now())", (("presence", "self.seen[node] = number, now_s", "self.seen[node] = number, float(number)"),)),
+    Wrong("wall-clocks", "presence", "await self.broker.hincrby(self.beats, self.context.name, 1)", "await self.broker.hset(self.beats, self.context.name, self.context.now())", (("presence", "self.seen[node] = number, now_s", "self.seen[node] = number, float(number)"),)),
     Wrong("dead-too-soon", "presence", "now_s - since_s < LEASE_S", "now_s - since_s < BEAT_S"),
 ]  # fmt: skip
 
@@ -193,7 +193,7 @@ OTHERS = [
     Right("a registered script, trimming by whole blocks", "streams", TAKE, REGISTERED, (("streams", "'MAXLEN', ARGV[5]", "'MAXLEN', '~', ARGV[5]"),)),
     Right("one entry at a time, all owners at once", "streams", "PAGE, block=0", "1, block=0", (("owners", "owners = await self.broker.hmget(self.owners, list(mine))", ALL_OWNERS),)),
     Right("a pause that ends in time, another name for a mailbox", "accept", "await asyncio.sleep(AGAIN_S)", GROWING, (("owners", 'return f"@{who}"', 'return f"@mailbox of {who}"'),)),
-    Right("a beat that is drawn", "presence", "await self.broker.hincrby(self.beats, self.seat.name, 1)", "await self.broker.hset(self.beats, self.seat.name, random.random())"),
+    Right("a beat that is drawn", "presence", "await self.broker.hincrby(self.beats, self.context.name, 1)", "await self.broker.hset(self.beats, self.context.name, random.random())"),
 ]  # fmt: skip
 
 ALL = [*ROOMS, *BROADCAST, *PUBSUB, *STREAMS, *ACCEPT, *OWNERS, *OUTLET, *PRESENCE, *LEAVING, *CONTROL, *OTHERS]

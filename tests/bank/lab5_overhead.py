@@ -139,20 +139,20 @@ READING = [
     Right("the copies first", "direct", VERDICT, '            if verdict == "again":\n                continue\n            if verdict == "gap":\n                raise OutOfOrder\n            else:\n'),
 ]  # fmt: skip
 CONTROL = [
-    Broken("cheaper-passes", "cheaper", "return Cast(Ends, Sure)", "return Cast(Ends, Member)"),
+    Broken("cheaper-passes", "cheaper", "return Implementation(Ends, Sure)", "return Implementation(Ends, Member)"),
     Broken("cheaper-breaks-nothing-else", "cheaper", "            if self.cursor.offset:  # what was sent before the cut has surely arrived\n" + SURE, "            safe_to(self, 10)\n"),
-    Broken("cheaper-is-dearer", "cheaper", "    return Cast(Ends, Sure)\n", '''    class Chatty(Sure):
+    Broken("cheaper-is-dearer", "cheaper", "    return Implementation(Ends, Sure)\n", '''    class Chatty(Sure):
         def send(self, body: str, asks: bool = False) -> None:
             super().send(body, True)
 
-    return Cast(Ends, Chatty)
+    return Implementation(Ends, Chatty)
 '''),
-    Right("another saving", "cheaper", "    return Cast(Ends, Sure)\n", '''    class Careless(Ends):
-        def __init__(self, seat: ServerSeat) -> None:
-            super().__init__(seat)
+    Right("another saving", "cheaper", "    return Implementation(Ends, Sure)\n", '''    class Careless(Ends):
+        def __init__(self, context: ServerContext) -> None:
+            super().__init__(context)
             self.inbox.judge = lambda who, number: "new"
 
-    return Cast(Careless, Member)
+    return Implementation(Careless, Member)
 '''),
 ]  # fmt: skip
 

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from midspan.benchmark.rounds import Several as Several
     from midspan.benchmark.rounds import Steady as Steady
     from midspan.benchmark.rounds import paired as paired
+    from midspan.benchmark.statistics import Comparison as Comparison
     from midspan.benchmark.statistics import Interval as Interval
     from midspan.benchmark.statistics import Paired as Paired
     from midspan.benchmark.statistics import Ratio as Ratio
     from midspan.benchmark.statistics import Reached as Reached
-    from midspan.benchmark.statistics import Verdict as Verdict
     from midspan.benchmark.statistics import interval as interval
     from midspan.benchmark.statistics import ratio as ratio
 
@@ -77,7 +77,7 @@ HOMES = {
     "Interval": "statistics",
     "Ratio": "statistics",
     "Reached": "statistics",
-    "Verdict": "statistics",
+    "Comparison": "statistics",
     "interval": "statistics",
     "ratio": "statistics",
     "paired": "rounds",

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
-from midspan.net.receivers import PONG, Message, Reader, frame, upgrade
+from midspan.net.receivers import PONG, MessageData, Reader, frame, upgrade
 from midspan.net.tcp import WireCount, wire_count
 
 # What a client says so that a server acknowledges an event: one dialect for each kind of server. No sockets here.
@@ -43,14 +43,14 @@ class Dialect(Protocol):
     acked: int
     delivered: int
 
-    def first(self) -> list[Message]: ...
-    def events(self, count: int) -> list[Message]: ...
-    def quietly(self, count: int) -> list[Message]: ...
-    def tell(self) -> Message: ...
-    def hear(self, message: Message, /) -> list[Message]: ...
+    def first(self) -> list[MessageData]: ...
+    def events(self, count: int) -> list[MessageData]: ...
+    def quietly(self, count: int) -> list[MessageData]: ...
+    def tell(self) -> MessageData: ...
+    def hear(self, message: MessageData, /) -> list[MessageData]: ...
 
 
-def written(dialect: Dialect, message: Message) -> bytes:
+def written(dialect: Dialect, message: MessageData) -> bytes:
     """A message as it stands on the connection: in one frame, or its bare bytes where there are no frames."""
     if dialect.websocket:
         return frame(message)
@@ -66,19 +66,19 @@ class Echo:
     def __init__(self) -> None:
         self.path, self.ready, self.acked, self.delivered = "/", True, 0, 0
 
-    def first(self) -> list[Message]:
+    def first(self) -> list[MessageData]:
         return []
 
-    def events(self, count: int) -> list[Message]:
+    def events(self, count: int) -> list[MessageData]:
         return [self.text] * count
 
-    def quietly(self, count: int) -> list[Message]:
+    def quietly(self, count: int) -> list[MessageData]:
         return self.events(count)
 
-    def tell(self) -> Message:
+    def tell(self) -> MessageData:
         return self.text
 
-    def hear(self, _message: Message) -> list[Message]:
+    def hear(self, _message: MessageData) -> list[MessageData]:
         self.acked += 1
         return []
 
@@ -92,10 +92,10 @@ class TcpEcho(Echo):
         super().__init__()
         self._bytes = 0
 
-    def events(self, count: int) -> list[Message]:
+    def events(self, count: int) -> list[MessageData]:
         return [self.text.encode()] * count
 
-    def hear(self, message: Message) -> list[Message]:
+    def hear(self, message: MessageData) -> list[MessageData]:
         self._bytes += len(message)
         self.acked = self._bytes // len(self.text)
         return []
@@ -108,14 +108,14 @@ class Envelope(Echo):
         super().__init__()
         self._number = 0
 
-    def events(self, count: int) -> list[Message]:
+    def events(self, count: int) -> list[MessageData]:
         first, self._number = self._number, self._number + count
         return [f"{self.text[:-1]},{number}]" for number in range(first, self._number)]
 
-    def tell(self) -> Message:
+    def tell(self) -> MessageData:
         return '["say",{"text":"hello, everybody"}]'
 
-    def hear(self, message: Message) -> list[Message]:
+    def hear(self, message: MessageData) -> list[MessageData]:
         if message[:6] in ('{"ack"', b'{"ack"'):
             self.acked += 1
         else:
@@ -130,17 +130,17 @@ class SocketIo(Envelope):
         super().__init__()
         self.path, self.ready = "/socket.io/?EIO=4&transport=websocket", False
 
-    def first(self) -> list[Message]:
+    def first(self) -> list[MessageData]:
         return ["40"]  # CONNECT to the main namespace
 
-    def events(self, count: int) -> list[Message]:
+    def events(self, count: int) -> list[MessageData]:
         first, self._number = self._number, self._number + count
         return [f"42{number}{self.text}" for number in range(first, self._number)]
 
-    def tell(self) -> Message:
+    def tell(self) -> MessageData:
         return '42["say",{"text":"hello, everybody"}]'
 
-    def hear(self, message: Message) -> list[Message]:
+    def hear(self, message: MessageData) -> list[MessageData]:
         kind = message[:2]
         if kind == "43":
             self.acked += 1
@@ -177,7 +177,7 @@ class Peer(asyncio.Protocol):
 
     # What the load asks for
 
-    def send(self, message: Message) -> None:
+    def send(self, message: MessageData) -> None:
         """One message, in one frame, in a write of its own, as libraries do it."""
         data = written(self.dialect, message)
         self.frame_bytes += len(data)
@@ -275,13 +275,13 @@ def round_trips_s(url: str, dialect: Dialect, trust_pem: str, turns: int, togeth
     return sorted(took_s[-turns:])
 
 
-class Client:
+class LatencyClient:
     """One connection, and the thread that waits for it."""
 
     def __init__(self, sock: socket.socket, dialect: Dialect) -> None:
         self._sock, self._dialect, self._reader = sock, dialect, Reader()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: MessageData) -> None:
         """One message, in a write of its own."""
         self._sock.sendall(written(self._dialect, message))
 
@@ -316,13 +316,13 @@ class Client:
 
 
 @contextmanager
-def _connected(url: str, dialect: Any, trust_pem: str) -> Iterator[Client]:
+def _connected(url: str, dialect: Any, trust_pem: str) -> Iterator[LatencyClient]:
     parts = urlsplit(url)
     host, port = str(parts.hostname), int(parts.port or 0)
     with socket.create_connection((host, port), WITHIN_S) as plain:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with _wrapped(plain, host, trust_pem) as sock:
-            client = Client(sock, dialect)
+            client = LatencyClient(sock, dialect)
             client.open(f"{host}:{port}", path_of(url, dialect))
             yield client
 

@@ -47,7 +47,7 @@ def pin(pid: int, core: int) -> None:
 
 
 @contextmanager
-def beside(pid: int) -> Iterator[None]:
+def pinned_beside(pid: int) -> Iterator[None]:
     """Within the block, keep the load on the server's core; where the system does not let us choose, do nothing."""
     ours = cores()
     if ours is not None:
@@ -160,9 +160,9 @@ def made(code: Made) -> Any:
 
 # Who is measured, and how it is started.
 #
-# contender("mine", app, Envelope)                              a function, in a module or in a notebook's cell
-# contender("theirs", "node server.mjs {port}", SocketIo)       a command line contender("running",
-# "ws://127.0.0.1:8765", Echo)             whatever serves there already
+#     contender("mine", app, Envelope)                            a function, in a module or in a notebook's cell
+#     contender("theirs", "node server.mjs {port}", SocketIo)     a command line
+#     contender("running", "ws://127.0.0.1:8765", Echo)           a server that runs already
 
 
 PROGRAM = "midspan.benchmark.serving"

@@ -28,7 +28,7 @@ DELAYED_ACK_S = 0.05  # Linux acknowledges a segment after 40 ms at the latest, 
 GONE = "the server ended the connection"
 
 
-class Run:
+class ClosedLoop:
     """Turns of events: on so many connections at once, then wait until all are acknowledged, then on the next ones.
 
     The server finds the events of a turn one behind the other, and has not to be woken for each of them: what it
@@ -81,7 +81,7 @@ class Run:
             self._next()
 
 
-class Pace:
+class PacedLoop:
     """An event every so often on one connection, until all are acknowledged.
 
     And a moment longer, so that what only acknowledges the last segment is counted: TCP waits with it.
@@ -178,7 +178,7 @@ class Load:
         """
         peers = self.peers[url][:over]
         turns = max(1, events // (together * at_once))
-        return await self._counted(peers, Run(peers, turns, together, at_once))
+        return await self._counted(peers, ClosedLoop(peers, turns, together, at_once))
 
     async def lone(
         self, url: str, dialect: Made, turns: int, together: int = 1, trust_pem: str = ""
@@ -190,7 +190,7 @@ class Load:
 
     async def steady(self, url: str, events: int, every_s: float, waits: bool) -> dict[str, Any]:
         """Say an event every `every_s` on the first connection, whatever comes back; whether somebody waits for it."""
-        return await self._counted(self.peers[url][:1], Pace(self.peers[url][0], events, every_s, waits))
+        return await self._counted(self.peers[url][:1], PacedLoop(self.peers[url][0], events, every_s, waits))
 
     async def tell_all(self, url: str, times: int) -> dict[str, Any]:
         """Ask the server, `times` times, to tell everybody; each time wait until everybody was told."""
@@ -212,7 +212,7 @@ class Load:
         self.peers.clear()
         await asyncio.sleep(0)
 
-    async def _counted(self, peers: list[Peer], run: Run | Pace) -> dict[str, Any]:
+    async def _counted(self, peers: list[Peer], run: ClosedLoop | PacedLoop) -> dict[str, Any]:
         """Do a run, and count what went over these connections meanwhile; no wire where the system does not tell."""
         frames, wire = _frames(peers), _wire(peers)
         async with asyncio.timeout(RUN_S):

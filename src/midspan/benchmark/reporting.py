@@ -159,7 +159,7 @@ class Bar:
 
     words: str
     what: str
-    how: str  # a field of `Report`
+    how: str  # a field of `BenchmarkReport`
     theirs: str
     at_most: float | None  # None: it is told, and held to nothing
     unit: str
@@ -186,7 +186,7 @@ TWO_BY_TWO = (
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchmarkReport:
     """All runs of one `make bench`.
 
     Attributes:
@@ -258,7 +258,7 @@ class Report:
         return "\n\n".join([str(self.machine), *map(str, self.tables)])
 
 
-async def report(session: Contender, *others: Contender, idle: Contender, rounds: int = ROUNDS) -> Report:
+async def report(session: Contender, *others: Contender, idle: Contender, rounds: int = ROUNDS) -> BenchmarkReport:
     """Measure everything: in under five minutes on two quiet cores.
 
     Args:
@@ -278,7 +278,7 @@ async def report(session: Contender, *others: Contender, idle: Contender, rounds
     theirs = SERVED[0]
     inside = await paired((idle, theirs, small(idle), small(theirs)), Idle(50, 250), rounds=1, warm_up=0)
     grown = await growth((session, theirs))
-    return Report(machine(), session.name, alone, often, low, waited, load, weight, inside, grown)
+    return BenchmarkReport(machine(), session.name, alone, often, low, waited, load, weight, inside, grown)
 
 
 def small(one: Contender) -> Contender:

@@ -73,7 +73,7 @@ class Events(Fitting):
 
     async def _lone(self, client: Child, server: Started) -> Numbers:
         turns = max(LEAST_TURNS, self.events // (4 * self.together))
-        with contenders.beside(client.pid):
+        with contenders.pinned_beside(client.pid):
             told = await client.ask("lone", turns=turns, together=self.together, **server.address)
         return {"p50_us": 1e6 * told["p50_s"], "floor_us": 1e6 * told["floor_s"]}
 
@@ -197,7 +197,7 @@ SLICES = 2  # A B, then A B again, within a round
 EVENTS = Events()
 
 
-class Bar(tqdm):
+class ProgressBar(tqdm):
     """A progress bar without the thread that tqdm starts, once for good, to watch its bars."""
 
     monitor_interval = 0
@@ -239,7 +239,7 @@ async def paired(
     slices = 1 if probe.once else slices
     found: dict[str, list[Numbers]] = {name: [] for name in names}
     hidden = not (progress and sys.stderr.isatty())
-    bar = Bar(total=rounds * slices * len(names), desc="measuring", unit="run", leave=False, disable=hidden)
+    bar = ProgressBar(total=rounds * slices * len(names), desc="measuring", unit="run", leave=False, disable=hidden)
     async with load() as client:
         if (ours := cores()) is not None:
             pin(client.pid, ours[1])

@@ -18,7 +18,7 @@ from time import monotonic
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from midspan.simulation.implementation import Cast, Disk, Entry, Fact, ServerSeat, Store
+from midspan.simulation.implementation import Disk, Entry, Fact, Implementation, ServerContext, Store
 
 # The contenders written in Python: short, honest servers, each as its library's own documentation would have it.
 #
@@ -233,15 +233,15 @@ class Memory(Store):
         return self.disk.log[after : None if most is None else after + most]
 
 
-async def serve_cast(cast: Cast, tls: Tls) -> AsyncIterator[int]:
-    """Serve a cast's server, one for each path, and give the port."""
+async def serve_implementation(implementation: Implementation, tls: Tls) -> AsyncIterator[int]:
+    """Serve an implementation's server, one for each path, and give the port."""
     rooms: dict[str, Any] = {}
 
     async def handler(connection: ServerConnection) -> None:
         assert connection.request is not None
         path = connection.request.path
         if path not in rooms:
-            rooms[path] = cast.server(seat(cast))
+            rooms[path] = implementation.server(context(implementation))
             await rooms[path].start()
         await rooms[path].handle(connection)
 
@@ -249,6 +249,6 @@ async def serve_cast(cast: Cast, tls: Tls) -> AsyncIterator[int]:
         yield next(iter(server.sockets)).getsockname()[1]
 
 
-def seat(cast: Cast) -> ServerSeat:
-    """A seat for a server of which nothing is known before; everybody may come."""
-    return ServerSeat(Memory(), lambda _who, _token: True, random.Random(), monotonic, cast.bounds)
+def context(implementation: Implementation) -> ServerContext:
+    """A context for a server of which nothing is known before; everybody may come."""
+    return ServerContext(Memory(), lambda _who, _token: True, random.Random(), monotonic, implementation.bounds)

@@ -28,7 +28,7 @@ LEAST_ROUNDS = 5  # for a verdict: fewer give no interval worth the name
 MARGIN = 0.1  # processes of one and the same program differ by as much: a ratio this near to 1 says nothing
 
 
-class Verdict(StrEnum):
+class Comparison(StrEnum):
     """What a ratio says."""
 
     LARGER = "larger"
@@ -78,13 +78,13 @@ class Ratio(Fitting):
     margin: float = MARGIN
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Comparison:
         """*larger* or *smaller* when the whole interval of enough rounds says so, else *within the noise*."""
         if self.rounds < LEAST_ROUNDS:
-            return Verdict.NOISE
+            return Comparison.NOISE
         if self.low > 1 + self.margin:
-            return Verdict.LARGER
-        return Verdict.SMALLER if self.high < 1 / (1 + self.margin) else Verdict.NOISE
+            return Comparison.LARGER
+        return Comparison.SMALLER if self.high < 1 / (1 + self.margin) else Comparison.NOISE
 
     @checked
     def at_most(self, bar: float) -> Reached:

@@ -41,8 +41,8 @@ class Endpoint:
     @property
     def url(self) -> str:
         """The address that leads through the tap, and through the link before it where there is one."""
-        door = self.tap if self.faulty is None else self.faulty
-        return f"{self.served.url.rsplit(':', 1)[0]}:{door.port}"
+        listener = self.tap if self.faulty is None else self.faulty
+        return f"{self.served.url.rsplit(':', 1)[0]}:{listener.port}"
 
     @property
     def link(self) -> Link:
@@ -79,7 +79,7 @@ class Endpoint:
         self.tap.clear()
 
 
-class Opening:
+class BenchOpening:
     """Opens endpoints that end with `stack`.
 
     Args:
@@ -357,7 +357,7 @@ class Bench:
 
     async def _serve(self) -> None:
         (handler, register), (raw_options, socketio_options) = self._apps, self._options
-        opening = Opening(self._stack, self._thread, self.authority, self.links)
+        opening = BenchOpening(self._stack, self._thread, self.authority, self.links)
         raw, framework = await opening.raw(handler, raw_options), await opening.socketio(register, socketio_options)
         self._endpoints = {"raw": raw, "socketio": framework}
 

@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from midspan.errors import Refusal, checked, need
 from midspan.experiments.bench import Bench
-from midspan.experiments.conversations import HELLO, MESSAGES, WAYS, Said, Way, conversation
+from midspan.experiments.conversations import CHANNELS, HELLO, MESSAGES, Channel, SampleMessage, conversation
 from midspan.net.servers import Authority
 from midspan.net.tcp import WireCount
 from midspan.protocols import dissecting
@@ -45,8 +45,8 @@ class Weighed:
         segments: in how many segments with something in them these came, on this machine's loopback.
     """
 
-    said: Said
-    way: Way
+    said: SampleMessage
+    way: Channel
     tls: bool
     deflate: bool
     ledger: ByteLedger
@@ -63,7 +63,7 @@ class Weighed:
 
 @checked
 async def weigh(
-    said: Said, way: Way, authority: Authority, *, tls: bool = True, deflate: bool = False, told: int = 1
+    said: SampleMessage, way: Channel, authority: Authority, *, tls: bool = True, deflate: bool = False, told: int = 1
 ) -> Weighed:
     """Say one message one way, on a connection of its own, and count its bytes.
 
@@ -102,7 +102,7 @@ def _between(before: Counts, after: Counts) -> tuple[dict[Side, int], dict[Side,
 
 
 @checked
-async def opening(way: Way, authority: Authority, *, tls: bool = True) -> Capture:
+async def opening(way: Channel, authority: Authority, *, tls: bool = True) -> Capture:
     """Open a connection and stop where the first message could be said: what has crossed the wire until then.
 
     Raises:
@@ -143,8 +143,8 @@ class Weighing(tuple[Weighed, ...]):
 @checked
 async def weigh_all(
     authority: Authority,
-    messages: Iterable[Said] = MESSAGES,
-    ways: Iterable[Way] = WAYS,
+    messages: Iterable[SampleMessage] = MESSAGES,
+    ways: Iterable[Channel] = CHANNELS,
     tls: Iterable[bool] = (False, True),
     deflate: Iterable[bool] = (False, True),
 ) -> Weighing:

@@ -161,10 +161,10 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-# Customers: clients that order, wait for the answer, order again, and come back when they were cut off.
+# OrderClients: clients that order, wait for the answer, order again, and come back when they were cut off.
 #
 # An order without an answer is in doubt: the customer cannot know whether it was carried out. What a rolling restart
-# leaves in doubt, and how many customers come back at once, is what `Report` counts.
+# leaves in doubt, and how many customers come back at once, is what `OrderReport` counts.
 #
 #     async with customers(nodes.wss_url, bench.trust, count=60) as people:
 #         ...                                     # restart what you like
@@ -182,7 +182,7 @@ RETURN_WINDOW_S = 0.25
 
 
 @dataclass(frozen=True)
-class Report:
+class OrderReport:
     """What happened to the orders, and when customers came back."""
 
     answered: int
@@ -201,8 +201,8 @@ class Report:
     __repr__ = __str__
 
 
-class Customers:
-    """Those who are ordering. Opened by `customers()`."""
+class OrderClients:
+    """Those who are ordering. Opened by `order_clients()`."""
 
     def __init__(self, url: str, trust: ssl.SSLContext, count: int, rng: random.Random) -> None:
         self._url, self._trust, self._rng = url, trust, rng
@@ -213,9 +213,9 @@ class Customers:
         self._came_back_s: list[float] = []
 
     @property
-    def report(self) -> Report:
+    def report(self) -> OrderReport:
         """What was counted so far."""
-        return Report(self._answered, self._in_doubt, tuple(sorted(self._came_back_s)))
+        return OrderReport(self._answered, self._in_doubt, tuple(sorted(self._came_back_s)))
 
     async def _be_one(self) -> None:
         """A customer, from the first connection to closing time."""
@@ -251,9 +251,9 @@ class Customers:
 
 
 @asynccontextmanager
-async def customers(url: str, trust: ssl.SSLContext, *, count: int, seed: int = 0) -> AsyncIterator[Customers]:
+async def order_clients(url: str, trust: ssl.SSLContext, *, count: int, seed: int = 0) -> AsyncIterator[OrderClients]:
     """Let `count` customers order at `url` (`wss://...`); in the block all have come once. At its end they leave."""
-    people = Customers(url, trust, count, random.Random(seed))
+    people = OrderClients(url, trust, count, random.Random(seed))
     async with asyncio.TaskGroup() as tasks:
         for _ in range(count):
             tasks.create_task(people._be_one())

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from midspan.errors import checked, need
-from midspan.experiments.cluster_clients import Across, Customers, across, customers
+from midspan.experiments.cluster_clients import Across, OrderClients, across, order_clients
 from midspan.net.balancers import Answered, Balancer, Choice, balancer, round_robin
 from midspan.net.brokers import Broker, broker
 from midspan.net.child_process import Child, child
@@ -35,7 +35,7 @@ PROGRAM = "midspan.net.child_process"
 
 
 @dataclass(frozen=True)
-class App:
+class AppSource:
     """What every node serves: a function's source, its name, and its options."""
 
     source: str
@@ -95,7 +95,7 @@ class Cluster:
         """
         need(inspect.isfunction(app), "a function that takes a node", app, "Write `def app(node): ...` and pass app")
         homes = [self._home(name) for name in (self._nodes if on is None else on)]
-        serving = App(textwrap.dedent(inspect.getsource(app)), app.__name__, options)
+        serving = AppSource(textwrap.dedent(inspect.getsource(app)), app.__name__, options)
         for home in self._nodes.values():
             home.is_placed = home in homes
             home.app = serving if home in homes else home.app
@@ -121,10 +121,10 @@ class Cluster:
         """A client that speaks on one node and one that listens on another, both past the balancer; see `Across`."""
         return across(self.direct_url(speaker), self.direct_url(listener), socketio=socketio)
 
-    def customers(self, count: int) -> AbstractAsyncContextManager[Customers]:
-        """Clients that order, and come back when they are cut off, all through the balancer; see `Customers`."""
+    def order_clients(self, count: int) -> AbstractAsyncContextManager[OrderClients]:
+        """Clients that order, and come back when they are cut off, all through the balancer; see `OrderClients`."""
         need(isinstance(count, int) and count > 0, "a number of customers", count, "Pass one or more")
-        return customers(self.wss_url, self._trust, count=count)
+        return order_clients(self.wss_url, self._trust, count=count)
 
     # Faults
 
@@ -209,7 +209,7 @@ class _Home:
         self.name, self.gate = name, way
         self.process: Child
         self._stack = AsyncExitStack()
-        self.app: App | None = None
+        self.app: AppSource | None = None
         self.is_placed = False  # whether the balancer sends to it
         self.port = 0
 

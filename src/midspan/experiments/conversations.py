@@ -34,7 +34,7 @@ WORDS = """
 
 
 @dataclass(frozen=True)
-class Said:
+class SampleMessage:
     """What an application wants to say: an event and its data, text (anything JSON can hold) or bytes."""
 
     name: str
@@ -63,15 +63,15 @@ def _chat(size_bytes: int) -> dict[str, str]:
     return data | {"text": text[: size_bytes - around]}
 
 
-HELLO = Said("hello", "hello", {})
-TYPING_START = Said("typing_start", "typing_start", {"room": "general", "user": "ana"})
-CHAT = Said("chat, 1 KiB", "chat", _chat(2**10))
-BLOB = Said("blob, 64 KiB", "blob", random.Random(5).randbytes(2**16))
+HELLO = SampleMessage("hello", "hello", {})
+TYPING_START = SampleMessage("typing_start", "typing_start", {"room": "general", "user": "ana"})
+CHAT = SampleMessage("chat, 1 KiB", "chat", _chat(2**10))
+BLOB = SampleMessage("blob, 64 KiB", "blob", random.Random(5).randbytes(2**16))
 MESSAGES = (TYPING_START, CHAT, BLOB)
 
 
 @dataclass(frozen=True)
-class Way:
+class Channel:
     """One way to say it: which protocol, over what; `acknowledged`: whether an answer is asked for."""
 
     name: str
@@ -80,16 +80,16 @@ class Way:
     acknowledged: bool = False
 
 
-WAYS = (
-    Way("raw", "raw"),
-    Way("envelope", "envelope"),
-    Way("envelope + ack", "envelope", acknowledged=True),
-    Way("Socket.IO", "Socket.IO"),
-    Way("Socket.IO + ack", "Socket.IO", acknowledged=True),
-    Way("polling", "Socket.IO", "polling"),
-    Way("polling + ack", "Socket.IO", "polling", acknowledged=True),
+CHANNELS = (
+    Channel("raw", "raw"),
+    Channel("envelope", "envelope"),
+    Channel("envelope + ack", "envelope", acknowledged=True),
+    Channel("Socket.IO", "Socket.IO"),
+    Channel("Socket.IO + ack", "Socket.IO", acknowledged=True),
+    Channel("polling", "Socket.IO", "polling"),
+    Channel("polling + ack", "Socket.IO", "polling", acknowledged=True),
 )
-UPGRADE = Way("polling, then WebSocket", "Socket.IO", "upgrade")
+UPGRADE = Channel("polling, then WebSocket", "Socket.IO", "upgrade")
 
 
 # A server, a tap before it, and a client that speaks through it, one way or another: between real libraries.
@@ -99,11 +99,15 @@ UPGRADE = Way("polling, then WebSocket", "Socket.IO", "upgrade")
 
 LOOK_EVERY_S = 0.002
 
-Say = Callable[[Said, bool], Awaitable[None]]  # returns when all that belongs to the message has crossed the tap
+SendMessage = Callable[
+    [SampleMessage, bool], Awaitable[None]
+]  # returns when all that belongs to the message has crossed the tap
 
 
 @asynccontextmanager
-async def conversation(way: Way, authority: Authority, tls: bool, deflate: bool) -> AsyncIterator[tuple[Tap, Say]]:
+async def conversation(
+    way: Channel, authority: Authority, tls: bool, deflate: bool
+) -> AsyncIterator[tuple[Tap, SendMessage]]:
     """A server, a tap before it, and a client that is connected through the tap."""
     speak = _socketio if way.protocol == "Socket.IO" else _raw
     async with speak(way, authority if tls else None, deflate) as (seen, say):
@@ -111,7 +115,7 @@ async def conversation(way: Way, authority: Authority, tls: bool, deflate: bool)
 
 
 @asynccontextmanager
-async def _raw(way: Way, authority: Authority | None, deflate: bool) -> AsyncIterator[tuple[Tap, Say]]:
+async def _raw(way: Channel, authority: Authority | None, deflate: bool) -> AsyncIterator[tuple[Tap, SendMessage]]:
     """`websockets` at both ends."""
     server_tls, client_tls = _contexts(authority)
     options: dict[str, Any] = {"compression": "deflate" if deflate else None, "ping_interval": None, "max_size": None}
@@ -130,7 +134,7 @@ async def _raw(way: Way, authority: Authority | None, deflate: bool) -> AsyncIte
         address = f"{'wss' if client_tls else 'ws'}://{HOST}:{seen.port}"
         client = await stack.enter_async_context(connect(address, ssl=client_tls, **options))
 
-        async def say(said: Said, acknowledged: bool) -> None:
+        async def say(said: SampleMessage, acknowledged: bool) -> None:
             raw = way.protocol == "raw" and said is not HELLO
             plain = said.data if isinstance(said.data, bytes) else said.payload.decode()
             await client.send(plain if raw else said.enveloped(next(numbers) if acknowledged else None))
@@ -152,7 +156,7 @@ def _number(message: str | bytes) -> int:
 
 
 @asynccontextmanager
-async def _socketio(way: Way, authority: Authority | None, deflate: bool) -> AsyncIterator[tuple[Tap, Say]]:
+async def _socketio(way: Channel, authority: Authority | None, deflate: bool) -> AsyncIterator[tuple[Tap, SendMessage]]:
     """python-socketio at both ends, on one transport."""
     server_tls, client_tls = _contexts(authority)
     received: asyncio.Queue[Any] = asyncio.Queue()
@@ -174,7 +178,7 @@ async def _socketio(way: Way, authority: Authority | None, deflate: bool) -> Asy
         await client.connect(f"http{'s' if client_tls else ''}://{HOST}:{seen.port}", transports=transports)
         stack.push_async_callback(_leave, client)
 
-        async def say(said: Said, acknowledged: bool) -> None:
+        async def say(said: SampleMessage, acknowledged: bool) -> None:
             ask: Any = client.call if acknowledged else client.emit
             await ask(said.event, said.data)
             await received.get()

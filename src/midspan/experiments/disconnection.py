@@ -18,10 +18,10 @@ from midspan.errors import checked, need
 from midspan.experiments.on_trial import named
 from midspan.implementations import python_socketio
 from midspan.net.servers import Authority, http_session, socketio_server
-from midspan.simulation.faults import Cut, HalfOpen, Moment
+from midspan.simulation.faults import Cut, HalfOpen, Trigger
 from midspan.simulation.history import Bounds, History, Index
-from midspan.simulation.implementation import Cast
-from midspan.simulation.run import beside, play
+from midspan.simulation.implementation import Implementation
+from midspan.simulation.run import play, run_in_thread
 from midspan.simulation.schedule import Join, Say, Schedule
 
 # How long a client takes to notice that its connection is dead, against the settings of its heartbeat.
@@ -34,7 +34,7 @@ PHASES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the heartbeat's period
 CLOSE_TIMEOUT_S = 10.0  # `websockets` waits so long for an answer to its close frame
 FIRST_WAIT_S = 1.5  # python-socketio's first wait before it connects again, at most
 SAID_S = 0.5
-Player = Callable[[Cast, Schedule], History]
+SchedulePlayer = Callable[[Implementation, Schedule], History]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Noticed:
 
 
 @checked
-def noticed(name: str, interval_s: float, timeout_s: float, player: Player = play) -> Noticed:
+def noticed(name: str, interval_s: float, timeout_s: float, player: SchedulePlayer = play) -> Noticed:
     """Let connections go half-open at each phase of the heartbeat's period.
 
     Args:
@@ -75,36 +75,38 @@ def noticed(name: str, interval_s: float, timeout_s: float, player: Player = pla
     """
     need(name in ("websockets", "python-socketio"), "websockets or python-socketio", name, "Choose one of them")
     need(min(interval_s, timeout_s) > 0, "seconds above zero", (interval_s, timeout_s), "Correct the settings")
-    cast = _websockets(interval_s, timeout_s) if name == "websockets" else _socketio(interval_s, timeout_s)
-    after = tuple(_after_s(beside(player, cast, _half_open(share * interval_s))) for share in PHASES)
+    implementation = _websockets(interval_s, timeout_s) if name == "websockets" else _socketio(interval_s, timeout_s)
+    after = tuple(_after_s(run_in_thread(player, implementation, _half_open(share * interval_s))) for share in PHASES)
     closing_s = CLOSE_TIMEOUT_S if name == "websockets" else FIRST_WAIT_S
     return Noticed(f"{name} {version(name)}", interval_s, timeout_s, after, interval_s + timeout_s + closing_s)
 
 
 @checked
-def noticed_cut_s(name: str, player: Player = play) -> float:
+def noticed_cut_s(name: str, player: SchedulePlayer = play) -> float:
     """For comparison: how long after a reset the client tries to connect again, in seconds."""
-    cut = replace(_half_open(0.0), faults=(Cut(Moment("a", "up", 2, "after")),))
-    return _after_s(beside(player, named(name).cast, cut))
+    cut = replace(_half_open(0.0), faults=(Cut(Trigger("a", "up", 2, "after")),))
+    return _after_s(run_in_thread(player, named(name).implementation, cut))
 
 
-def _websockets(interval_s: float, timeout_s: float) -> Cast:
-    cast = named("websockets").cast
-    return replace(cast, limits=replace(cast.limits, ping_interval=interval_s, ping_timeout=timeout_s))
+def _websockets(interval_s: float, timeout_s: float) -> Implementation:
+    implementation = named("websockets").implementation
+    return replace(
+        implementation, limits=replace(implementation.limits, ping_interval=interval_s, ping_timeout=timeout_s)
+    )
 
 
-def _socketio(interval_s: float, timeout_s: float) -> Cast:
+def _socketio(interval_s: float, timeout_s: float) -> Implementation:
     """Both settings are the server's; its clients are told on connection."""
 
     class Server(python_socketio.EventServer):
         options: ClassVar[dict[str, Any]] = {"ping_interval": interval_s, "ping_timeout": timeout_s}
 
-    return replace(named("python-socketio").cast, server=Server)
+    return replace(named("python-socketio").implementation, server=Server)
 
 
 def _half_open(later_s: float) -> Schedule:
     """Client a says one message; `later_s` after that has arrived nothing passes any more. (a2 keeps the run going.)"""
-    dead = HalfOpen(Moment("a", "up", 2, "after", later_s))  # the first message up is a greeting
+    dead = HalfOpen(Trigger("a", "up", 2, "after", later_s))  # the first message up is a greeting
     return Schedule(1, (Join(0.0, "a"),), (Say(SAID_S, "a", "a1"), Say(300.0, "a", "a2")), (dead,))
 
 
@@ -252,7 +254,9 @@ async def _clients(
 #     lost_though_safe(history)
 
 
-RECIPE: Cast = replace(named("recipe").cast, bounds=Bounds(detection_s=60.0, recovery_s=10.0))  # no need to wait longer
+RECIPE: Implementation = replace(
+    named("recipe").implementation, bounds=Bounds(detection_s=60.0, recovery_s=10.0)
+)  # no need to wait longer
 
 SAME_KEY = Schedule(
     seed=1,
@@ -263,7 +267,7 @@ OVERTAKEN = Schedule(
     seed=1,
     joins=(Join(0.0, "b"), Join(1.0, "a")),
     says=(Say(0.5, "b", "b1"), Say(0.99, "b", "b2")),
-    faults=(Cut(Moment("a", "down", 4, "during")),),  # after Engine.IO's OPEN, CONNECT and b2: the first of the replay
+    faults=(Cut(Trigger("a", "down", 4, "during")),),  # after Engine.IO's OPEN, CONNECT and b2: the first of the replay
     write_s=0.1,  # so a read takes 0.05 s: b2 is stored and broadcast while a's replay is being read
 )
 SHAPES = {"same key": SAME_KEY, "overtaken": OVERTAKEN}

@@ -14,16 +14,16 @@ from midspan.simulation.faults import (
     Delay,
     Fault,
     HalfOpen,
-    Moment,
     Refuse,
     Revoke,
     ServerRestart,
+    Trigger,
     When,
 )
 from midspan.simulation.guarantees import PREDICATES, Outcome, Verdict, judge
 from midspan.simulation.history import History
-from midspan.simulation.implementation import Cast
-from midspan.simulation.run import Watch, beside, play
+from midspan.simulation.implementation import Implementation
+from midspan.simulation.run import Watch, play, run_in_thread
 from midspan.simulation.schedule import Crossing, Join, Say, Schedule
 from midspan.simulation.shrinking import Counterexample, counterexample
 
@@ -48,7 +48,9 @@ WHEN: dict[str, tuple[When, ...]] = {"up": ("before", "during", "after", "reply"
 class Play(Protocol):
     """Runs a schedule: `simulation.play` on the simulated link, `simulation.tls.play_real` on a real one."""
 
-    def __call__(self, cast: Cast, schedule: Schedule, watch: Watch | None = None, /) -> History: ...
+    def __call__(
+        self, implementation: Implementation, schedule: Schedule, watch: Watch | None = None, /
+    ) -> History: ...
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,15 @@ class Trial:
 
     name: str
     does: str
-    faults: Callable[[Moment], tuple[Fault, ...]]
+    faults: Callable[[Trigger], tuple[Fault, ...]]
     says: tuple[Say, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name}: {self.does}"
 
-    def at(self, moment: Moment, opening_s: float = 0.0) -> Schedule:
+    def at(self, trigger: Trigger, opening_s: float = 0.0) -> Schedule:
         """The conversation with this fault at this moment; everybody speaks so much later."""
-        return replace(_conversation(opening_s, self.says), faults=self.faults(moment))
+        return replace(_conversation(opening_s, self.says), faults=self.faults(trigger))
 
 
 TRIALS = (
@@ -102,13 +104,13 @@ TRIALS = (
 )
 
 
-def moments(cast: Cast, play: Play = play, opening_s: float = 0.0) -> Iterator[Moment]:
+def moments(implementation: Implementation, play: Play = play, opening_s: float = 0.0) -> Iterator[Trigger]:
     """The moments of the conversation: at each message that crosses, but for those that cross before anybody speaks."""
     spoken = _conversation(opening_s)
-    greetings = len(_crossed(cast, replace(spoken, says=()), play))
-    for link, way, n in _crossed(cast, spoken, play)[greetings:]:
+    greetings = len(_crossed(implementation, replace(spoken, says=()), play))
+    for link, way, n in _crossed(implementation, spoken, play)[greetings:]:
         for when in WHEN[way]:
-            yield Moment(link, way, n, when)
+            yield Trigger(link, way, n, when)
 
 
 def _conversation(opening_s: float, more: tuple[Say, ...] = ()) -> Schedule:
@@ -116,9 +118,9 @@ def _conversation(opening_s: float, more: tuple[Say, ...] = ()) -> Schedule:
     return replace(CONVERSATION, says=tuple(says))
 
 
-def _crossed(cast: Cast, schedule: Schedule, play: Play) -> list[Crossing]:
+def _crossed(implementation: Implementation, schedule: Schedule, play: Play) -> list[Crossing]:
     watch = Watch(crossings=[])
-    play(cast, schedule, watch)
+    play(implementation, schedule, watch)
     return watch.crossings or []
 
 
@@ -138,20 +140,21 @@ Key = tuple[str, str, str]
 
 
 class OnTrial(Protocol):
-    """A column: an implementation that runs here, or the record of one that ran elsewhere (then `cast` is None)."""
+    """A column: an implementation that runs here, or the record of one that ran elsewhere (then without
+    `implementation`)."""
 
     @property
     def name(self) -> str: ...
     @property
     def made_of(self) -> str: ...
     @property
-    def cast(self) -> Cast | None: ...
+    def implementation(self) -> Implementation | None: ...
     def __hash__(self) -> int: ...
     def runs(self, trial: Trial, play: Play) -> Iterator[tuple[Schedule, History]]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """One guarantee of one implementation under one fault.
 
     Args:
@@ -188,16 +191,16 @@ class Matrix:
 
     contenders: tuple[OnTrial, ...]
     trials: tuple[Trial, ...]
-    cells: dict[Key, Cell]
+    cells: dict[Key, MatrixCell]
 
-    def __iter__(self) -> Iterator[Cell]:
+    def __iter__(self) -> Iterator[MatrixCell]:
         return iter(self.cells.values())
 
     @property
     def guarantees(self) -> tuple[str, ...]:
         return tuple(PREDICATES)
 
-    def cell(self, guarantee: str, contender: str, fault: str) -> Cell:
+    def cell(self, guarantee: str, contender: str, fault: str) -> MatrixCell:
         """One cell. Raises `Refusal` for a name that the matrix does not have."""
         names = ((guarantee, self.guarantees), (contender, _names(self.contenders)), (fault, _names(self.trials)))
         for name, known in names:
@@ -208,7 +211,7 @@ class Matrix:
         """One sign a fault, in the order of the faults."""
         return "".join(SIGNS[self.cells[guarantee, contender, trial.name].outcome] for trial in self.trials)
 
-    def violated(self, contender: str) -> tuple[Cell, ...]:
+    def violated(self, contender: str) -> tuple[MatrixCell, ...]:
         """The cells of one implementation in which a guarantee is broken."""
         need(
             contender in _names(self.contenders),
@@ -229,11 +232,11 @@ class Matrix:
         """
         cell = self.cell(guarantee, contender, fault)
         need(cell.outcome == "violated", "a cell that is violated", str(cell), "Choose one that shows ✗")
-        cast = next(one.cast for one in self.contenders if one.name == contender)
-        if cast is None:
+        implementation = next(one.implementation for one in self.contenders if one.name == contender)
+        if implementation is None:
             raise Refusal("an implementation that runs here", contender, f"Read its reason: {cell.reason}")
         again = f"matrix.counterexample({guarantee!r}, {contender!r}, {fault!r})"
-        return beside(counterexample, cast, cell.schedule, guarantee, again)
+        return run_in_thread(counterexample, implementation, cell.schedule, guarantee, again)
 
     def __str__(self) -> str:
         widths = [max(len(one.name), len(self.trials)) for one in self.contenders]
@@ -262,7 +265,7 @@ def measure(*contenders: OnTrial, faults: tuple[str, ...] | None = None, play: P
     Raises:
         Refusal: two implementations have one name, or there is none; a fault is unknown; nothing crosses the link.
     """
-    return assemble(contenders, chosen(faults), lambda one, trial: beside(cells_of, one, trial, play))
+    return assemble(contenders, chosen(faults), lambda one, trial: run_in_thread(cells_of, one, trial, play))
 
 
 def chosen(faults: tuple[str, ...] | None) -> tuple[Trial, ...]:
@@ -275,7 +278,9 @@ def chosen(faults: tuple[str, ...] | None) -> tuple[Trial, ...]:
 
 
 def assemble(
-    contenders: tuple[OnTrial, ...], trials: tuple[Trial, ...], cells: Callable[[OnTrial, Trial], tuple[Cell, ...]]
+    contenders: tuple[OnTrial, ...],
+    trials: tuple[Trial, ...],
+    cells: Callable[[OnTrial, Trial], tuple[MatrixCell, ...]],
 ) -> Matrix:
     """A matrix of these columns; `cells` measures one fault of one of them."""
     names = _names(contenders)
@@ -284,7 +289,7 @@ def assemble(
     return Matrix(contenders, trials, {(cell.guarantee, cell.contender, cell.fault): cell for cell in made})
 
 
-def cells_of(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[Cell, ...]:
+def cells_of(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[MatrixCell, ...]:
     """What one fault does to one implementation: a cell for each guarantee."""
     verdicts = [(schedule, judge(history)) for schedule, history in contender.runs(trial, play)]
     if not verdicts:
@@ -294,12 +299,12 @@ def cells_of(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[Cell,
     )
 
 
-def _cell(contender: OnTrial, trial: Trial, verdicts: list[tuple[Schedule, Verdict]]) -> Cell:
+def _cell(contender: OnTrial, trial: Trial, verdicts: list[tuple[Schedule, Verdict]]) -> MatrixCell:
     schedule, worst = max(verdicts, key=lambda pair: WEIGHT[pair[1].outcome])  # the first of equals
     found = Counter(verdict.outcome for _, verdict in verdicts)
     where = (worst.predicate, contender.name, trial.name)
     counts = (found.total(), found["holds"] + found["violated"], found["violated"])
-    return Cell(*where, worst.outcome, worst.reason, schedule, *counts)
+    return MatrixCell(*where, worst.outcome, worst.reason, schedule, *counts)
 
 
 def _names(things: tuple[OnTrial, ...] | tuple[Trial, ...]) -> tuple[str, ...]:

@@ -15,12 +15,12 @@ from typing import Any
 from midspan.errors import checked, need
 from midspan.experiments.guarantee_matrix import TRIALS, Play, Trial, moments
 from midspan.implementations import python_socketio, raw
-from midspan.implementations.in_memory_adapter import clock_and_chance
+from midspan.implementations.in_memory_adapter import patched_clock_and_random
 from midspan.implementations.javascript_clients import javascript, node
 from midspan.simulation.end import Limits
-from midspan.simulation.faults import Moment
+from midspan.simulation.faults import Trigger
 from midspan.simulation.history import Bounds, History, Record
-from midspan.simulation.implementation import Cast
+from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import Watch, play
 from midspan.simulation.schedule import Schedule
 from midspan.simulation.tls.run import play_real, shared_authority
@@ -31,7 +31,7 @@ from midspan.simulation.tls.run import play_real, shared_authority
 # the link fails is what the guarantee matrix measures.
 
 
-__all__ = ["CONTENDERS", "Contender", "named"]
+__all__ = ["CONTENDERS", "Candidate", "named"]
 
 
 # Who is on trial, and by which versions.
@@ -45,48 +45,48 @@ AIOHTTP = Limits(open_timeout=30.0, close_timeout=5.0)  # its sock_connect; Engi
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One implementation.
 
     Args:
         name: a column of the matrix.
         made_of: what it runs on, with versions.
-        cast: its server and clients.
+        implementation: its server and clients.
     """
 
     name: str
     made_of: str
-    cast: Cast
+    implementation: Implementation
 
     def __str__(self) -> str:
         return f"{self.name}: {self.made_of}"
 
     def runs(self, trial: Trial, play: Play = play) -> Iterator[tuple[Schedule, History]]:
         """What comes of a fault at each of its moments, on the simulated link or on another."""
-        for moment in moments(self.cast, play):
-            schedule = trial.at(moment)
-            yield schedule, play(self.cast, schedule)
+        for trigger in moments(self.implementation, play):
+            schedule = trial.at(trigger)
+            yield schedule, play(self.implementation, schedule)
 
 
-def _cast(server: Callable[..., object], client: Callable[..., object], limits: Limits) -> Cast:
-    return Cast(server, client, WITHIN_A_MINUTE, limits, clock_and_chance, patience=1.1)  # type: ignore[arg-type]
+def _cast(server: Callable[..., object], client: Callable[..., object], limits: Limits) -> Implementation:
+    return Implementation(server, client, WITHIN_A_MINUTE, limits, patched_clock_and_random, patience=1.1)  # type: ignore[arg-type]
 
 
 WEBSOCKETS, SOCKETIO = (f"{name} {version(name)}" for name in ("websockets", "python-socketio"))
 
 CONTENDERS = (
-    Contender("raw", f"{WEBSOCKETS}, no keepalive, one connection", _cast(raw.RoomServer, raw.OnceClient, Limits())),
-    Contender(
+    Candidate("raw", f"{WEBSOCKETS}, no keepalive, one connection", _cast(raw.RoomServer, raw.OnceClient, Limits())),
+    Candidate(
         "websockets",
         f"{WEBSOCKETS}, its keepalive and its reconnecting client",
         _cast(raw.GuardedServer, raw.ReconnectingClient, KEEPALIVE),
     ),
-    Contender(
+    Candidate(
         "python-socketio",
         f"{SOCKETIO} as it comes",
         _cast(python_socketio.EventServer, python_socketio.EventClient, AIOHTTP),
     ),
-    Contender(
+    Candidate(
         "recipe",
         f'{SOCKETIO} with the "exactly once" recipe',
         _cast(python_socketio.RecipeServer, python_socketio.RecipeClient, AIOHTTP),
@@ -95,7 +95,7 @@ CONTENDERS = (
 
 
 @checked
-def named(name: str) -> Contender:
+def named(name: str) -> Candidate:
     """One of `CONTENDERS`. Raises `Refusal` for a name that is not among them."""
     known = {contender.name: contender for contender in CONTENDERS}
     need(name in known, f"one of {', '.join(known)}", name, "Correct the name")
@@ -121,7 +121,7 @@ class Recorded:
     """A column that was measured elsewhere."""
 
     file: Path = FILE
-    cast: None = None
+    implementation: None = None
     name: str = "socket.io (JS)"
 
     def __str__(self) -> str:
@@ -142,11 +142,11 @@ class Recorded:
         """What came of a fault at each of its moments when it was recorded."""
         for run in self.made["runs"][trial.name]:
             records = tuple(Record(*record) for record in run["records"])
-            yield trial.at(Moment(*run["at"]), OPENING_S), History(records, WITHIN_A_MINUTE)
+            yield trial.at(Trigger(*run["at"]), OPENING_S), History(records, WITHIN_A_MINUTE)
 
 
 def play_in_node(
-    trial: Trial, chosen: tuple[Moment, ...] | None = None, speed: float = SPEED, opening_s: float = OPENING_S
+    trial: Trial, chosen: tuple[Trigger, ...] | None = None, speed: float = SPEED, opening_s: float = OPENING_S
 ) -> dict[str, Any]:
     """Play one fault in Node now: versions, and for each moment its records.
 
@@ -160,14 +160,14 @@ def play_in_node(
         Refusal: Node or its packages are not here.
     """
     with node(speed) as process:
-        cast = javascript(process, shared_authority(), WITHIN_A_MINUTE)
+        implementation = javascript(process, shared_authority(), WITHIN_A_MINUTE)
         play: Play = partial(_play_at, speed)
         if chosen is None:
             found = moments(
-                cast, play, OPENING_S
+                implementation, play, OPENING_S
             )  # on a busy machine a greeting may come late: we know it by its number
             chosen = tuple(at for at in found if (at.way, at.when) in WHEN and at.n > GREETING[at.way])
-        histories = ((at, play(cast, trial.at(at, opening_s))) for at in chosen)
+        histories = ((at, play(implementation, trial.at(at, opening_s))) for at in chosen)
         runs = [
             {"at": _flat(at), "records": _flat_records(history)}
             for at, history in histories
@@ -176,11 +176,11 @@ def play_in_node(
         return {"versions": process.versions, "runs": runs}
 
 
-def _play_at(speed: float, cast: Any, schedule: Schedule, watch: Watch | None = None, /) -> History:
-    return play_real(cast, schedule, watch, speed=speed)
+def _play_at(speed: float, implementation: Any, schedule: Schedule, watch: Watch | None = None, /) -> History:
+    return play_real(implementation, schedule, watch, speed=speed)
 
 
-def _flat(at: Moment) -> list[Any]:
+def _flat(at: Trigger) -> list[Any]:
     return [at.link, at.way, at.n, at.when]
 
 

@@ -33,7 +33,7 @@ from midspan.benchmark.statistics import Numbers, Paired
 from midspan.errors import Fitting, Words, checked, need
 from midspan.net.brokers import Broker
 from midspan.net.child_process import Child
-from midspan.net.receivers import crowd
+from midspan.net.receivers import open_receivers
 
 AHEAD = 16  # messages under way
 FEW_AHEAD = 2  # of large ones: 16 under way wait for each other, and that hides what a slow reader costs
@@ -250,7 +250,7 @@ async def room(one: Speaks, members: int, slow: int = 0) -> AsyncIterator[Room]:
     first = one.voice.first.replace("{room}", f"room {secrets.token_hex(4)}")
     async with AsyncExitStack() as stack:
         running = [await stack.enter_async_context(started(node, tls=False)) for node in one.nodes]
-        people = await stack.enter_async_context(crowd())
+        people = await stack.enter_async_context(open_receivers())
         if (ours := contenders.cores()) is not None:
             contenders.pin(people.pid, ours[1])
         for number, server in enumerate(running):

@@ -17,7 +17,7 @@ from typing import Any
 
 from midspan.benchmark.clients import Echo, Envelope
 from midspan.benchmark.contenders import Contender, code_of, contender
-from midspan.benchmark.servers import Tls, serve_cast
+from midspan.benchmark.servers import Tls, serve_implementation
 from midspan.errors import Refusal, Words, need
 from midspan.grading import limits, notebooks
 from midspan.grading.judge_process import CELLS_LIMIT_S
@@ -25,7 +25,7 @@ from midspan.grading.notebooks import Answers
 from midspan.grading.seeds import finished_cells
 from midspan.grading.steps import remarks
 from midspan.grading.transcript import error_in_words
-from midspan.net.receivers import Message
+from midspan.net.receivers import MessageData
 from midspan.net.servers import HOST
 from midspan.simulation import Bounds
 
@@ -107,7 +107,7 @@ def written(*answers: object) -> bool:
     return not to_do
 
 
-def _why(ran: limits.Outcome, limit_s: float) -> Iterator[str]:
+def _why(ran: limits.CallOutcome, limit_s: float) -> Iterator[str]:
     if ran.error is None:
         yield f"Not done after {limit_s:g} s, so we ended it: it waits for bytes that never come, or never stops."
         return
@@ -148,7 +148,7 @@ _priced_names = itertools.count(1)
 
 async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
     """The session of lab 3, with room for a burst."""
-    async for port in serve_cast(replace(finished("lab3_failure", source).ours, bounds=WIDE), tls):
+    async for port in serve_implementation(replace(finished("lab3_failure", source).ours, bounds=WIDE), tls):
         yield port
 
 
@@ -171,14 +171,14 @@ class Lab3(Envelope):
         self.me, self.ready = room or f"c{next(_priced_names)}", False
         self.path = f"/{self.me}"  # by default a room of its own
 
-    def first(self) -> list[Message]:
+    def first(self) -> list[MessageData]:
         return [json.dumps(["hello", self.me, "token", "", 0, 1])]
 
-    def events(self, count: int) -> list[Message]:
+    def events(self, count: int) -> list[MessageData]:
         first, self._number = self._number + 1, self._number + count
         return [json.dumps(["say", number, Echo.text]) for number in range(first, self._number + 1)]
 
-    def hear(self, message: Message) -> list[Message]:
+    def hear(self, message: MessageData) -> list[MessageData]:
         kind, number, *_ = json.loads(message)
         if kind == "ack":
             self.acked = max(self.acked, number)
@@ -200,10 +200,10 @@ class Lab5(Lab3):
         self._kept: dict[tuple[int, bool], bytes] = {}
         self._heard: dict[bytes, int] = {}
 
-    def events(self, count: int) -> list[Message]:
+    def events(self, count: int) -> list[MessageData]:
         return [self._kept.get((count, True)) or self._said(count, True)]
 
-    def quietly(self, count: int) -> list[Message]:
+    def quietly(self, count: int) -> list[MessageData]:
         return [self._kept.get((count, False)) or self._said(count, False)]
 
     def _said(self, count: int, asks: bool) -> bytes:
@@ -213,7 +213,7 @@ class Lab5(Lab3):
         self._last[count, asks] = said
         return said
 
-    def hear(self, message: Message) -> list[Message]:
+    def hear(self, message: MessageData) -> list[MessageData]:
         if isinstance(message, str):  # the welcome, in JSON
             self.ready = True
             return []

@@ -156,7 +156,7 @@ Try = Callable[[str, Own], Result]
 
 
 @dataclass(frozen=True)
-class Report:
+class JudgeReport:
     """The results of all the steps of a file, in order. `str()`: the table, what is to do, what is wrong."""
 
     lab: Lab
@@ -183,7 +183,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Paper:
+class Submission:
     """A notebook of a lab, opened to be judged: the learner's answers beside the reference's."""
 
     lab: Lab
@@ -215,7 +215,7 @@ class Paper:
         )
 
 
-def opened(file: Path) -> Paper:
+def opened(file: Path) -> Submission:
     """The notebook, ready to be judged; refuses a file that cannot be."""
     notebook = notebooks.read(file)
     lab = lab_of(notebook, file)
@@ -223,13 +223,13 @@ def opened(file: Path) -> Paper:
     if list(reference) != list(lab.steps):
         steps, cells = ", ".join(lab.steps), ", ".join(reference)
         raise Refusal(f"checks for the steps {steps}", cells, f"Mend solutions/{lab.name}.ipynb")
-    return Paper(lab, file, notebooks.own(notebook, solved), reference)
+    return Submission(lab, file, notebooks.own(notebook, solved), reference)
 
 
-def judge(file: Path) -> Report:
+def judge(file: Path) -> JudgeReport:
     """Judge the answers in a notebook; refuses a file that cannot be judged."""
     paper = opened(file)
-    return Report(paper.lab, file.name, tuple(paper.results().values()))
+    return JudgeReport(paper.lab, file.name, tuple(paper.results().values()))
 
 
 def lab_of(notebook: notebooks.Raw, file: Path) -> Lab:
@@ -282,7 +282,7 @@ def _pairs(hopeful: Mapping[str, bool], known: Mapping[Pair, Result]) -> list[Pa
 NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(report: Report) -> str:
+def junit(report: JudgeReport) -> str:
     """The XML text: one suite, one case a step; a failure with its words for a wrong answer, skipped for one to do."""
     verdicts = Counter(result.verdict for result in report.results)
     counts = {"tests": len(report.results), "failures": verdicts["wrong"], "errors": 0, "skipped": verdicts["to do"]}

@@ -14,7 +14,7 @@ from typing import Any
 from midspan.errors import Refusal, need
 from midspan.grading import limits, notebooks
 from midspan.grading.judge_process import CELLS_LIMIT_S
-from midspan.grading.judging import Paper, opened
+from midspan.grading.judging import Submission, opened
 from midspan.grading.notebooks import Answers
 
 # The lab machinery: labs/ is generated from solutions/, and a later lab stands on the learner's own earlier work.
@@ -123,7 +123,7 @@ def earlier(lab: str) -> Earlier:
     return Earlier(lab, mine, tuple(step for step in paper.own if step not in passing), answers, why)
 
 
-def _theirs(lab: str) -> tuple[Paper | None, str]:
+def _theirs(lab: str) -> tuple[Submission | None, str]:
     """The learner's notebook of a lab, or why there is none to use."""
     path = notebooks.lab(lab)
     if not path.exists():

@@ -131,7 +131,7 @@ class Expired(BaseException):
 
 
 @dataclass(slots=True)
-class Outcome:
+class CallOutcome:
     """What became of a run: exactly one of a value, an error, or `expired`."""
 
     value: Any = None
@@ -152,7 +152,7 @@ def patience() -> float:
     return factor if factor > 0 else 1.0
 
 
-def run(work: Callable[[], Any], limit_s: float) -> Outcome:
+def run(work: Callable[[], Any], limit_s: float) -> CallOutcome:
     """Call `work()` in a daemon thread, and await its value there if it is awaitable; what it raises is an `error`."""
     runner = _Runner(work)
     with captured() as text:
@@ -168,7 +168,7 @@ def run(work: Callable[[], Any], limit_s: float) -> Outcome:
 class _Runner:
     def __init__(self, work: Callable[[], Any]) -> None:
         self.work = work
-        self.outcome = Outcome()
+        self.outcome = CallOutcome()
         self.done = threading.Event()
         self.giving_up = False
         self.loop: asyncio.AbstractEventLoop | None = None

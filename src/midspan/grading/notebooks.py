@@ -24,7 +24,7 @@ from midspan.grading.transcript import error_in_words
 
 
 Raw = dict[str, Any]
-Kind = Literal["setup", "exercise", "check", "other"]
+CellKind = Literal["setup", "exercise", "check", "other"]
 
 
 def read(path: Path) -> Raw:
@@ -59,7 +59,7 @@ def source_of(cell: Raw) -> str:
     return "".join(map(str, text)) if isinstance(text, list) else str(text)
 
 
-def kind_of(cell: Raw) -> Kind:
+def kind_of(cell: Raw) -> CellKind:
     """What a cell is for, by nbgrader's metadata and the tag "setup"."""
     marks = _mapping(_metadata(cell).get("nbgrader"))
     if marks.get("solution"):
@@ -221,7 +221,7 @@ def _keys(cell: Raw) -> list[str]:
     return ([f"grade id {grade_id}"] if grade_id else []) + ([f"id {id}"] if id else [])
 
 
-def _of(kind: Kind, cells: Iterable[Raw]) -> Iterator[Cell]:
+def _of(kind: CellKind, cells: Iterable[Raw]) -> Iterator[Cell]:
     for place, cell in enumerate(cells, start=1):
         if kind_of(cell) == kind:
             yield Cell(grade_id_of(cell) or f"{kind} {place}", source_of(cell))
@@ -340,7 +340,7 @@ def watch() -> None:
         shell.events.register("post_run_cell", _ran)
 
 
-def holds(names: Iterable[str]) -> bool:
+def speaks_of(names: Iterable[str]) -> bool:
     """Whether the cell that ran last could not be read and speaks of one of these names."""
     return any(re.search(rf"\b{re.escape(name)}\b", _unread) for name in names)
 

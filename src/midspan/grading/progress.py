@@ -294,7 +294,7 @@ def score(id: str, answer: str) -> Score:
 # itself.
 
 
-Outcome = Literal["holds", "holds only in", "holds only when", "does not hold"]
+ClaimOutcome = Literal["holds", "holds only in", "holds only when", "does not hold"]
 
 CLAIMS = {
     "L1": "They sit on different layers: WSS is a transport protocol, Socket.IO an application framework above it",
@@ -331,7 +331,7 @@ class Ruling:
 
     claim: str
     row: str
-    outcome: Outcome
+    outcome: ClaimOutcome
     of: str
     relation: str
 
@@ -350,7 +350,7 @@ class Ruling:
 
 
 @checked
-def verdict(claim: str, row: str, outcome: Outcome, of: str, relation: str) -> Ruling:
+def verdict(claim: str, row: str, outcome: ClaimOutcome, of: str, relation: str) -> Ruling:
     """Enter what a cell has asserted.
 
     Args:
@@ -365,7 +365,9 @@ def verdict(claim: str, row: str, outcome: Outcome, of: str, relation: str) -> R
         Refusal: no such claim, no such outcome.
     """
     need(claim in CLAIMS, f"a claim, one of {', '.join(CLAIMS)}", claim, "Correct its id")
-    need(outcome in get_args(Outcome), f"one of {', '.join(get_args(Outcome))}", outcome, "Choose one of them")
+    need(
+        outcome in get_args(ClaimOutcome), f"one of {', '.join(get_args(ClaimOutcome))}", outcome, "Choose one of them"
+    )
     ruling = Ruling(claim, row, outcome, ", ".join(map(_with_version, filter(None, of.split(", ")))), relation)
     _entered[claim, row] = ruling
     return ruling

@@ -16,7 +16,7 @@ from midspan.grading.judging import died, line_of_child, opened
 from midspan.grading.notebooks import Answers, Cell, Part
 from midspan.grading.steps import Lab
 from midspan.grading.transcript import error_in_words
-from midspan.simulation import Cast, Findings, Shape, SimulationError, search
+from midspan.simulation import Findings, Implementation, Shape, SimulationError, search
 
 # Judge a session by many schedules: `python -m midspan judge FILE.ipynb --seeds N --start S --link simulated|real`.
 #
@@ -113,7 +113,7 @@ def _row(name: str, *cells: str) -> str:
 
 # The process in which a notebook's session plays many schedules (see `seeds`).
 #
-# In: an order as `child` reads it, with the cells, the name of the cast, the seeds and the link. Out: one line of
+# In: an order as `child` reads it, with the cells, the implementation's name, the seeds and the link. Out: one line of
 # JSON, the counts and the counterexamples in words, or `{"refused": a sentence}`.
 
 
@@ -138,12 +138,12 @@ def _found(order: dict[str, Any], cells: list[Cell], play: Any) -> dict[str, Any
         if ran.error is not None or ran.expired:
             why = error_in_words(ran.error) if ran.error else f"no end after {CELLS_LIMIT_S:g} s"
             return {"refused": f"a cell that ends with {why}"}
-        cast = getattr(answers, order["name"], None)
-        if not isinstance(cast, Cast):
-            return {"refused": f"no cast named {order['name']}"}
+        implementation = getattr(answers, order["name"], None)
+        if not isinstance(implementation, Implementation):
+            return {"refused": f"no implementation named {order['name']}"}
         seeds, stores = range(order["first"], order["first"] + order["count"]), tuple(order["stores"])
         try:
-            found = play(cast, seeds, Shape(stores=stores) if stores else None, keep_going=True)
+            found = play(implementation, seeds, Shape(stores=stores) if stores else None, keep_going=True)
         except (SimulationError, NotImplementedError) as error:
             return {"refused": str(error) or "an answer that is still to do"}
     if attempts:

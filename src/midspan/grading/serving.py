@@ -222,7 +222,7 @@ async def _standing(options: Mapping[str, Any]) -> AsyncIterator[None]:
         yield
         return
     node = options["node"]
-    async with brokers.standing(options["broker"], node, lambda news: print(f"{node}: {news}", flush=True)):
+    async with brokers.node_lease(options["broker"], node, lambda news: print(f"{node}: {news}", flush=True)):
         yield
 
 

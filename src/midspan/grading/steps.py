@@ -14,7 +14,7 @@ from typing import Any
 
 from midspan.errors import Fitting, Refusal, Words, need
 from midspan.grading import limits, notebooks, progress
-from midspan.grading.transcript import CheckFailed, Line, Result, Transcript, Verdict, Wrong, error_in_words, since
+from midspan.grading.transcript import CheckFailed, Line, Result, StepVerdict, Transcript, Wrong, error_in_words, since
 
 # From a step's body and its answers to a verdict: run under the limit, then put what happened into words.
 
@@ -45,7 +45,7 @@ def judged(
     return Result(lab, step, verdict, lines, message, misconception, where, outcome.printed)
 
 
-def verdict_of(outcome: limits.Outcome, limit_s: float) -> tuple[Verdict, str, BaseException | None]:
+def verdict_of(outcome: limits.CallOutcome, limit_s: float) -> tuple[StepVerdict, str, BaseException | None]:
     """The verdict, its words, and the learner's error if there was one."""
     error = outcome.error
     if outcome.expired:
@@ -61,7 +61,7 @@ def verdict_of(outcome: limits.Outcome, limit_s: float) -> tuple[Verdict, str, B
     return "wrong", f"Your code raised {error_in_words(error)}", error
 
 
-def remarks(outcome: limits.Outcome) -> Iterable[str]:
+def remarks(outcome: limits.CallOutcome) -> Iterable[str]:
     """What a run left behind, one sentence each."""
     if outcome.left_tasks:
         names = ", ".join(f"{name}()" for name in outcome.left_tasks)
@@ -97,9 +97,9 @@ def _only_raises(code: CodeType) -> bool:
 #     lab = Lab("lab1_framing", title="Whole messages only", misconceptions={"guid": "The GUID is appended, not ..."})
 #     check = lab.checks
 #
-#     @lab.step("The accept key", minutes=8, lines=2, points=2, hints=("Read ...", "Use ...", "Join, hash, encode:
-# ..."))     def accept_key(t: Transcript, accept_key: Callable[[str], str]) -> None:         t.equal("the example of
-# RFC 6455, section 1.3", accept_key("dGhl..."), "s3pP...", id="guid")
+#     @lab.step("The accept key", minutes=8, lines=2, points=2, hints=("Read ...", "Use ...", "Join, hash: ..."))
+#     def accept_key(t: Transcript, accept_key: Callable[[str], str]) -> None:
+#         t.equal("the example of RFC 6455, section 1.3", accept_key("dGhl..."), "s3pP...", id="guid")
 #
 # In the notebook `check.accept_key(accept_key)` returns a `Result` or raises `CheckFailed`.
 
@@ -144,7 +144,7 @@ class Step:
     def __call__(self, *answers: object) -> Result:
         """Judge, remember it in the learner's progress, raise `CheckFailed` for anything but a pass."""
         result = self.judge(*answers)
-        if notebooks.holds(self.answers):
+        if notebooks.speaks_of(self.answers):
             result = replace(result, lines=(*result.lines, Line("note", notebooks.STALE)))
         if not result.passed:
             progress.failed(self.lab.name, self.name, result.verdict)
@@ -181,8 +181,8 @@ class Lab(Fitting):
         misconceptions: id -> the words for the learner; the ids are those of predictions, wrong solutions and lines.
             Each step adds its own.
         serves: name of the answer that `python -m midspan serve` starts, "" for none.
-        plays: name of the cast that `python -m midspan judge --seeds` plays schedules with, "" for none.
-        on_nodes: whether that cast plays on three nodes and a broker (`midspan.simulation.nodes`).
+        plays: name of the implementation that `python -m midspan judge --seeds` plays schedules with, "" for none.
+        on_nodes: whether that implementation plays on three nodes and a broker (`midspan.simulation.nodes`).
         stores: seconds that an append may take in those schedules; () for those of `midspan.simulation.Shape`.
     """
 

@@ -82,11 +82,11 @@ def _shortened(text: str) -> str:
 # answer gives the same text on every run (nbval compares it).
 
 
-Verdict = Literal["passed", "to do", "wrong"]
-Kind = Literal["said", "held", "broken", "note"]
+StepVerdict = Literal["passed", "to do", "wrong"]
+LineKind = Literal["said", "held", "broken", "note"]
 
 SIGNS: dict[str, str] = {"passed": "✓", "to do": "○", "wrong": "✗", "lapsed": "↻"}
-MARKS: dict[Kind, str] = {"said": " ", "held": "✓", "broken": "✗", "note": "!"}
+MARKS: dict[LineKind, str] = {"said": " ", "held": "✓", "broken": "✗", "note": "!"}
 
 
 def since(last: str | None) -> tuple[str, str]:
@@ -100,7 +100,7 @@ def since(last: str | None) -> tuple[str, str]:
 class Line:
     """One line of a transcript: what was tried, and for a broken one what was expected and what came."""
 
-    kind: Kind
+    kind: LineKind
     text: str
     expected: str = ""
     got: str = ""
@@ -128,7 +128,7 @@ class Result:
 
     lab: str
     step: str
-    verdict: Verdict
+    verdict: StepVerdict
     lines: tuple[Line, ...] = ()
     message: str = ""
     misconception: str = ""

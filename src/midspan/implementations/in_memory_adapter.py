@@ -22,7 +22,7 @@ from engineio.base_client import connected_clients
 from websockets.exceptions import ConnectionClosed
 
 from midspan.net import servers
-from midspan.simulation.implementation import ClientSeat
+from midspan.simulation.implementation import ClientContext
 
 # A run's clock and chance, lent to libraries that bring their own.
 #
@@ -32,7 +32,7 @@ from midspan.simulation.implementation import ClientSeat
 # were.
 
 
-BORROWERS = (
+PATCHED_MODULES = (
     ("engineio.async_socket", "time"),  # last_ping, compared with ping_timeout
     ("engineio.base_socket", "time"),
     ("engineio.base_server", "secrets"),  # the session's id
@@ -46,7 +46,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def clock_and_chance(seed: int) -> Iterator[None]:
+def patched_clock_and_random(seed: int) -> Iterator[None]:
     """Lend the libraries this thread's run: their time is its event loop's, their chance comes from `seed`."""
     here = threading.get_ident()
     with _lock:
@@ -69,7 +69,7 @@ def clock_and_chance(seed: int) -> Iterator[None]:
 def _lend() -> None:
     lent = {"time": _Lent(time, time=_now), "random": _Lent(random, random=_random)}
     lent["secrets"] = _Lent(secrets, token_bytes=_token_bytes)
-    for name, attribute in BORROWERS:
+    for name, attribute in PATCHED_MODULES:
         module = import_module(name)
         _saved.append((module, attribute, getattr(module, attribute)))
         setattr(module, attribute, lent[attribute])
@@ -147,9 +147,9 @@ async def serve_connection(app: socketio.ASGIApp, connection: Any) -> None:
     await app(SCOPE, receive, send)
 
 
-def http_session(seat: ClientSeat) -> WiredSession | WirelessSession:
+def http_session(context: ClientContext) -> SocketSession | InMemorySession:
     """What to pass as `http_session`: on a real link one of aiohttp's, which trusts the server; else ours."""
-    return WirelessSession(seat) if seat.trust is None else WiredSession(seat.trust)
+    return InMemorySession(context) if context.trust is None else SocketSession(context.trust)
 
 
 def _outside_a_loop() -> bool:
@@ -161,7 +161,7 @@ def _outside_a_loop() -> bool:
     return False
 
 
-class WiredSession:
+class SocketSession:
     """aiohttp's session, and a hand for what Engine.IO does not close: a connection that has gone silent."""
 
     def __init__(self, trust: ssl.SSLContext) -> None:
@@ -204,11 +204,11 @@ def forgotten(client: socketio.AsyncClient) -> Iterator[None]:
             connected_clients.remove(client.eio)
 
 
-class WirelessSession:
+class InMemorySession:
     """What `socketio.AsyncClient` needs of an `aiohttp.ClientSession`."""
 
-    def __init__(self, seat: ClientSeat) -> None:
-        self._connect = seat.connect
+    def __init__(self, context: ClientContext) -> None:
+        self._connect = context.connect
         self._connection: Any = None
 
     @property
@@ -221,7 +221,7 @@ class WirelessSession:
     async def __aexit__(self, *_: object) -> None:
         """Nothing to close: connections end with their process."""
 
-    async def ws_connect(self, _url: str, **_options: Any) -> WirelessSocket:
+    async def ws_connect(self, _url: str, **_options: Any) -> InMemorySocket:
         """Open a connection; raises what aiohttp raises.
 
         Engine.IO does not close a connection that has gone silent, it forgets it for the next one; aiohttp then closes
@@ -236,10 +236,10 @@ class WirelessSession:
         if self._connection is not None:
             self._connection.transport.abort()
         self._connection = connection
-        return WirelessSocket(connection)
+        return InMemorySocket(connection)
 
 
-class WirelessSocket:
+class InMemorySocket:
     """What Engine.IO's client needs of an `aiohttp.ClientWebSocketResponse`."""
 
     def __init__(self, connection: Any) -> None:

@@ -24,14 +24,14 @@ from midspan.errors import Refusal, need
 from midspan.net.child_process import plain_environment
 from midspan.net.servers import Authority
 from midspan.simulation.history import Bounds
-from midspan.simulation.implementation import Cast, ClientSeat, ServerSeat
+from midspan.simulation.implementation import ClientContext, Implementation, ServerContext
 
 SCRIPT = Path(__file__).with_suffix(".mjs")
 HOW = "Install Node, then run `make node` in the course's folder, and run this there"
 Hear = Callable[[dict[str, Any]], None]
 
 
-class Node:
+class NodeJs:
     """A Node process with servers and clients in it.
 
     Attributes:
@@ -73,7 +73,7 @@ class Node:
 
 
 @contextmanager
-def node(speed: float = 1.0) -> Iterator[Node]:
+def node(speed: float = 1.0) -> Iterator[NodeJs]:
     """A Node process, until the end of the block.
 
     Args:
@@ -93,27 +93,27 @@ def node(speed: float = 1.0) -> Iterator[Node]:
             ready = process.stdout.readline()
             if not ready:
                 raise Refusal("the packages socket.io and socket.io-client", _last_words(process), HOW)
-            yield Node(process, json.loads(ready)["value"])
+            yield NodeJs(process, json.loads(ready)["value"])
         finally:
             process.kill()
 
 
-def javascript(process: Node, authority: Authority, bounds: Bounds) -> Cast:
-    """The cast that plays in this process.
+def javascript(process: NodeJs, authority: Authority, bounds: Bounds) -> Implementation:
+    """The implementation that plays in this process.
 
     Args:
         authority: whose certificate the server shows, and the clients trust.
         bounds: what they are held to.
     """
     server, client = partial(NodeServer, process, authority), partial(NodeClient, process, authority)
-    return Cast(server, client, bounds, patience=1.1)
+    return Implementation(server, client, bounds, patience=1.1)
 
 
 class NodeServer:
     """A server in the Node process; its store is here."""
 
-    def __init__(self, process: Node, authority: Authority, seat: ServerSeat) -> None:
-        self.process, self.authority, self.seat = process, authority, seat
+    def __init__(self, process: NodeJs, authority: Authority, context: ServerContext) -> None:
+        self.process, self.authority, self.context = process, authority, context
         self.at_work: set[asyncio.Task[None]] = set()
 
     async def handle(self, _connection: Any) -> None:
@@ -140,24 +140,24 @@ class NodeServer:
         """Node asks: may this client be here? Or it waits until a message is durable."""
         allowed = True
         if news["what"] == "authorise":
-            allowed = self.seat.authorise(*news["value"])
+            allowed = self.context.authorise(*news["value"])
         else:
-            await self.seat.store.append(*news["value"])
+            await self.context.store.append(*news["value"])
         self.process.tell("answer", number=news["number"], value=allowed)
 
 
 class NodeClient:
     """A client in the Node process; its application is here."""
 
-    def __init__(self, process: Node, authority: Authority, seat: ClientSeat) -> None:
-        self.process, self.authority, self.seat = process, authority, seat
+    def __init__(self, process: NodeJs, authority: Authority, context: ClientContext) -> None:
+        self.process, self.authority, self.context = process, authority, context
         self.number = 0
         self.pending: set[str] = set()  # what the client's queue holds: said, and not acknowledged
 
     async def run(self) -> None:
-        need(self.seat.trust is not None, "a real link", "the simulated one", "Play it with play_real")
-        auth = {"who": self.seat.me, "token": self.seat.token}
-        url, ca = self.seat.url.replace("wss", "https", 1), self.authority.pem.decode()
+        need(self.context.trust is not None, "a real link", "the simulated one", "Play it with play_real")
+        auth = {"who": self.context.me, "token": self.context.token}
+        url, ca = self.context.url.replace("wss", "https", 1), self.authority.pem.decode()
         with self.process.party(self.hear) as self.number:
             self.process.tell("connect", id=self.number, url=url, ca=ca, auth=auth)
             await asyncio.get_running_loop().create_future()
@@ -167,12 +167,12 @@ class NodeClient:
         self.process.tell("say", id=self.number, body=body)
 
     def hear(self, news: dict[str, Any]) -> None:
-        told = {"delivered": self.seat.app.delivered, "acknowledged": self.acknowledged}
+        told = {"delivered": self.context.app.delivered, "acknowledged": self.acknowledged}
         told[news["what"]](news["value"])
 
     def acknowledged(self, body: str) -> None:
         self.pending.discard(body)
-        self.seat.app.acknowledged(body)
+        self.context.app.acknowledged(body)
 
     def sizes(self) -> dict[str, int]:
         return {"outbox": len(self.pending)}

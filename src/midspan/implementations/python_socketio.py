@@ -13,7 +13,7 @@ from socketio.exceptions import BadNamespaceError, ConnectionRefusedError, Socke
 
 from midspan.implementations.in_memory_adapter import QUIET, forgotten, http_session, serve_connection
 from midspan.net.servers import socketio_server
-from midspan.simulation.implementation import ClientSeat, ServerSeat
+from midspan.simulation.implementation import ClientContext, ServerContext
 
 # python-socketio as it comes: events, an acknowledgement for each, automatic reconnection, auth on connect.
 
@@ -23,8 +23,8 @@ class EventServer:
 
     options: ClassVar[dict[str, Any]] = {}  # of socketio.AsyncServer
 
-    def __init__(self, seat: ServerSeat) -> None:
-        self.store, self.authorise = seat.store, seat.authorise
+    def __init__(self, context: ServerContext) -> None:
+        self.store, self.authorise = context.store, context.authorise
         self.sio: socketio.AsyncServer
         self.app: socketio.ASGIApp | None = None
 
@@ -60,9 +60,9 @@ class EventServer:
 class EventClient:
     """Emits what it is given, shows what comes."""
 
-    def __init__(self, seat: ClientSeat) -> None:
-        self.seat, self.app = seat, seat.app
-        self.http = http_session(seat)
+    def __init__(self, context: ClientContext) -> None:
+        self.context, self.app = context, context.app
+        self.http = http_session(context)
         self.sio = socketio.AsyncClient(
             http_session=self.http, handle_sigint=False, logger=QUIET, engineio_logger=QUIET
         )
@@ -70,14 +70,14 @@ class EventClient:
         self.emitting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        url = self.seat.url or "https://link"
+        url = self.context.url or "https://link"
         with forgotten(self.sio):
             async with self.http:
                 await self.sio.connect(url, auth=self.auth, transports=["websocket"], retry=True)
                 await self.sio.wait()
 
     def auth(self) -> dict[str, Any]:
-        return {"who": self.seat.me, "token": self.seat.token}
+        return {"who": self.context.me, "token": self.context.token}
 
     def send(self, body: str) -> None:
         if "/" not in self.sio.namespaces:  # `await emit()` raises it too, but in a task it would be too late
@@ -109,8 +109,8 @@ class RecipeServer(EventServer):
 
     options: ClassVar[dict[str, Any]] = {"always_connect": True}  # JavaScript's order: connected first, then the replay
 
-    def __init__(self, seat: ServerSeat) -> None:
-        super().__init__(seat)
+    def __init__(self, context: ServerContext) -> None:
+        super().__init__(context)
         self.last_id = 0
         self.client_offsets: set[str] = set()  # the database's UNIQUE index
 
@@ -138,8 +138,8 @@ class RecipeServer(EventServer):
 class RecipeClient(EventClient):
     """Sends one message at a time, again until it is acknowledged, and remembers the last number that it has seen."""
 
-    def __init__(self, seat: ClientSeat) -> None:
-        super().__init__(seat)
+    def __init__(self, context: ClientContext) -> None:
+        super().__init__(context)
         self.server_offset = 0
         self.counter = 0
         self.to_send: asyncio.Queue[tuple[str, str]] = asyncio.Queue()

@@ -7,7 +7,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from midspan.simulation.implementation import ClientSeat, ServerSeat
+from midspan.simulation.implementation import ClientContext, ServerContext
 
 # A first version on raw WSS: one connection, and no plan for the day it breaks.
 #
@@ -18,8 +18,8 @@ from midspan.simulation.implementation import ClientSeat, ServerSeat
 class RoomServer:
     """Writes down what comes and passes it on to everybody who is connected."""
 
-    def __init__(self, seat: ServerSeat) -> None:
-        self.store = seat.store
+    def __init__(self, context: ServerContext) -> None:
+        self.store = context.store
         self.room: list[Any] = []
 
     async def handle(self, connection: Any) -> None:
@@ -36,8 +36,8 @@ class RoomServer:
 class OnceClient:
     """Connects once, sends what it is given, shows what comes."""
 
-    def __init__(self, seat: ClientSeat) -> None:
-        self.seat, self.app = seat, seat.app
+    def __init__(self, context: ClientContext) -> None:
+        self.context, self.app = context, context.app
         self.mine: set[str] = set()
         self.to_send: asyncio.Queue[str] = asyncio.Queue()
 
@@ -46,7 +46,7 @@ class OnceClient:
         self.to_send.put_nowait(body)
 
     async def run(self) -> None:
-        async with self.seat.connect() as connection:
+        async with self.context.connect() as connection:
             sending = asyncio.create_task(self.send_all(connection))
             try:
                 async for body in connection:
@@ -77,9 +77,9 @@ NOT_AUTHORISED = 1008  # "policy violation" (RFC 6455 section 7.4.1), as in the 
 class GuardedServer(RoomServer):
     """Asks for a name and a token first."""
 
-    def __init__(self, seat: ServerSeat) -> None:
-        super().__init__(seat)
-        self.authorise = seat.authorise
+    def __init__(self, context: ServerContext) -> None:
+        super().__init__(context)
+        self.authorise = context.authorise
 
     async def handle(self, connection: Any) -> None:
         who, _, token = (await connection.recv()).partition(": ")
@@ -92,12 +92,12 @@ class GuardedServer(RoomServer):
 class ReconnectingClient(OnceClient):
     """Connects again whenever the connection has ended. What it had put on the old one, it does not ask."""
 
-    def __init__(self, seat: ClientSeat) -> None:
-        super().__init__(seat)
-        self.greeting = f"{seat.me}: {seat.token}"
+    def __init__(self, context: ClientContext) -> None:
+        super().__init__(context)
+        self.greeting = f"{context.me}: {context.token}"
 
     async def run(self) -> None:
-        async for connection in self.seat.connect():
+        async for connection in self.context.connect():
             sending = asyncio.create_task(self.send_all(connection))
             try:
                 async for body in connection:

@@ -240,7 +240,7 @@ START = "Start one: `python -m midspan.net.brokers --durable` prints its address
 
 
 @asynccontextmanager
-async def standing(url: str, node: str, tell: Callable[[str], None]) -> AsyncIterator[None]:
+async def node_lease(url: str, node: str, tell: Callable[[str], None]) -> AsyncIterator[None]:
     """Hold a node's name at the broker, as long as the block lasts.
 
     Args:

@@ -227,7 +227,7 @@ async def listens(connection: ServerConnection) -> None:
         pass
 
 
-class Node:
+class ServedNode:
     """What an application is given.
 
     Attributes:
@@ -287,7 +287,7 @@ class Program:
     """What the parent may ask of the process."""
 
     def __init__(self) -> None:
-        self._node: Node | None = None
+        self._node: ServedNode | None = None
         self._serving = AsyncExitStack()
 
     async def serve(self, source: str, function: str, node: dict[str, str], options: dict[str, Any]) -> int:
@@ -295,7 +295,7 @@ class Program:
         await self.stop()
         names: dict[str, Any] = {}
         exec(compile(source, f"<{function}>", "exec"), names)
-        self._node = Node(**node)
+        self._node = ServedNode(**node)
         served = names[function](self._node, **options)
         right = hasattr(served, "__aenter__")
         need(right, "node.raw(...) or node.socketio(...)", served, f"Return one of them from {function}(node)")

@@ -148,7 +148,7 @@ class ProxiedConnection:
             kept_bytes -= len(part)
             async for carried in self._through(faults[1:], piece._replace(data=part)):
                 yield carried
-        if kept_bytes and not fault.plaintext:  # no link does this and goes on: see faults/fault.py
+        if kept_bytes and not fault.plaintext:  # no link does this and goes on: see `faults.Fault`
             raise ConnectionResetError(f"{fault} kept {kept_bytes} bytes")
 
     async def _close(self) -> None:
@@ -191,47 +191,47 @@ class Link:
     # faults, as verbs: what each does and how real it is says its class
 
     def latency(self, delay_s: float, way: Ways = "both", *, jitter_s: float = 0.0, seed: int = 0) -> Block:
-        """Each byte comes `delay_s` later, give or take `jitter_s`. See `faults/latency.py`."""
+        """Each byte comes `delay_s` later, give or take `jitter_s`. See `faults.Latency`."""
         return self.fault(Latency(delay_s, way, jitter_s, seed))
 
     def throttle(self, bytes_per_s: float, way: Ways = "both") -> Block:
-        """At most so many bytes a second pass, on each connection. See `faults/throttle.py`."""
+        """At most so many bytes a second pass, on each connection. See `faults.Throttle`."""
         return self.fault(Throttle(bytes_per_s, way))
 
     def slice(self, size_bytes: int, way: Ways = "both", *, pause_s: float = 0.0, seed: int = 0) -> Block:
-        """Bytes come in pieces of 1 to `size_bytes`, `pause_s` apart. See `faults/slicing.py`."""
+        """Bytes come in pieces of 1 to `size_bytes`, `pause_s` apart. See `faults.Slice`."""
         return self.fault(Slice(size_bytes, way, pause_s, seed))
 
     def blackhole(self, way: Ways = "both") -> Block:
-        """Nothing passes, no FIN and no RST, until the block ends. See `faults/blackhole.py`."""
+        """Nothing passes, no FIN and no RST, until the block ends. See `faults.Blackhole`."""
         return self.fault(Blackhole(way))
 
     def cut_after(self, size_bytes: int, way: Ways = "both") -> Block:
-        """Each connection is reset when so many more bytes have passed one way. See `faults/cut_after.py`."""
+        """Each connection is reset when so many more bytes have passed one way. See `faults.CutAfter`."""
         return self.fault(CutAfter(size_bytes, way))
 
     def reset(self) -> Block:
-        """Open connections are reset at once, new ones when they say something. See `faults/resetting.py`."""
+        """Open connections are reset at once, new ones when they say something. See `faults.Reset`."""
         return self.fault(Reset())
 
     def refuse(self) -> Block:
-        """New connections are refused, open ones go on. See `faults/refuse.py`."""
+        """New connections are refused, open ones go on. See `faults.Refuse`."""
         return self.fault(Refuse())
 
     def strip_upgrade(self) -> Block:
-        """A request to upgrade reaches the server as an ordinary GET. See `faults/strip_upgrade.py`."""
+        """A request to upgrade reaches the server as an ordinary GET. See `faults.StripUpgrade`."""
         return self.fault(StripUpgrade())
 
     def refuse_upgrade(self) -> Block:
-        """A request to upgrade is answered with 403. See `faults/refuse_upgrade.py`."""
+        """A request to upgrade is answered with 403. See `faults.RefuseUpgrade`."""
         return self.fault(RefuseUpgrade())
 
     def reset_upgrade(self) -> Block:
-        """A connection that asks to upgrade is reset. See `faults/reset_upgrade.py`."""
+        """A connection that asks to upgrade is reset. See `faults.ResetUpgrade`."""
         return self.fault(ResetUpgrade())
 
     def swallow_upgrade(self) -> Block:
-        """A connection that asks to upgrade hears nothing more. See `faults/swallow_upgrade.py`."""
+        """A connection that asks to upgrade hears nothing more. See `faults.SwallowUpgrade`."""
         return self.fault(SwallowUpgrade())
 
     def cut(self) -> None:

@@ -16,7 +16,7 @@ from midspan.net.child_process import Child, child, obey
 # Just enough of RFC 6455 for a thin client: one masked frame out, unmasked frames in. No socket here.
 
 
-Message: TypeAlias = str | bytes  # a text or a binary message
+MessageData: TypeAlias = str | bytes  # a text or a binary message
 
 OPENING = 50  # connections that a process opens at once: a listening socket queues no more than that everywhere
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # any 16 bytes will do; these are those of RFC 6455 section 1.3
@@ -30,7 +30,7 @@ def upgrade(host: str, path: str) -> bytes:
     return f"{head}Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
 
 
-def frame(message: Message, kind: int = 0) -> bytes:
+def frame(message: MessageData, kind: int = 0) -> bytes:
     """One message in one frame, as a client sends it (section 5.2)."""
     payload = message.encode() if isinstance(message, str) else message
     kind, size = kind or (TEXT if isinstance(message, str) else BINARY), len(payload)
@@ -54,7 +54,7 @@ class Reader:
         self.pings: list[bytes] = []
         self.closed = False
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes) -> Iterator[MessageData]:
         """Messages that are whole by now. A fragment counts as a message: no contender sends any."""
         data, at = self._rest + data, 0
         while (span := _span(data, at)) is not None:
@@ -83,9 +83,9 @@ def _span(data: bytes, at: int) -> tuple[int, int] | None:
     return (start, start + size) if len(data) >= start + size else None
 
 
-# A crowd: many WebSocket connections in one process of their own, which only count what arrives.
+# Receivers: many WebSocket connections in one process of their own, which only count what arrives.
 #
-#     async with crowd() as people:
+#     async with open_receivers() as people:
 #         await people.ask("open", url="ws://127.0.0.1:...", count=1000)
 #         await people.ask("until", messages=1000)
 #         await people.ask("heard")           # {"messages": ..., "p50_ms": ..., "p99_ms": ..., "gone": ...}
@@ -99,19 +99,19 @@ def _span(data: bytes, at: int) -> tuple[int, int] | None:
 SLOW_BYTES = 4096  # the room of a slow receiver
 STAMP = re.compile(rb'"at\\?": ?([0-9]+\.[0-9]+)\b.')  # and one more byte: a number cut off by a read is no number
 STAMP_BYTES = 40
-CROWD_PING = re.compile(
+PING_OF_RECEIVERS = re.compile(
     rb"\x89\x04(.{4})", re.DOTALL
 )  # as `websockets` sends it: text that carries stamps has no such bytes
 ENGINEIO_PING = b"\x81\x012"
 PATH = "/socket.io/?EIO=4&transport=websocket"  # a server of plain WebSocket does not mind
 
 
-def crowd() -> AbstractAsyncContextManager[Child]:
-    """Start a crowd; it ends with the block. What it can be asked: see `Crowd`."""
+def open_receivers() -> AbstractAsyncContextManager[Child]:
+    """Start a crowd; it ends with the block. What it can be asked: see `Receivers`."""
     return child(__name__)
 
 
-class Crowd:
+class Receivers:
     """What the parent may ask of the process."""
 
     def __init__(self) -> None:
@@ -177,7 +177,7 @@ class Receiver(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, people: Crowd, slow: bool, says: str) -> None:
+    def __init__(self, people: Receivers, slow: bool, says: str) -> None:
         self._people, self._slow, self._says = people, slow, says
         self._rest = b""
         self.gone = False
@@ -200,7 +200,7 @@ class Receiver(asyncio.Protocol):
                 return
             self._begin()
         if b"\x89\x04" in data:
-            for ping in CROWD_PING.finditer(data):
+            for ping in PING_OF_RECEIVERS.finditer(data):
                 self.transport.write(frame(ping[1], PONG))
         if ENGINEIO_PING in data:
             self.transport.write(frame("3"))
@@ -228,7 +228,7 @@ class Receiver(asyncio.Protocol):
 
 async def main() -> None:
     """Count until the parent has gone."""
-    people = Crowd()
+    people = Receivers()
     await obey(people, "an address where a server takes connections", "Pass what nodes.direct_url(name) gives")
     await people.close()
 

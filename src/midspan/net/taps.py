@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from midspan.errors import need
 from midspan.net.servers import HOST, Authority
 from midspan.net.tcp import TcpEnd, WireCount, close, reset_on_close, wire_count
-from midspan.protocols.capture import OTHER, Capture, Chunk, Kind, Side
+from midspan.protocols.capture import OTHER, Capture, Chunk, ChunkKind, Side
 
 # One end of a TLS connection that shows every record twice: as it is on the wire, and as plaintext.
 #
@@ -177,7 +177,7 @@ class Tap:
         counted = {at: wire_count(writer.get_extra_info("socket")) for at, writer in self._hops.items()}
         return {at: count for at, count in counted.items() if count is not None}
 
-    def saw(self, connection: int, sender: Side, kind: Kind, data: bytes = b"", tls: bytes = b"") -> None:
+    def saw(self, connection: int, sender: Side, kind: ChunkKind, data: bytes = b"", tls: bytes = b"") -> None:
         """Keep one chunk."""
         if kind in ("ended", "reset"):
             self._ending.setdefault(connection, asyncio.Event())

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from midspan.benchmark.reporting import Report
+from midspan.benchmark.reporting import BenchmarkReport
 from midspan.benchmark.statistics import UNITS, Paired
 from midspan.errors import need
 from midspan.pictures.ladders import ladder
@@ -202,7 +202,7 @@ FOLDER, README = Path("results"), Path("README.md")
 BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 
 
-def write(report: Report, course: Path, *, readme: bool) -> list[Path]:
+def write(report: BenchmarkReport, course: Path, *, readme: bool) -> list[Path]:
     """Write tables and picture into the course's folder, and say where they are.
 
     Args:
@@ -227,7 +227,7 @@ def write(report: Report, course: Path, *, readme: bool) -> list[Path]:
     return written
 
 
-def with_tables(text: str, report: Report) -> str:
+def with_tables(text: str, report: BenchmarkReport) -> str:
     """`text` with the tables of this report between its two marks."""
     marked = text.count(BEGIN) == text.count(END) == 1
     need(marked, "a README with the two marks of make bench", text, f"Put the lines {BEGIN} and {END} where it goes")
@@ -236,7 +236,7 @@ def with_tables(text: str, report: Report) -> str:
     return "\n\n".join([before + BEGIN, *block, END + rest.split(END)[1]])
 
 
-def _markdown(report: Report) -> str:
+def _markdown(report: BenchmarkReport) -> str:
     parts = [f"## {table.title}\n\n{table.markdown()}" for table in report.tables]
     return "\n\n".join(["# make bench", str(report.machine), *parts, "![server CPU](bench.svg)"]) + "\n"
 

@@ -77,7 +77,7 @@ def ladder(exchange: Exchange, *, times: bool = False, title: str = "") -> Pictu
     return picture(WIDTH, height, drawn, title=finding, text=_text(exchange, times))
 
 
-class Piece(NamedTuple):
+class ArrowPart(NamedTuple):
     """A part of a label: a tag on its colour, then words."""
 
     protocol: Protocol
@@ -131,10 +131,10 @@ class _Ladder:
         elements += self.shaft(seen, y)
         return elements, y + ARROW_PX + 6
 
-    def rows(self, seen: Sighting) -> list[list[Piece]]:
+    def rows(self, seen: Sighting) -> list[list[ArrowPart]]:
         """The label cut into rows; what is too long for a row of its own is shortened in its middle."""
         room = SERVER - self.client - 24
-        rows: list[list[Piece]] = [[]]
+        rows: list[list[ArrowPart]] = [[]]
         left = room
         pieces = self.pieces(seen)
         for piece, after in zip(pieces, [*pieces[1:], None], strict=True):
@@ -149,20 +149,20 @@ class _Ladder:
         if len(rows) <= MOST_ROWS:
             return rows
         more = sum(map(len, rows[MOST_ROWS - 1 :]))
-        return [*rows[: MOST_ROWS - 1], [Piece(APPLICATION, "...", f"{count(more, 'record')} more: see the text")]]
+        return [*rows[: MOST_ROWS - 1], [ArrowPart(APPLICATION, "...", f"{count(more, 'record')} more: see the text")]]
 
-    def pieces(self, seen: Sighting) -> list[Piece]:
+    def pieces(self, seen: Sighting) -> list[ArrowPart]:
         """A piece for each record, outermost first; in front the connection's number where there are several."""
         records, words = [seen.record, *seen.inside], list(map(self.exchange.hidden, seen.parts))
         if seen.inside and isinstance(seen.inside[0], HttpBody):  # a head and its body are one HTTP message
             records[:2], words[:2] = records[:1], [", ".join(words[:2])]
-        found = [Piece(of_record(r), of_record(r).tag, w) for r, w in zip(records, words, strict=True)]
+        found = [ArrowPart(of_record(r), of_record(r).tag, w) for r, w in zip(records, words, strict=True)]
         if seen.fault:
-            found[0] = Piece(FAULT, "✗ WS", found[0].words)
+            found[0] = ArrowPart(FAULT, "✗ WS", found[0].words)
         self.used |= {WEBSOCKET if piece.protocol is CONTROL_FRAME else piece.protocol for piece in found}
-        return [Piece(TCP, f"#{seen.connection}", ""), *found] if self.several else found
+        return [ArrowPart(TCP, f"#{seen.connection}", ""), *found] if self.several else found
 
-    def row(self, pieces: list[Piece], y: float) -> list[str]:
+    def row(self, pieces: list[ArrowPart], y: float) -> list[str]:
         """A row of the label, half-way between the lifelines, on paper: the tap's line does not cross it."""
         width = sum(piece.width for piece in pieces)
         x = max(self.tap - width / 2, self.client + 8)

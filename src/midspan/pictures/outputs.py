@@ -15,7 +15,7 @@ from midspan.errors import Refusal, Words, checked
 from midspan.experiments.page import Page
 from midspan.pictures.frames import stack as draw_stack
 from midspan.pictures.ladders import MOST_ARROWS, ladder
-from midspan.pictures.runs import MOST_STEPS, lanes
+from midspan.pictures.runs import MOST_STEPS, run_ladder
 from midspan.pictures.svg import (
     FAULT,
     INK,
@@ -34,7 +34,7 @@ from midspan.pictures.svg import (
 from midspan.protocols.exchange import Exchange, Sighting
 from midspan.protocols.http import HttpHead
 from midspan.protocols.layering import Stack
-from midspan.simulation.run_report import Ladder, Played
+from midspan.simulation.run_report import Ladder, RunReport
 from midspan.simulation.shrinking import Counterexample
 
 # A picture as PNG, for outputs that are stored in a notebook.
@@ -237,10 +237,10 @@ def head(seen: HttpHead) -> str:
 
 def run(seen: Ladder) -> Picture | None:
     """Its lanes, unless they would be very long."""
-    return lanes(seen) if len(seen.steps) <= MOST_STEPS else None
+    return run_ladder(seen) if len(seen.steps) <= MOST_STEPS else None
 
 
-def played(seen: Played) -> Captioned | None:
+def show_run(seen: RunReport) -> Captioned | None:
     """Its lanes, and each verdict below them."""
     if len(seen.ladder.steps) > MOST_STEPS:
         return None
@@ -248,7 +248,7 @@ def played(seen: Played) -> Captioned | None:
     verdicts = [
         Caption(one.reason, f"{name}: {one.outcome}.", *SIGNS[one.outcome]) for name, one in seen.verdicts.items()
     ]
-    return Captioned(lanes(seen.ladder, title=title), (), verdicts, str(seen))
+    return Captioned(run_ladder(seen.ladder, title=title), (), verdicts, str(seen))
 
 
 def counterexample(seen: Counterexample) -> Captioned | None:

@@ -48,19 +48,19 @@ MOST_STEPS = 100  # a page and a half; what has more is to be shrunk first
 ALARMING = ("closed", "crashed", "declined", "gave up", "restarted", "wiped", "revoked")
 
 
-def lanes(ladder: Ladder, *, title: str = "") -> Picture:
+def run_ladder(ladder: Ladder, *, title: str = "") -> Picture:
     """Draw a run.
 
     Args:
-        ladder: what `draw(cast, schedule)` returns beside the history, or a counterexample's `.ladder`; 100 steps at
-            most.
+        ladder: what `draw(implementation, schedule)` returns beside the history, or a counterexample's `.ladder`; 100
+            steps at most.
         title: the finding.
 
     Raises:
         Refusal: not such a ladder, one without lanes, or a longer one.
     """
     need_title(title)
-    need(isinstance(ladder, Ladder), "the ladder of a run", ladder, "Pass draw(cast, schedule)[1]")
+    need(isinstance(ladder, Ladder), "the ladder of a run", ladder, "Pass draw(implementation, schedule)[1]")
     need(len(ladder.lanes) >= 2, "two lanes or more", ladder.lanes, "Name the clients, then the server")
     need(len(ladder.steps) <= MOST_STEPS, f"{MOST_STEPS} steps at most", len(ladder.steps), "Draw a shorter schedule")
     strangers = {_lane(who) for step in ladder.steps for who in _parties(step)} - {*ladder.lanes}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from midspan.errors import checked, need
-from midspan.experiments.cluster_clients import RETURN_WINDOW_S, Report
+from midspan.experiments.cluster_clients import RETURN_WINDOW_S, OrderReport
 from midspan.pictures.svg import (
     HTTP,
     INK,
@@ -189,7 +189,7 @@ RETURNS_ROW_PX, RETURNS_BARS_PX = 96.0, 52.0
 
 
 @checked
-def returns_picture(reports: Mapping[str, Report], *, title: str = "When customers come back") -> Picture:
+def returns_picture(reports: Mapping[str, OrderReport], *, title: str = "When customers come back") -> Picture:
     """Draw who comes back when.
 
     Args:
@@ -199,7 +199,7 @@ def returns_picture(reports: Mapping[str, Report], *, title: str = "When custome
     Raises:
         Refusal: no report.
     """
-    right = len(reports) > 0 and all(isinstance(each, Report) for each in reports.values())
+    right = len(reports) > 0 and all(isinstance(each, OrderReport) for each in reports.values())
     need(right, "reports of customers, by name", reports, 'Pass {"kill": people.report}')
     rows = _ReturnsRows(reports)
     body = [label(16, 20, title, size=15, bold=True)]
@@ -215,7 +215,7 @@ def returns_picture(reports: Mapping[str, Report], *, title: str = "When custome
 class _ReturnsRows:
     """The scales that all rows share."""
 
-    def __init__(self, reports: Mapping[str, Report]) -> None:
+    def __init__(self, reports: Mapping[str, OrderReport]) -> None:
         bars = {name: _windows(report) for name, report in reports.items()}
         self.bars = bars
         self.most = max((count for each in bars.values() for count in each.values()), default=1)
@@ -224,7 +224,7 @@ class _ReturnsRows:
     def x(self, at_s: float) -> float:
         return RETURNS_LEFT + (RETURNS_RIGHT - RETURNS_LEFT) * at_s / self.until_s
 
-    def row(self, name: str, report: Report, top: float) -> list[str]:
+    def row(self, name: str, report: OrderReport, top: float) -> list[str]:
         """The bars of one restart, and what it left."""
         base = top + RETURNS_BARS_PX + 22
         words = f"at most {report.peak} within {RETURN_WINDOW_S} s, {report.in_doubt} orders in doubt"
@@ -237,6 +237,6 @@ class _ReturnsRows:
         return elements + [label(self.x(s), base + 14, f"{s} s", size=11, fill=QUIET, anchor="middle") for s in ticks]
 
 
-def _windows(report: Report) -> Counter[int]:
+def _windows(report: OrderReport) -> Counter[int]:
     """How many came back in each quarter of a second, by its number."""
     return Counter(int(at_s / RETURN_WINDOW_S) for at_s in report.came_back_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from midspan.errors import need
-from midspan.experiments.guarantee_matrix import SIGNS, Cell, Matrix
+from midspan.experiments.guarantee_matrix import SIGNS, Matrix, MatrixCell
 from midspan.pictures.svg import (
     FAULT,
     INK,
@@ -132,7 +132,7 @@ def _row(matrix: Matrix, guarantee: str, lefts: list[float], y: float) -> list[s
     return drawn
 
 
-def _box(cell: Cell, x: float, y: float) -> str:
+def _box(cell: MatrixCell, x: float, y: float) -> str:
     ink = FAULT.ink if cell.outcome == "violated" else INK
     box = rect(x + 0.5, y, BOX_PX - 1, ROW_PX - 8, fill=FILL[cell.outcome])
     sign = label(x + BOX_PX / 2, y + 11, SIGNS[cell.outcome], size=10, fill=ink, anchor="middle")

@@ -15,10 +15,10 @@ from midspan.errors import Refusal, need
 from midspan.protocols.tls import CONTENT_TYPES
 
 Side = Literal["client", "server"]
-Kind = Literal["opened", "data", "ended", "reset"]
+ChunkKind = Literal["opened", "data", "ended", "reset"]
 
 SIDES: tuple[Side, ...] = get_args(Side)
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[ChunkKind, ...] = get_args(ChunkKind)
 OTHER: dict[Side, Side] = {"client": "server", "server": "client"}
 SHOWN_BYTES = 16  # of a chunk's data in its line
 
@@ -39,7 +39,7 @@ class Chunk:
     connection: int
     sender: Side
     at_s: float
-    kind: Kind
+    kind: ChunkKind
     data: bytes = b""
     tls: bytes = b""
 
@@ -168,5 +168,5 @@ def _plain(chunk: Chunk) -> dict[str, Any]:
 
 def _chunk(plain: dict[str, Any]) -> Chunk:
     hexadecimal = {name: bytes.fromhex(plain.get(name, "")) for name in ("data", "tls")}
-    sender, kind = cast("Side", plain["sender"]), cast("Kind", plain["kind"])
+    sender, kind = cast("Side", plain["sender"]), cast("ChunkKind", plain["kind"])
     return Chunk(plain["connection"], sender, float(plain["at_s"]), kind, **hexadecimal)

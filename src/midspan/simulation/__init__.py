@@ -1,8 +1,8 @@
 """Faults that can be replayed, and judgement on what came of them.
 
-A *cast* (the server and the clients under test) plays a *schedule* (who says what, what goes wrong) in virtual time;
-out comes a *history*; *predicates* judge it; a *search* plays many schedules and shrinks what it finds to the smallest
-*counterexample*.
+An *implementation* (the server and the clients under test) runs a *schedule* (what clients say and what goes wrong) in
+virtual time. The result is a *history*, and *predicates* judge it. A *search* runs many schedules and shrinks what it
+finds to the smallest *counterexample*. Read `schedule` and `faults` first, then `run`, `history` and `guarantees`.
 """
 
 from midspan.simulation.baseline import NAIVE, negative_control
@@ -16,21 +16,30 @@ from midspan.simulation.faults import (
     Delay,
     Fault,
     HalfOpen,
-    Moment,
     NodeDrain,
     NodeKill,
     Refuse,
     Revoke,
     ServerRestart,
     Silence,
+    Trigger,
 )
 from midspan.simulation.forbidden_io import Deadlock, OutOfTime, SimulationError, WallClock, WallClockGuard
 from midspan.simulation.guarantees import PREDICATES, Predicate, Verdict, judge
 from midspan.simulation.history import App, Bounds, History, Record, Recorder
-from midspan.simulation.implementation import Cast, Client, ClientSeat, Disk, Entry, Server, ServerSeat, Store
+from midspan.simulation.implementation import (
+    Client,
+    ClientContext,
+    Disk,
+    Entry,
+    Implementation,
+    Server,
+    ServerContext,
+    Store,
+)
 from midspan.simulation.loop import VirtualLoop
-from midspan.simulation.run import beside, play, run
-from midspan.simulation.run_report import Ladder, Mark, Played, Rung, draw, played
+from midspan.simulation.run import play, run_in_thread, run_in_virtual_time
+from midspan.simulation.run_report import Ladder, Mark, Rung, RunReport, draw, show_run
 from midspan.simulation.schedule import Join, Say, Schedule, Shape, exhaustive, generate, simple
 from midspan.simulation.searching import Findings, crossings, search, search_all
 from midspan.simulation.shrinking import Counterexample, counterexample, shrink
@@ -43,10 +52,9 @@ __all__ = [
     "Bounds",
     "BrokerCut",
     "BrokerRestart",
-    "Cast",
     "Client",
+    "ClientContext",
     "ClientRestart",
-    "ClientSeat",
     "Counterexample",
     "Cut",
     "Deadlock",
@@ -57,35 +65,35 @@ __all__ = [
     "Findings",
     "HalfOpen",
     "History",
+    "Implementation",
     "Join",
     "Ladder",
     "Limits",
     "Mark",
-    "Moment",
     "NodeDrain",
     "NodeKill",
     "OutOfTime",
-    "Played",
     "Predicate",
     "Record",
     "Recorder",
     "Refuse",
     "Revoke",
+    "RunReport",
     "Rung",
     "Say",
     "Schedule",
     "Server",
+    "ServerContext",
     "ServerRestart",
-    "ServerSeat",
     "Shape",
     "Silence",
     "SimulationError",
     "Store",
+    "Trigger",
     "Verdict",
     "VirtualLoop",
     "WallClock",
     "WallClockGuard",
-    "beside",
     "counterexample",
     "crossings",
     "draw",
@@ -94,10 +102,11 @@ __all__ = [
     "judge",
     "negative_control",
     "play",
-    "played",
-    "run",
+    "run_in_thread",
+    "run_in_virtual_time",
     "search",
     "search_all",
+    "show_run",
     "shrink",
     "simple",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from midspan.errors import checked
-from midspan.simulation.implementation import Cast, ClientSeat, ServerSeat
+from midspan.simulation.implementation import ClientContext, Implementation, ServerContext
 from midspan.simulation.schedule import Shape
 from midspan.simulation.searching import Findings, search
 
@@ -27,11 +27,11 @@ from midspan.simulation.searching import Findings, search
 WAIT_S = 0.2  # between two connections
 
 
-class DraftServer:
+class BaselineServer:
     """Keeps one log, and gives each client what comes after its offset."""
 
-    def __init__(self, seat: ServerSeat) -> None:
-        self.store = seat.store
+    def __init__(self, context: ServerContext) -> None:
+        self.store = context.store
         self.count = 0  # entries of the log
         self.listeners: list[Any] = []  # a set would have another order on each run
 
@@ -74,11 +74,11 @@ class DraftServer:
                 await say(listener, "entry", self.count, body)
 
 
-class DraftClient:
+class BaselineClient:
     """Keeps what nobody acknowledged, and sends it again on each connection."""
 
-    def __init__(self, seat: ClientSeat) -> None:
-        self.seat, self.app = seat, seat.app
+    def __init__(self, context: ClientContext) -> None:
+        self.context, self.app = context, context.app
         self.outbox: list[str] = []
         self.more = asyncio.Event()
         self.offset = 0
@@ -92,12 +92,12 @@ class DraftClient:
         """Connect, and again when the connection is gone."""
         while True:
             with contextlib.suppress(OSError, InvalidHandshake, ConnectionClosed):
-                await self.talk(await self.seat.connect())
+                await self.talk(await self.context.connect())
             await asyncio.sleep(WAIT_S)
 
     async def talk(self, connection: Any) -> None:
         """One connection: greet, send what waits, hear what comes."""
-        await connection.send(json.dumps([self.seat.me, self.offset]))
+        await connection.send(json.dumps([self.context.me, self.offset]))
         sending = asyncio.create_task(self.pump(connection))
         try:
             async for text in connection:
@@ -130,9 +130,11 @@ class DraftClient:
 
 
 @checked
-def draft(server: type[DraftServer] = DraftServer, client: type[DraftClient] = DraftClient) -> Cast:
-    """The cast of a draft, with one part changed or none."""
-    return Cast(server, client)
+def draft(
+    server: type[BaselineServer] = BaselineServer, client: type[BaselineClient] = BaselineClient
+) -> Implementation:
+    """The implementation of a draft, with one part changed or none."""
+    return Implementation(server, client)
 
 
 async def say(connection: Any, *words: object) -> None:
@@ -148,8 +150,8 @@ async def say(connection: Any, *words: object) -> None:
 class NaiveServer:
     """Appends what comes to its log and passes it on to whoever is connected."""
 
-    def __init__(self, seat: ServerSeat) -> None:
-        self.store = seat.store
+    def __init__(self, context: ServerContext) -> None:
+        self.store = context.store
         self.connections: dict[Any, None] = {}  # in the order of arrival: that of a set is not the same on each run
 
     async def handle(self, connection: Any) -> None:
@@ -167,8 +169,8 @@ class NaiveServer:
 class NaiveClient:
     """Sends while it is connected; what is said while it is not is gone."""
 
-    def __init__(self, seat: ClientSeat) -> None:
-        self.seat = seat
+    def __init__(self, context: ClientContext) -> None:
+        self.context = context
         self.ready: asyncio.Queue[str] = asyncio.Queue()
 
     def send(self, body: str) -> None:
@@ -177,11 +179,11 @@ class NaiveClient:
     async def run(self) -> None:
         while True:
             try:
-                connection = await self.seat.connect()
+                connection = await self.context.connect()
                 sending = asyncio.create_task(self._send(connection))
                 async for text in connection:
                     kind, body = json.loads(text)
-                    (self.seat.app.acknowledged if kind == "ack" else self.seat.app.delivered)(body)
+                    (self.context.app.acknowledged if kind == "ack" else self.context.app.delivered)(body)
             except (OSError, InvalidHandshake, ConnectionClosed):
                 await asyncio.sleep(1.0)
             else:
@@ -195,7 +197,7 @@ class NaiveClient:
             return
 
 
-NAIVE = Cast(NaiveServer, NaiveClient)
+NAIVE = Implementation(NaiveServer, NaiveClient)
 
 
 @checked

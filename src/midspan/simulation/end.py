@@ -56,7 +56,7 @@ class SimFrame(NamedTuple):
     raw: bytes = b""  # the bytes on a real wire
 
 
-class Receiver(Protocol):
+class PipeReceiver(Protocol):
     """What a pipe knows of the end that it leads to."""
 
     @property
@@ -90,7 +90,7 @@ class Pipe:
 
     def __init__(self, loop: RunLoop, latency_s: float) -> None:
         self.loop, self.latency_s = loop, latency_s
-        self.to: Receiver | None = None
+        self.to: PipeReceiver | None = None
         self.unread_bytes = 0  # written and not yet taken by the other end: what fills the writer's buffer
         self.writer_waits: asyncio.Future[None] | None = None  # set by a writer whose buffer is full
         self.broken = False
@@ -152,7 +152,7 @@ class Pipe:
 # What a link knows of an end, and an end of its link: on the simulated link, and on a relay in front of a real one.
 
 
-class LinkEnd(Receiver, Protocol):
+class LinkEnd(PipeReceiver, Protocol):
     """What a link knows of an end: that of a simulated connection, or a relay's face to a real one."""
 
     @property

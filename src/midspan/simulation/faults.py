@@ -26,7 +26,7 @@ _WORDS: dict[When, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Moment(Fitting):
+class Trigger(Fitting):
     """A point in the life of one client's link.
 
     Args:
@@ -68,7 +68,7 @@ NODES = ("n1", "n2", "n3")
 class _OnNode(Fitting):
     """Hits one node; "" is the one that serves the client of the moment."""
 
-    at: Moment
+    at: Trigger
     node: str = ""
 
     def __post_init__(self) -> None:
@@ -118,7 +118,7 @@ class BrokerRestart(Fitting):
     Every connection to it is reset; who listened to a channel has missed what was said meanwhile.
     """
 
-    at: Moment
+    at: Trigger
     down_s: float = 0.1
     keeps_log: bool = True
 
@@ -131,7 +131,7 @@ class BrokerRestart(Fitting):
 class BalancerCut(Fitting):
     """The balancer is gone for `for_s` seconds: all clients' connections are reset, new ones refused."""
 
-    at: Moment
+    at: Trigger
     for_s: float = 0.1
 
     def __str__(self) -> str:
@@ -159,7 +159,6 @@ __all__ = [
     "Delay",
     "Fault",
     "HalfOpen",
-    "Moment",
     "NodeDrain",
     "NodeKill",
     "Outage",
@@ -168,6 +167,7 @@ __all__ = [
     "ServerRestart",
     "Silence",
     "TimedFault",
+    "Trigger",
     "Way",
     "When",
     "lasts_s",
@@ -178,7 +178,7 @@ __all__ = [
 class Cut(Fitting):
     """The TCP connection is reset: both ends see it at once; what is on its way is lost. As real as a reset gets."""
 
-    at: Moment
+    at: Trigger
 
     def __str__(self) -> str:
         return f"cut {self.at}"
@@ -188,7 +188,7 @@ class Cut(Fitting):
 class HalfOpen(Fitting):
     """This connection never carries anything again, and nobody says so: a NAT that forgot. New connections work."""
 
-    at: Moment
+    at: Trigger
 
     def __str__(self) -> str:
         return f"half-open {self.at}"
@@ -198,7 +198,7 @@ class HalfOpen(Fitting):
 class Silence(Fitting):
     """Nothing passes for `for_s` seconds, new connections included; then TCP delivers what both ends still hold."""
 
-    at: Moment
+    at: Trigger
     for_s: float
 
     def __str__(self) -> str:
@@ -209,7 +209,7 @@ class Silence(Fitting):
 class Delay(Fitting):
     """The next message that way, and all behind it, come `by_s` seconds later."""
 
-    at: Moment
+    at: Trigger
     by_s: float
 
     def __str__(self) -> str:
@@ -241,7 +241,7 @@ class ServerRestart(Fitting):
     With its log (what the store made durable) or without: then the store is empty.
     """
 
-    at: Moment
+    at: Trigger
     down_s: float = 0.1
     keeps_log: bool = True
 
@@ -254,7 +254,7 @@ class ServerRestart(Fitting):
 class ClientRestart(Fitting):
     """The client process is killed; a new one starts `down_s` seconds later with the same store: its outbox."""
 
-    at: Moment
+    at: Trigger
     down_s: float = 0.1
 
     def __str__(self) -> str:
@@ -265,7 +265,7 @@ class ClientRestart(Fitting):
 class Revoke(Fitting):
     """The client loses its right to be here, and its connection is cut."""
 
-    at: Moment
+    at: Trigger
 
     def __str__(self) -> str:
         return f"{self.at.link}'s right is revoked and its link cut {self.at}"

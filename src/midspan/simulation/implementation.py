@@ -155,7 +155,7 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSeat:
+class ServerContext:
     """What a server is given.
 
     Args:
@@ -174,7 +174,7 @@ class ServerSeat:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientSeat:
+class ClientContext:
     """What a client is given.
 
     Args:
@@ -203,7 +203,7 @@ class ClientSeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast(Fitting):
+class Implementation(Fitting):
     """The code under test.
 
     Args:
@@ -211,14 +211,14 @@ class Cast(Fitting):
         bounds: what they promise.
         limits: of their connections.
         around: entered for each run, with its seed: lends the run's clock and chance to a library that brings its own.
-        counts: on a real link, whether a WebSocket message, as it stands on the wire, is one of those that a `Moment`
+        counts: on a real link, whether a WebSocket message, as it stands on the wire, is one of those that a `Trigger`
             counts; all are if None. A framework sends some of its own (heartbeats, greetings).
         patience: how many times the stated recovery a run goes on: what comes too late is seen to be late, not taken
             for lost.
     """
 
-    server: Callable[[Any], Server]  # of a ServerSeat; on nodes, of a NodeSeat
-    client: Callable[[Any], Client]  # of a ClientSeat
+    server: Callable[[Any], Server]  # of a ServerContext; on nodes, of a NodeContext
+    client: Callable[[Any], Client]  # of a ClientContext
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
     around: Callable[[int], AbstractContextManager[object]] = nullcontext

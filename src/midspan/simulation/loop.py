@@ -24,7 +24,7 @@ _HANDLER = "write the handler only: the link calls it for each connection"
 
 
 def _wall(what: str, do: str) -> Any:
-    def refuse(self: WalledLoop, *_args: Any, **_kwargs: Any) -> NoReturn:
+    def refuse(self: NoIoLoop, *_args: Any, **_kwargs: Any) -> NoReturn:
         self.refused = self.refused or outside(what, do)
         raise self.refused
 
@@ -39,7 +39,7 @@ def _lack(_self: asyncio.AbstractEventLoop, *_args: Any, **_kwargs: Any) -> NoRe
 _lacking: Any = _lack
 
 
-class WalledLoop(asyncio.AbstractEventLoop):
+class NoIoLoop(asyncio.AbstractEventLoop):
     """A loop with nothing outside. `refused` is the first thing that it was asked for, or None."""
 
     refused: WallClock | None = None  # kept: the code under test may swallow what we raise
@@ -64,7 +64,7 @@ class WalledLoop(asyncio.AbstractEventLoop):
 # One callback to come, on a loop with virtual time.
 
 
-class Tick(TimerHandle):
+class ScheduledCallback(TimerHandle):
     """One callback to come. Leaner than asyncio's own: a run is some hundred of these, a search some million."""
 
     __slots__ = ("args", "callback", "context", "when_s")
@@ -87,7 +87,7 @@ class Tick(TimerHandle):
         return self.when_s
 
     def __repr__(self) -> str:
-        return f"<Tick at {self.when_s} {self.callback}>"
+        return f"<ScheduledCallback at {self.when_s} {self.callback}>"
 
 
 # What a run needs of its loop beyond asyncio, in virtual time and on a real link alike.
@@ -180,7 +180,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-class VirtualLoop(RunLoop, WalledLoop):
+class VirtualLoop(RunLoop, NoIoLoop):
     """A plain asyncio loop with virtual time, for one run.
 
     Args:
@@ -195,8 +195,8 @@ class VirtualLoop(RunLoop, WalledLoop):
         self.now_s = 0.0
         self.steps = 0
         self.tasks, self.failures = [], []
-        self._soon: deque[Tick] = deque()
-        self._timers: list[tuple[float, int, Tick]] = []  # (when, the how-manieth, handle): rule 2
+        self._soon: deque[ScheduledCallback] = deque()
+        self._timers: list[tuple[float, int, ScheduledCallback]] = []  # (when, the how-manieth, handle): rule 2
         self._timers_set = 0
         self._stopping = self._running = self._closed = False
         self._context = copy_context()
@@ -209,9 +209,9 @@ class VirtualLoop(RunLoop, WalledLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> Handle:
-        tick = Tick(0.0, callback, args, context or copy_context())
-        self._soon.append(tick)
-        return tick
+        scheduled = ScheduledCallback(0.0, callback, args, context or copy_context())
+        self._soon.append(scheduled)
+        return scheduled
 
     def call_at(
         self,
@@ -220,10 +220,10 @@ class VirtualLoop(RunLoop, WalledLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> TimerHandle:
-        tick = Tick(when, callback, args, context or copy_context())
+        scheduled = ScheduledCallback(when, callback, args, context or copy_context())
         self._timers_set += 1
-        heappush(self._timers, (when, self._timers_set, tick))
-        return tick
+        heappush(self._timers, (when, self._timers_set, scheduled))
+        return scheduled
 
     def call_later(
         self,
@@ -237,7 +237,7 @@ class VirtualLoop(RunLoop, WalledLoop):
     def at(self, when: float, callback: Callable[[], object]) -> None:
         """A timer of the simulation's own, which belongs to no process: cheaper than `call_at`."""
         self._timers_set += 1
-        heappush(self._timers, (when, self._timers_set, Tick(when, callback, (), self._context)))
+        heappush(self._timers, (when, self._timers_set, ScheduledCallback(when, callback, (), self._context)))
 
     def create_future(self) -> Future[Any]:
         return Future(loop=self)
@@ -313,15 +313,15 @@ class VirtualLoop(RunLoop, WalledLoop):
             if self._stopping:
                 return
             if soon:
-                tick = soon.popleft()
+                scheduled = soon.popleft()
             elif timers:  # rule 1
-                when, _, tick = heappop(timers)
-                if when > self.now_s and tick.callback is not None:  # a cancelled one must not move the clock
+                when, _, scheduled = heappop(timers)
+                if when > self.now_s and scheduled.callback is not None:  # a cancelled one must not move the clock
                     self._move_to(when)
             else:
                 self._deadlock()
-            if tick.callback is not None:
-                tick.context.run(tick.callback, *tick.args)
+            if scheduled.callback is not None:
+                scheduled.context.run(scheduled.callback, *scheduled.args)
         self._too_busy()
 
     def _move_to(self, when: float) -> None:

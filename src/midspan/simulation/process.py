@@ -12,7 +12,16 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.simulation.forbidden_io import in_words
 from midspan.simulation.history import App, Recorder
-from midspan.simulation.implementation import Cast, Client, ClientSeat, Disk, Server, ServerSeat, Store, sizes_of
+from midspan.simulation.implementation import (
+    Client,
+    ClientContext,
+    Disk,
+    Implementation,
+    Server,
+    ServerContext,
+    Store,
+    sizes_of,
+)
 from midspan.simulation.link import Network
 from midspan.simulation.loop import PROCESS, RunLoop
 from midspan.simulation.schedule import Say, Schedule
@@ -68,17 +77,19 @@ class Actor:
         self.store: Store
 
 
-class Stage:
+class Processes:
     """The server and the clients of one run.
 
     Args:
-        loop, cast, schedule, recorder, network: of the run.
+        loop, implementation, schedule, recorder, network: of the run.
     """
 
     harmless: tuple[type[Exception], ...] = (ConnectionClosed,)  # a task that ends so has met its link's end, no bug
 
-    def __init__(self, loop: RunLoop, cast: Cast, schedule: Schedule, recorder: Recorder, network: Network) -> None:
-        self.loop, self.cast, self.recorder, self.network = loop, cast, recorder, network
+    def __init__(
+        self, loop: RunLoop, implementation: Implementation, schedule: Schedule, recorder: Recorder, network: Network
+    ) -> None:
+        self.loop, self.implementation, self.recorder, self.network = loop, implementation, recorder, network
         self.write_s = schedule.write_s
         self.rng = random.Random(schedule.seed)  # one for all: their order of asking is part of the run
         self.actors = {who: Actor(who) for who in schedule.clients}
@@ -99,13 +110,15 @@ class Stage:
     def start_server(self) -> None:
         self.server_process = self._process()
         self.server_store = Store(self.disk, self.write_s, self.recorder)
-        seat = ServerSeat(self.server_store, self._authorise, self.rng, self.loop.time, self.cast.bounds)
+        context = ServerContext(
+            self.server_store, self._authorise, self.rng, self.loop.time, self.implementation.bounds
+        )
         self.network.spawn = self.server_process.spawn
-        self.server_process.spawn(self._serve(seat))
+        self.server_process.spawn(self._serve(context))
 
-    async def _serve(self, seat: ServerSeat) -> None:
+    async def _serve(self, context: ServerContext) -> None:
         try:
-            server = self.server = self.cast.server(seat)
+            server = self.server = self.implementation.server(context)
             start = getattr(server, "start", None)
             if start is not None:
                 await start()
@@ -136,7 +149,7 @@ class Stage:
         actor.process, actor.app = self._process(), self.recorder.app(name)
         actor.store = Store(actor.disk, self.write_s)
         link = self.network.link(name)
-        seat = self.make_client_seat(
+        context = self.make_client_context(
             me=name,
             token=f"token of {name}",
             connect=link.connect,
@@ -144,19 +157,19 @@ class Stage:
             app=actor.app,
             rng=self.rng,
             now=self.loop.time,
-            bounds=self.cast.bounds,
+            bounds=self.implementation.bounds,
             url=link.url,
             trust=self.network.trust,
         )
-        actor.process.spawn(self._live(actor, seat))
+        actor.process.spawn(self._live(actor, context))
 
-    def make_client_seat(self, **given: Any) -> ClientSeat:
+    def make_client_context(self, **given: Any) -> ClientContext:
         """What a client is given."""
-        return ClientSeat(**given)
+        return ClientContext(**given)
 
-    async def _live(self, actor: Actor, seat: ClientSeat) -> None:
+    async def _live(self, actor: Actor, context: ClientContext) -> None:
         try:
-            actor.client = self.cast.client(seat)
+            actor.client = self.implementation.client(context)
             says, actor.unsaid = actor.unsaid, []
             for say in says:
                 self.say(say)

@@ -26,10 +26,10 @@ from midspan.simulation.faults import (
 )
 from midspan.simulation.forbidden_io import SimulationError
 from midspan.simulation.history import History, Recorder
-from midspan.simulation.implementation import Cast
+from midspan.simulation.implementation import Implementation
 from midspan.simulation.link import Network, Trace
 from midspan.simulation.loop import LIMIT_S, RunLoop, VirtualLoop
-from midspan.simulation.process import Stage
+from midspan.simulation.process import Processes
 from midspan.simulation.schedule import Crossing, Say, Schedule
 
 # Where a simulation runs: on the thread that asks, or in one beside it.
@@ -41,7 +41,7 @@ P = ParamSpec("P")
 
 
 @checked
-def run(main: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) -> T:
+def run_in_virtual_time(main: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) -> T:
     """Run one coroutine to its end in virtual time, on this thread, and leave nothing behind."""
     loop = VirtualLoop(limit_s)
     try:
@@ -51,7 +51,7 @@ def run(main: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) -> T:
         loop.clear()
 
 
-def beside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `function` in a thread beside the caller's loop, and wait for it.
 
     A notebook's cell runs on the kernel's loop, and a thread has one running loop at most.
@@ -104,20 +104,20 @@ class Watch:
     crossings: list[Crossing] | None = None
 
 
-class World:
+class ScheduleRun:
     """Everything of one run. `ended` is done when the run is.
 
     Args:
         network: makes the links: simulated ones, or real ones.
     """
 
-    make_stage: ClassVar[type[Stage]] = Stage
+    make_processes: ClassVar[type[Processes]] = Processes
     make_recorder: ClassVar[type[Recorder]] = Recorder
 
     def __init__(
         self,
         loop: RunLoop,
-        cast: Cast,
+        implementation: Implementation,
         schedule: Schedule,
         watch: Watch,
         network: Callable[..., Network] = Network,
@@ -126,19 +126,21 @@ class World:
         self.ended: asyncio.Future[None] = loop.create_future()
         self.recorder = self.make_recorder(loop.time)
         self.recorder.on_progress = self._progress
-        self.network = network(loop, self.recorder, schedule.latency_s, schedule.faults, self.fire, cast.limits)
+        self.network = network(
+            loop, self.recorder, schedule.latency_s, schedule.faults, self.fire, implementation.limits
+        )
         self.network.on_open = self._progress
         self.network.trace, self.network.crossings = watch.trace, watch.crossings
-        self.stage = self.make_stage(loop, cast, schedule, self.recorder, self.network)
-        self._patience_s = cast.patience * cast.bounds.recovery_s
+        self.processes = self.make_processes(loop, implementation, schedule, self.recorder, self.network)
+        self._patience_s = implementation.patience * implementation.bounds.recovery_s
         self.disturbed = 0  # faults that last, and have not ended
         self._settling = False
         self._raise_the_curtain(schedule)
 
     def _raise_the_curtain(self, schedule: Schedule) -> None:
-        self.stage.start_server()
+        self.processes.start_server()
         for join in schedule.joins:
-            self.loop.call_at(join.at_s, self.stage.start_client, self.stage.actors[join.who])
+            self.loop.call_at(join.at_s, self.processes.start_client, self.processes.actors[join.who])
         for say in schedule.says:
             self.loop.call_at(say.at_s, self._say, say)
         self._be_patient()
@@ -146,7 +148,7 @@ class World:
 
     def _say(self, say: Say) -> None:
         self._be_patient()
-        self.stage.say(say)
+        self.processes.say(say)
 
     # faults
 
@@ -176,20 +178,20 @@ class World:
                 self._restart_client(fault)
 
     def _revoke(self, who: str) -> None:
-        self.stage.revoked.add(who)
+        self.processes.revoked.add(who)
         self.recorder.note(who, "revoked")
         self.network.link(who).cut_all()
 
     def _restart_server(self, fault: ServerRestart) -> None:
         if self.network.up:  # else it is down already
-            self.stage.kill_server(fault.keeps_log)
-            self.until(fault.down_s, self.stage.restart_server)
+            self.processes.kill_server(fault.keeps_log)
+            self.until(fault.down_s, self.processes.restart_server)
 
     def _restart_client(self, fault: ClientRestart) -> None:
-        actor = self.stage.actors[fault.at.link]
+        actor = self.processes.actors[fault.at.link]
         if actor.client is not None:
-            self.stage.kill_client(actor)
-            self.until(fault.down_s, lambda: self.stage.restart_client(actor))
+            self.processes.kill_client(actor)
+            self.until(fault.down_s, lambda: self.processes.restart_client(actor))
 
     def until(self, seconds: float, then: Callable[[], None]) -> None:
         """The run is disturbed for so long; then this happens."""
@@ -217,10 +219,10 @@ class World:
             self._end()
 
     def _complete(self) -> bool:
-        stage, recorder = self.stage, self.recorder
-        if stage.unsaid or self.disturbed or not stage.revoked.issuperset(recorder.unacknowledged.values()):
+        processes, recorder = self.processes, self.recorder
+        if processes.unsaid or self.disturbed or not processes.revoked.issuperset(recorder.unacknowledged.values()):
             return False
-        here = stage.actors.keys() - stage.revoked if stage.revoked else stage.actors
+        here = processes.actors.keys() - processes.revoked if processes.revoked else processes.actors
         if not all(self.network.link(who).connected for who in here):
             return False
         views = [recorder.views.get(who) or [] for who in here]
@@ -245,29 +247,30 @@ class World:
     def let_go(self) -> None:
         """The run is over: its parts know each other no longer, so that nothing of it waits for the collector."""
         self.network.let_go()
-        self.stage.let_go()
+        self.processes.let_go()
         del self.recorder.on_progress, self.recorder.on_durable
 
 
-# One run: a cast of server and clients plays one schedule, and a history comes out.
+# One run: an implementation of server and clients plays one schedule, and a history comes out.
 
 
-Player = Callable[[Cast, Schedule, Watch | None], History]  # `play`, or the same on a real link
+Player = Callable[[Implementation, Schedule, Watch | None], History]  # `play`, or the same on a real link
 
 STEPS, STEPS_A_MESSAGE = 20_000, 1_000  # at most in a run: a hundred times what the reference session takes
 
 
 @checked
-def play(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
+def play(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
     """Run one schedule to its end in virtual time, on this thread.
 
     The run ends when every message has been acknowledged and every client has what the log has, for `SETTLE_S`, or
-    when that has not come about `cast.patience` times `bounds.recovery_s` after the last fault and the last message.
+    when that has not come about `implementation.patience` times `bounds.recovery_s` after the last fault and the last
+    message.
     Raises `WallClock` for code that cannot be simulated.
     """
     need_no_nodes(schedule)
-    with cast.around(schedule.seed):
-        return _play(cast, schedule, watch or Watch())
+    with implementation.around(schedule.seed):
+        return _play(implementation, schedule, watch or Watch())
 
 
 def need_no_nodes(schedule: Schedule) -> None:
@@ -276,24 +279,24 @@ def need_no_nodes(schedule: Schedule) -> None:
         need(not isinstance(fault, OUTAGES), "a fault of one server and its clients", fault, "Play it on nodes")
 
 
-def _play(cast: Cast, schedule: Schedule, watch: Watch) -> History:
+def _play(implementation: Implementation, schedule: Schedule, watch: Watch) -> History:
     loop = VirtualLoop(limit_steps=STEPS + STEPS_A_MESSAGE * len(schedule.says))
     try:
-        world = World(loop, cast, schedule, watch)
-        history = to_the_end(world)
+        schedule_run = ScheduleRun(loop, implementation, schedule, watch)
+        history = to_the_end(schedule_run)
     finally:
         loop.clear()
-    world.let_go()
+    schedule_run.let_go()
     if loop.refused is not None:
         raise loop.refused
     return history
 
 
-def to_the_end(world: World) -> History:
+def to_the_end(schedule_run: ScheduleRun) -> History:
     """Let a world run until it has ended, or cannot go on, and give what happened."""
     try:
-        world.loop.run_until_complete(world.ended)
+        schedule_run.loop.run_until_complete(schedule_run.ended)
     except SimulationError as error:
-        world.recorder.note("run", "crashed", detail=f"{type(error).__name__}: {error}")
-    world.stage.record_the_end()
-    return world.recorder.history(world.stage.cast.bounds)
+        schedule_run.recorder.note("run", "crashed", detail=f"{type(error).__name__}: {error}")
+    schedule_run.processes.record_the_end()
+    return schedule_run.recorder.history(schedule_run.processes.implementation.bounds)

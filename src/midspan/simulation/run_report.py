@@ -12,8 +12,8 @@ from midspan.errors import checked, need
 from midspan.simulation.faults import NODES, Way
 from midspan.simulation.guarantees import PREDICATES, Verdict, judge
 from midspan.simulation.history import History, Record
-from midspan.simulation.implementation import Cast
-from midspan.simulation.run import Player, Watch, beside, play
+from midspan.simulation.implementation import Implementation
+from midspan.simulation.run import Player, Watch, play, run_in_thread
 from midspan.simulation.schedule import Schedule
 
 # What one run looked like, as lanes and rungs: data for a drawing, and its own text twin by `str()`.
@@ -21,7 +21,7 @@ from midspan.simulation.schedule import Schedule
 
 SHOWN = ("delivered", "acknowledged", "durable", "closed", "reset", "restarted", "wiped", "declined", "crashed")
 SERVER, BROKER = "server", "broker"  # lanes
-Kind = Literal["fault", "event"]
+MarkKind = Literal["fault", "event"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Mark:
     at_s: float
     lane: str
     text: str
-    kind: Kind = "event"
+    kind: MarkKind = "event"
 
     def __str__(self) -> str:
         return (
@@ -97,10 +97,10 @@ class _Tracer:
 
 
 @checked
-def draw(cast: Cast, schedule: Schedule, player: Player = play) -> tuple[History, Ladder]:
+def draw(implementation: Implementation, schedule: Schedule, player: Player = play) -> tuple[History, Ladder]:
     """Play a schedule once more, and write down every message."""
     tracer = _Tracer()
-    history = player(cast, schedule, Watch(trace=tracer))
+    history = player(implementation, schedule, Watch(trace=tracer))
     lanes = (*schedule.clients, *((*NODES, BROKER) if history.rooms else (SERVER,)))
     steps: list[tuple[float, Rung | Mark]] = list(tracer.rungs(history))
     steps += [(i, mark) for i, record in enumerate(history) if (mark := _mark(record, lanes)) is not None]
@@ -151,7 +151,7 @@ def _as_text(data: bytes, most: int = 60) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Played:
+class RunReport:
     """A run as somebody can look at it.
 
     Args:
@@ -181,7 +181,7 @@ class Played:
 
 
 @checked
-def played(cast: Cast, schedule: Schedule, *names: str) -> Played:
+def show_run(implementation: Implementation, schedule: Schedule, *names: str) -> RunReport:
     """Play a schedule beside the caller's loop, and judge it by the predicates named.
 
     Raises:
@@ -190,5 +190,5 @@ def played(cast: Cast, schedule: Schedule, *names: str) -> Played:
     """
     for name in names:
         need(name in PREDICATES, f"a predicate, one of {', '.join(PREDICATES)}", name, "Correct its name")
-    history, ladder = beside(draw, cast, schedule)
-    return Played(history, ladder, judge(history, names))
+    history, ladder = run_in_thread(draw, implementation, schedule)
+    return RunReport(history, ladder, judge(history, names))

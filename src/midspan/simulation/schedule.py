@@ -22,13 +22,13 @@ from midspan.simulation.faults import (
     Delay,
     Fault,
     HalfOpen,
-    Moment,
     NodeDrain,
     NodeKill,
     Refuse,
     Revoke,
     ServerRestart,
     Silence,
+    Trigger,
     Way,
 )
 
@@ -121,7 +121,7 @@ def _fault(made: dict[str, Any]) -> Fault:
     name = made.pop("fault")
     need(name in FAULTS, f"one of the faults {', '.join(FAULTS)}", name, "Correct the name of the fault")
     if "at" in made:
-        made["at"] = Moment(**made["at"])
+        made["at"] = Trigger(**made["at"])
     return FAULTS[name](**made)
 
 
@@ -150,7 +150,7 @@ def says_in_turn(messages: int, clients: tuple[str, ...], gap_s: float) -> tuple
 BURST = 4
 LATER_S = (0.0, 0.0, 0.002, 0.006, 0.02, 0.5)  # within a write, between write and answer, an answer's way, later
 _NAMES = "abcdefgh"
-_moment = cache(Moment)  # there are some hundred of them: a search draws the same ones again and again
+_moment = cache(Trigger)  # there are some hundred of them: a search draws the same ones again and again
 T = TypeVar("T")
 Crossing = tuple[str, Way, int]
 
@@ -231,7 +231,7 @@ def _generate_fault(rng: Random, shape: Shape, clients: str, says: tuple[Say, ..
     return _MAKE[kind](rng, _moment(who, way, n, _one(rng, WHEN), _one(rng, LATER_S)))
 
 
-_MAKE: dict[str, Callable[[Random, Moment], Fault]] = {
+_MAKE: dict[str, Callable[[Random, Trigger], Fault]] = {
     "Cut": lambda _rng, at: Cut(at),
     "HalfOpen": lambda _rng, at: HalfOpen(at),
     "Silence": lambda rng, at: Silence(at, _one(rng, (0.5, 3.0, 6.0, 15.0))),
@@ -284,6 +284,6 @@ def _with_cuts(
     for i, (link, way, n) in enumerate(crossings(schedule)):
         if i >= after:
             for when in WHEN:
-                cut = Cut(Moment(link, way, n, when))
+                cut = Cut(Trigger(link, way, n, when))
                 more = replace(schedule, faults=(*schedule.faults, cut))
                 yield from _with_cuts(more, crossings, i + 1, cuts - 1)

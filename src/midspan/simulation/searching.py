@@ -11,8 +11,8 @@ from midspan.errors import checked
 from midspan.simulation.forbidden_io import WallClockGuard
 from midspan.simulation.guarantees import PREDICATES, Outcome, Verdict, judge
 from midspan.simulation.history import History
-from midspan.simulation.implementation import Cast
-from midspan.simulation.run import Player, Watch, beside, play, wanted
+from midspan.simulation.implementation import Implementation
+from midspan.simulation.run import Player, Watch, play, run_in_thread, wanted
 from midspan.simulation.schedule import Crossing, Schedule, Shape, exhaustive, generate
 from midspan.simulation.shrinking import Counterexample, counterexample
 
@@ -52,7 +52,7 @@ _WORDS: dict[Outcome, str] = {"holds": "held", "violated": "violated", "vacuous"
 
 @checked
 def search(
-    cast: Cast,
+    implementation: Implementation,
     seeds: Iterable[int] = range(300),
     shape: Shape | None = None,
     names: Iterable[str] | None = None,
@@ -61,7 +61,7 @@ def search(
     """Play the schedule of each seed. Runs in a thread beside the caller's loop.
 
     Args:
-        cast: the code under test.
+        implementation: the code under test.
         seeds: of the schedules.
         shape: of the schedules.
         names: of the predicates to judge by; all of them if None.
@@ -74,14 +74,14 @@ def search(
     how = "" if shape is None else f", {shape}"
 
     def replay(seed: int) -> str:
-        return f"search(cast, [{seed}]{how})"
+        return f"search(implementation, [{seed}]{how})"
 
-    return beside(_search, cast, schedules, names_or_all(names), keep_going, replay)
+    return run_in_thread(_search, implementation, schedules, names_or_all(names), keep_going, replay)
 
 
 @checked
 def search_all(
-    cast: Cast,
+    implementation: Implementation,
     messages: int = 4,
     clients: Iterable[str] = ("a",),
     cuts: int = 2,
@@ -89,43 +89,43 @@ def search_all(
     keep_going: bool = False,
 ) -> Findings:
     """Play every placement of up to `cuts` cuts in a session of `messages` messages. As `search` otherwise."""
-    schedules = exhaustive(partial(crossings, cast), messages, tuple(clients), cuts)
-    return beside(_search, cast, schedules, names_or_all(names), keep_going, lambda _seed: "")
+    schedules = exhaustive(partial(crossings, implementation), messages, tuple(clients), cuts)
+    return run_in_thread(_search, implementation, schedules, names_or_all(names), keep_going, lambda _seed: "")
 
 
 @checked
-def crossings(cast: Cast, schedule: Schedule) -> list[Crossing]:
+def crossings(implementation: Implementation, schedule: Schedule) -> list[Crossing]:
     """The messages that cross the links when this schedule is played, in order."""
     watch = Watch(crossings=[])
-    play(cast, schedule, watch)
+    play(implementation, schedule, watch)
     return watch.crossings or []
 
 
 def _search(
-    cast: Cast,
+    implementation: Implementation,
     schedules: Iterable[Schedule],
     names: tuple[str, ...],
     keep_going: bool,
     replay: Callable[[int], str],
 ) -> Findings:
-    with WallClockGuard(cast.server, cast.client) as guard:
+    with WallClockGuard(implementation.server, implementation.client) as guard:
 
-        def guarded(cast: Cast, schedule: Schedule, watch: Watch | None) -> History:
-            history = play(cast, schedule, watch)
+        def guarded(implementation: Implementation, schedule: Schedule, watch: Watch | None) -> History:
+            history = play(implementation, schedule, watch)
             guard.check()
             return history
 
-        return explore(cast, schedules, names, keep_going, replay, guarded)
+        return explore(implementation, schedules, names, keep_going, replay, guarded)
 
 
 def explore(
-    cast: Cast,
+    implementation: Implementation,
     schedules: Iterable[Schedule],
     names: tuple[str, ...],
     keep_going: bool,
     replay: Callable[[int], str],
     player: Player,
-    examine: Callable[[Cast, Schedule, str, str, Player], Counterexample] = counterexample,
+    examine: Callable[[Implementation, Schedule, str, str, Player], Counterexample] = counterexample,
 ) -> Findings:
     """As `search`, on this thread and on any link.
 
@@ -138,7 +138,7 @@ def explore(
     counts: Counter[tuple[str, Outcome]] = Counter()
     found: dict[str, Schedule] = {}
     for schedule in schedules:
-        verdicts = judge(player(cast, schedule, None), names)
+        verdicts = judge(player(implementation, schedule, None), names)
         counts.update((verdict.predicate, verdict.outcome) for verdict in verdicts.values())
         outcomes[_of_run(verdicts)] += 1
         for verdict in verdicts.values():
@@ -147,7 +147,9 @@ def explore(
         if (found and not keep_going) or not wanted():
             break
     examples = {
-        name: examine(cast, found[name], name, replay(found[name].seed), player) for name in names if name in found
+        name: examine(implementation, found[name], name, replay(found[name].seed), player)
+        for name in names
+        if name in found
     }
     return Findings(outcomes.total(), outcomes, counts, examples)
 

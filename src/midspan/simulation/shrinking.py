@@ -15,18 +15,18 @@ from midspan.simulation.faults import (
     Delay,
     Fault,
     HalfOpen,
-    Moment,
     Refuse,
     Revoke,
     ServerRestart,
     Silence,
     TimedFault,
+    Trigger,
     lasting,
     lasts_s,
 )
 from midspan.simulation.guarantees import judge
 from midspan.simulation.history import History
-from midspan.simulation.implementation import Cast
+from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import Player, play
 from midspan.simulation.run_report import Ladder, draw
 from midspan.simulation.schedule import Schedule
@@ -172,7 +172,7 @@ def _with(fault: TimedFault, **changes: Any) -> TimedFault:
     return replace(fault, **changes)
 
 
-def _earlier(at: Moment) -> Iterator[Moment]:
+def _earlier(at: Trigger) -> Iterator[Trigger]:
     yield from (replace(at, later_s=seconds) for seconds in _LATER_S if seconds < at.later_s)
     yield from (replace(at, n=n) for n in range(1, at.n))
     yield from (replace(at, when=when) for when in WHEN[: WHEN.index(at.when)])
@@ -220,7 +220,7 @@ class Counterexample:
 
 @checked
 def counterexample(
-    cast: Cast,
+    implementation: Implementation,
     found: Schedule,
     predicate: str,
     replay: str = "",
@@ -241,12 +241,12 @@ def counterexample(
         nonlocal spent
         if spent > MOST_RECORDS:
             return False
-        history = player(cast, schedule, None)
+        history = player(implementation, schedule, None)
         spent += len(history)
         return judge(history, (predicate,))[predicate].outcome == "violated"
 
     smallest = shrink(found, breaks, most_runs)
-    history, ladder = draw(cast, smallest, player)
+    history, ladder = draw(implementation, smallest, player)
     reason = judge(history, (predicate,))[predicate].reason
-    replay = replay or f"draw(cast, Schedule.from_json({smallest.to_json()!r}))"
+    replay = replay or f"draw(implementation, Schedule.from_json({smallest.to_json()!r}))"
     return Counterexample(predicate, reason, smallest, found, history, ladder, replay)

@@ -6,8 +6,8 @@ A module for each group of steps; begin with `searching`.
 from midspan.grading.finished_labs import show  # noqa: I001 - importing registers the steps, in the notebook's order
 from midspan.labs.lab3_failure import connecting, reconnecting, sending, resuming
 from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.session import again, cast_of, earlier, look
+from midspan.labs.lab3_failure.session import again, implementation_of, earlier, look
 
 check = lab.checks
 
-__all__ = ["again", "cast_of", "check", "earlier", "lab", "look", "show"]
+__all__ = ["again", "implementation_of", "check", "earlier", "lab", "look", "show"]

@@ -10,7 +10,7 @@ from midspan.labs.lab3_failure.searching import Line, Waiting, ended, spoken
 from midspan.labs.lab3_failure.searching import lab
 from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.errors import Words
-from midspan.simulation import PREDICATES, Cast, judge, play, simple
+from midspan.simulation import PREDICATES, Implementation, judge, play, simple
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -20,9 +20,9 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import holds
+from midspan.labs.lab3_failure.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Bounds, Cast, ClientSeat, Fault, HalfOpen, Moment, ServerSeat, play, simple
+from midspan.simulation import Bounds, Implementation, ClientContext, Fault, HalfOpen, Trigger, ServerContext, play, simple
 
 
 # Step 1: a session on a good day. It works while nothing goes wrong, and a run in which nothing does is vacuous.
@@ -52,7 +52,7 @@ from midspan.simulation import Bounds, Cast, ClientSeat, Fault, HalfOpen, Moment
     },
     limit_s=8.0,
 )
-def sender(t: Transcript, Sender: Any, ours: Cast) -> None:  # noqa: N803 - the answer is a class
+def sender(t: Transcript, Sender: Any, ours: Implementation) -> None:  # noqa: N803 - the answer is a class
     in_virtual_time(_sends(t, Sender))
     t.say("a and b say two messages each, and nothing goes wrong")
     verdicts = judge(play(ours, simple(4, gap_s=0.1)))
@@ -133,17 +133,17 @@ WATCHED_S = 600.0  # how long the heartbeat is looked at when its connection is 
     },
     limit_s=8.0,
 )
-def heartbeat(t: Transcript, heartbeat: Any, ours: Cast) -> None:
+def heartbeat(t: Transcript, heartbeat: Any, ours: Implementation) -> None:
     _living(t, heartbeat)
     _dead(t, heartbeat, 2.0, 2.0)
     _dead(t, heartbeat, 0.5, 1.5)
-    holds(t, ours, "heartbeat")
+    search_holds(t, ours, "heartbeat")
 
 
 class _Quiet:
     """A server that listens and says nothing."""
 
-    def __init__(self, seat: ServerSeat) -> None:
+    def __init__(self, context: ServerContext) -> None:
         pass
 
     async def handle(self, connection: Any) -> None:
@@ -154,8 +154,8 @@ class _Quiet:
 class _Beating:
     """A client with nothing but a heartbeat: what it saw of the connection, and of the heartbeat."""
 
-    def __init__(self, seat: ClientSeat, heartbeat: Heartbeat) -> None:
-        self.seat, self.heartbeat = seat, heartbeat
+    def __init__(self, context: ClientContext, heartbeat: Heartbeat) -> None:
+        self.context, self.heartbeat = context, heartbeat
         self.gone_s: float | None = None  # when the connection was gone
         self.ended = False  # the heartbeat, by itself
         self.raised: BaseException | None = None
@@ -165,13 +165,13 @@ class _Beating:
         pass
 
     async def run(self) -> None:
-        connection = await self.seat.connect()
+        connection = await self.context.connect()
         await connection.send("hello")
         self._count_pings(connection)
         beating = asyncio.ensure_future(self.heartbeat(connection))
         beating.add_done_callback(self._ended)
         await connection.wait_closed()
-        self.gone_s = self.seat.now()
+        self.gone_s = self.context.now()
         await asyncio.sleep(WATCHED_S)
 
     def _count_pings(self, connection: Any) -> None:
@@ -195,11 +195,11 @@ def _beaten(heartbeat: Heartbeat, *faults: Fault) -> tuple[float | None, _Beatin
     """
     clients: list[_Beating] = []
 
-    def client(seat: ClientSeat) -> _Beating:
-        clients.append(_Beating(seat, heartbeat))
+    def client(context: ClientContext) -> _Beating:
+        clients.append(_Beating(context, heartbeat))
         return clients[-1]
 
-    history = play(Cast(_Quiet, client, Bounds(recovery_s=20.0)), simple(1, ("a",), faults=faults))
+    history = play(Implementation(_Quiet, client, Bounds(recovery_s=20.0)), simple(1, ("a",), faults=faults))
     silent_s = next((record.at_s for record in history if record.what == "silent"), 0.0)
     (one,) = clients
     if one.raised is not None and not isinstance(one.raised, ConnectionClosed):
@@ -220,7 +220,7 @@ def _living(t: Transcript, heartbeat: Any) -> None:
 def _dead(t: Transcript, heartbeat: Any, interval_s: float, timeout_s: float) -> None:
     bound_s = interval_s + timeout_s
     t.say(f"a link that goes silent; interval_s={interval_s:g}, timeout_s={timeout_s:g}")
-    silent = HalfOpen(Moment("a", "up", 1, "after"))
+    silent = HalfOpen(Trigger("a", "up", 1, "after"))
     took_s, seen = _beaten(lambda connection: heartbeat(connection, interval_s, timeout_s), silent)
     id, because = _late(took_s, seen)
     t.true(

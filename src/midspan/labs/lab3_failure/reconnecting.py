@@ -19,10 +19,10 @@ from websockets.http11 import Response
 
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import holds
+from midspan.labs.lab3_failure.searching import search_holds
 from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.errors import Words
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 
 LONG_S = 4 * 3600.0  # longer than all of a story takes
@@ -83,11 +83,11 @@ STEPS_TO_CAP = 6  # 0.1 s, doubled so often, is more than 5 s
     },
     limit_s=8.0,
 )
-def reconnect(t: Transcript, backoff: Any, stay_connected: Any, ours: Cast) -> None:
+def reconnect(t: Transcript, backoff: Any, stay_connected: Any, ours: Implementation) -> None:
     _waits(t, backoff)
     in_virtual_time(_stays(t, stay_connected), limit_s=2 * LONG_S)
     in_virtual_time(_lasts(t, stay_connected), limit_s=2 * LONG_S)
-    holds(t, ours, "reconnect")
+    search_holds(t, ours, "reconnect")
 
 
 def _waits(t: Transcript, backoff: Any) -> None:

@@ -12,17 +12,17 @@ from websockets.exceptions import ConnectionClosedError
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import Line
 from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import holds
+from midspan.labs.lab3_failure.searching import search_holds
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.simulation import Cast, Disk, Entry, Store
+from midspan.simulation import Implementation, Disk, Entry, Store
 
 from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import SEARCHES, Search, holds, hunt
+from midspan.labs.lab3_failure.searching import SEARCHES, Search, search_holds, hunt
 from midspan.errors import Words, need
-from midspan.simulation import Cast, judge, negative_control, play, simple
+from midspan.simulation import Implementation, judge, negative_control, play, simple
 
 
 KEEP = 2  # entries that the log of the checks keeps at hand
@@ -56,10 +56,10 @@ ENTRIES = ["one", "two", "three", "four", "five"]
     },
     limit_s=8.0,
 )
-def resume(t: Transcript, Log: Any, Cursor: Any, ours: Cast) -> None:  # noqa: N803
+def resume(t: Transcript, Log: Any, Cursor: Any, ours: Implementation) -> None:  # noqa: N803
     in_virtual_time(_resumes(t, Log))
     _stands(t, Cursor)
-    holds(t, ours, "resume")
+    search_holds(t, ours, "resume")
 
 
 async def _resumes(t: Transcript, make: Any) -> None:
@@ -147,10 +147,10 @@ def _stands(t: Transcript, make: Any) -> None:
     },
     limit_s=8.0,
 )
-def feed(t: Transcript, feed: Any, ours: Cast) -> None:
+def feed(t: Transcript, feed: Any, ours: Implementation) -> None:
     in_virtual_time(_feeds(t, feed))
     in_virtual_time(_races(t, feed))
-    holds(t, ours, "feed")
+    search_holds(t, ours, "feed")
 
 
 class Growing:
@@ -257,9 +257,9 @@ def _raise(task: asyncio.Future[None]) -> None:
     },
     limit_s=8.0,
 )
-def greet(t: Transcript, greet: Any, ours: Cast) -> None:
+def greet(t: Transcript, greet: Any, ours: Implementation) -> None:
     in_virtual_time(_greets(t, greet))
-    holds(t, ours, "greet")
+    search_holds(t, ours, "greet")
 
 
 class Caller(Line):
@@ -325,10 +325,10 @@ async def _greets(t: Transcript, greet: Any) -> None:
     points=3,
     hints=(
         "Take our session and one of the misconceptions that you have met. What would a careless colleague change?",
-        "A subclass of Server or Client can replace a part after super().__init__(seat): self.inbox.judge, for "
+        "A subclass of Server or Client can replace a part after super().__init__(context): self.inbox.judge, for "
         "instance.",
-        "class Careless(Server): in __init__ call super().__init__(seat), then self.inbox.judge = lambda who, "
-        'number: "new". Return Cast(Careless, Client).',
+        "class Careless(Server): in __init__ call super().__init__(context), then self.inbox.judge = lambda who, "
+        'number: "new". Return Implementation(Careless, Client).',
     ),
     words={
         "control-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
@@ -336,29 +336,29 @@ async def _greets(t: Transcript, greet: Any) -> None:
     },
     limit_s=12.0,
 )
-def control(t: Transcript, broken: Any, ours: Cast) -> None:
-    holds(t, ours, "control")
+def control(t: Transcript, broken: Any, ours: Implementation) -> None:
+    search_holds(t, ours, "control")
     ours_fails(t)
-    cast = broken()
-    works(t, cast, "broken()", id="control-breaks-nothing-else")
-    does_not_pass(t, cast, "control", "broken()", SEARCHES["control"], id="control-passes")
+    implementation = broken()
+    works(t, implementation, "broken()", id="control-breaks-nothing-else")
+    does_not_pass(t, implementation, "control", "broken()", SEARCHES["control"], id="control-passes")
 
 
-def works(t: Transcript, cast: object, called: str, *, id: str) -> None:
-    """The learner's mistake is a cast, and breaks nothing on a good day."""
-    need(isinstance(cast, Cast), "a Cast", cast, "Return Cast(YourServer, YourClient)")
-    assert isinstance(cast, Cast)
+def works(t: Transcript, implementation: object, called: str, *, id: str) -> None:
+    """The learner's mistake is an implementation, and breaks nothing on a good day."""
+    need(isinstance(implementation, Implementation), "an Implementation", implementation, "Return Implementation(YourServer, YourClient)")
+    assert isinstance(implementation, Implementation)
     t.say(f"{called}: two clients, no fault")
-    verdicts = judge(play(cast, simple(4, gap_s=0.1))).values()
+    verdicts = judge(play(implementation, simple(4, gap_s=0.1))).values()
     wrong = [str(verdict) for verdict in verdicts if verdict.outcome == "violated"]
     t.equal("it works", wrong, [], id=id)
 
 
-def does_not_pass(t: Transcript, cast: Cast, step: str, called: str, searches: tuple[Search, ...], *, id: str) -> None:
+def does_not_pass(t: Transcript, implementation: Implementation, step: str, called: str, searches: tuple[Search, ...], *, id: str) -> None:
     """The search of a step finds what it breaks on a bad day."""
     (search,) = searches
     t.say(f"{called}: {search.seeds} schedules: {search.faults}")
-    example = hunt(cast, search, step).example
+    example = hunt(implementation, search, step).example
     caught = Words("no violation")
     t.true("it does not pass", example is not None, got=caught, expected="a violation", id=id)
     assert example is not None

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from midspan.grading.transcript import Wrong
-from midspan.simulation import SimulationError, run
+from midspan.simulation import SimulationError, run_in_virtual_time
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ from midspan.grading.transcript import Wrong
 from midspan.errors import Words
 from midspan.simulation import (
     PREDICATES,
-    Cast,
+    Implementation,
     Counterexample,
     Schedule,
     ServerRestart,
@@ -60,7 +60,7 @@ lab = Lab(
 def in_virtual_time(checks: Coroutine[Any, Any, None], limit_s: float = 3600.0) -> None:
     """Run these checks to their end; a deadlock, a loop that never waits, or a real clock is wrong in its own words."""
     try:
-        run(checks, limit_s)
+        run_in_virtual_time(checks, limit_s)
     except SimulationError as error:
         raise Wrong(str(error)) from None
 
@@ -179,12 +179,12 @@ class Search:
         return islice((one for one in made if self.wipes or not _wipes(one)), self.seeds)
 
     @contextmanager
-    def player(self, cast: Cast, /) -> Iterator[Player]:
-        """What plays this cast, on this thread; raises when it looks at the wall's clock."""
-        with WallClockGuard(cast.server, cast.client) as guard:
+    def player(self, implementation: Implementation, /) -> Iterator[Player]:
+        """What plays this implementation, on this thread; raises when it looks at the wall's clock."""
+        with WallClockGuard(implementation.server, implementation.client) as guard:
 
-            def guarded(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
-                history = play(cast, schedule, watch)
+            def guarded(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
+                history = play(implementation, schedule, watch)
                 guard.check()
                 return history
 
@@ -209,7 +209,7 @@ def _wipes(schedule: Schedule) -> bool:
     return any(isinstance(fault, ServerRestart) and not fault.keeps_log for fault in schedule.faults)
 
 
-def hunt(cast: Cast, search: Search, step: str) -> Found:
+def hunt(implementation: Implementation, search: Search, step: str) -> Found:
     """Play the schedules, on this thread; the first of `search.names` that any of them breaks is shrunk.
 
     All are played unless the first name is broken, so that what is told does not depend on which schedule comes first.
@@ -217,10 +217,10 @@ def hunt(cast: Cast, search: Search, step: str) -> Found:
     """
     runs, tested = 0, Counter[str]()
     broken: dict[str, Schedule] = {}
-    with search.player(cast) as player:
+    with search.player(implementation) as player:
         for schedule in search.schedules():
             runs += 1
-            verdicts = judge(player(cast, schedule, None), search.names)
+            verdicts = judge(player(implementation, schedule, None), search.names)
             _to_do(verdicts["no_crash"].reason)
             tested.update(name for name, verdict in verdicts.items() if verdict.outcome != "vacuous")
             for name, verdict in verdicts.items():
@@ -232,7 +232,7 @@ def hunt(cast: Cast, search: Search, step: str) -> Found:
         if worst is None:
             return Found(runs, tested, None)
         again = f'again(ours, "{step}", {broken[worst].seed})'
-        return Found(runs, tested, counterexample(cast, broken[worst], worst, again, player, search.most_runs))
+        return Found(runs, tested, counterexample(implementation, broken[worst], worst, again, player, search.most_runs))
 
 
 def _to_do(crash: str) -> None:
@@ -241,11 +241,11 @@ def _to_do(crash: str) -> None:
         raise NotImplementedError
 
 
-def holds(t: Transcript, cast: Cast, step: str, searches: tuple[Search, ...] | None = None) -> None:
+def search_holds(t: Transcript, implementation: Implementation, step: str, searches: tuple[Search, ...] | None = None) -> None:
     """The searches of a step find nothing; else the smallest counterexample is told."""
     for search in SEARCHES[step] if searches is None else searches:
         t.say(f"{search.seeds} schedules{search.where}: {search.faults}")
-        found = _hunted(cast, search, step)
+        found = _hunted(implementation, search, step)
         for name, id in search.breaks.items():
             what, example = str(PREDICATES[name]), found.example
             if example is not None and example.predicate in (name, "no_crash"):
@@ -256,9 +256,9 @@ def holds(t: Transcript, cast: Cast, step: str, searches: tuple[Search, ...] | N
             t.true(what, found.tested[name], got=nothing, expected="a run that tests it", id="vacuous")
 
 
-def _hunted(cast: Cast, search: Search, step: str) -> Found:
+def _hunted(implementation: Implementation, search: Search, step: str) -> Found:
     try:
-        return hunt(cast, search, step)
+        return hunt(implementation, search, step)
     except SimulationError as error:
         raise Wrong(str(error)) from None
 

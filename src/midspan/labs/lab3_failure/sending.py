@@ -8,18 +8,18 @@ from typing import Any
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import Line, Waiting, spoken
 from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import holds
+from midspan.labs.lab3_failure.searching import search_holds
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.simulation import Cast, Disk, Store
+from midspan.simulation import Implementation, Disk, Store
 
 import asyncio
 from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import holds
+from midspan.labs.lab3_failure.searching import search_holds
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 
 LIMIT = 3  # of the outbox in the checks
@@ -57,11 +57,11 @@ LIMIT = 3  # of the outbox in the checks
     },
     limit_s=8.0,
 )
-def outbox(t: Transcript, Outbox: Any, OutboxFull: Any, ours: Cast) -> None:  # noqa: N803
+def outbox(t: Transcript, Outbox: Any, OutboxFull: Any, ours: Implementation) -> None:  # noqa: N803
     _queue(t, Outbox)
     _bound(t, Outbox, OutboxFull)
     _restart(t, Outbox)
-    holds(t, ours, "outbox")
+    search_holds(t, ours, "outbox")
 
 
 def _disk() -> tuple[Disk, Store]:
@@ -159,9 +159,9 @@ def _lost(box: Any) -> str:
     },
     limit_s=8.0,
 )
-def retry(t: Transcript, Sender: Any, ours: Cast) -> None:  # noqa: N803
+def retry(t: Transcript, Sender: Any, ours: Implementation) -> None:  # noqa: N803
     in_virtual_time(_retries(t, Sender))
-    holds(t, ours, "retry")
+    search_holds(t, ours, "retry")
 
 
 async def _retries(t: Transcript, make: Any) -> None:
@@ -234,11 +234,11 @@ WRITE_S = 0.2
     },
     limit_s=8.0,
 )
-def dedupe(t: Transcript, Inbox: Any, ours: Cast) -> None:  # noqa: N803
+def dedupe(t: Transcript, Inbox: Any, ours: Implementation) -> None:  # noqa: N803
     _judges(t, Inbox)
     _remembers(t, Inbox)
     _adopts(t, Inbox)
-    holds(t, ours, "dedupe")
+    search_holds(t, ours, "dedupe")
 
 
 def _taken(make: Any, *numbers: int) -> Any:
@@ -317,10 +317,10 @@ def _adopts(t: Transcript, make: Any) -> None:
     },
     limit_s=8.0,
 )
-def desk(t: Transcript, Desk: Any, ours: Cast) -> None:  # noqa: N803
+def desk(t: Transcript, Desk: Any, ours: Implementation) -> None:  # noqa: N803
     in_virtual_time(_takes(t, Desk))
     in_virtual_time(_takes_two(t, Desk))
-    holds(t, ours, "desk")
+    search_holds(t, ours, "desk")
 
 
 class Numbers:

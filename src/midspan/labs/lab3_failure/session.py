@@ -1,4 +1,4 @@
-"""The session of a finished lab 3, as a cast: the reference's, the learner's, or that of any notebook."""
+"""The session of a finished lab 3, as an implementation: the reference's, the learner's, or that of any notebook."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from midspan.grading.finished_labs import finished
 from midspan.labs.lab3_failure.searching import lab
 from midspan.errors import Refusal
-from midspan.simulation import Bounds, Cast
+from midspan.simulation import Bounds, Implementation
 
 from functools import cache
 from pathlib import Path
@@ -28,20 +28,20 @@ from midspan.errors import checked
 from midspan.grading.finished_labs import LIMIT_S, show
 from midspan.labs.lab3_failure.searching import SEARCHES, Found, Search, hunt
 from midspan.errors import Words, need
-from midspan.simulation import Cast, Counterexample
+from midspan.simulation import Implementation, Counterexample
 
 from functools import cache
 
 from midspan.errors import checked
-from midspan.experiments.on_trial import CONTENDERS, Contender
+from midspan.experiments.on_trial import CONTENDERS, Candidate
 from midspan.experiments.on_trial import Recorded
 from midspan.experiments.guarantee_matrix import Matrix, OnTrial, assemble, cells_of, chosen
 from midspan.errors import Refusal, need
-from midspan.simulation.run import beside
-from midspan.simulation.implementation import Cast
+from midspan.simulation.run import run_in_thread
+from midspan.simulation.implementation import Implementation
 
 
-def cast_of(source: str = "solutions", bounds: Bounds | None = None) -> Cast:
+def implementation_of(source: str = "solutions", bounds: Bounds | None = None) -> Implementation:
     """The session that a notebook of this lab has built.
 
     Args:
@@ -51,10 +51,10 @@ def cast_of(source: str = "solutions", bounds: Bounds | None = None) -> Cast:
     Raises:
         Refusal: the notebook is not there, a part is still to do, or a cell raises.
     """
-    cast = getattr(finished(lab.name, source), lab.plays, None)
-    if not isinstance(cast, Cast):
-        raise Refusal("a session named ours", cast, "Take a fresh copy of the lab")
-    return cast if bounds is None else replace(cast, bounds=bounds)
+    implementation = getattr(finished(lab.name, source), lab.plays, None)
+    if not isinstance(implementation, Implementation):
+        raise Refusal("a session named ours", implementation, "Take a fresh copy of the lab")
+    return implementation if bounds is None else replace(implementation, bounds=bounds)
 
 
 # Lab 3's parts, for the labs that stand on them: the learner's own where its session holds, else the reference's.
@@ -113,24 +113,24 @@ PARTS = (
 
 
 @checked
-def look(cast: Cast, step: str) -> Counterexample | None:
+def look(implementation: Implementation, step: str) -> Counterexample | None:
     """What the searches of a step find: the smallest counterexample; None, and a sentence, when they find nothing.
 
     Args:
-        cast: the session, as `ours`.
+        implementation: the session, as `ours`.
         step: name of the step whose schedules are played.
 
     Raises:
         Refusal: there is no such step.
     """
-    return seen(cast, of_step(SEARCHES, step), step, parts_of(cast, PARTS))
+    return seen(implementation, of_step(SEARCHES, step), step, parts_of(implementation, PARTS))
 
 
 def seen(
-    cast: Cast, searches: tuple[Search, ...], step: str, parts: list[object], limit_s: float = LIMIT_S
+    implementation: Implementation, searches: tuple[Search, ...], step: str, parts: list[object], limit_s: float = LIMIT_S
 ) -> Counterexample | None:
     """The smallest counterexample of these searches; None, and a sentence, when there is none, or a part is to do."""
-    found: list[Found] | None = show(lambda: [hunt(cast, one, step) for one in searches], *parts, limit_s=limit_s)
+    found: list[Found] | None = show(lambda: [hunt(implementation, one, step) for one in searches], *parts, limit_s=limit_s)
     if found is None:
         return None
     for one in found:
@@ -142,17 +142,17 @@ def seen(
 
 
 @checked
-def again(cast: Cast, step: str, seed: int | None = None) -> Counterexample | None:
+def again(implementation: Implementation, step: str, seed: int | None = None) -> Counterexample | None:
     """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
 
     Raises:
         Refusal: there is no such step, or no seed was given.
     """
-    return seen_again(cast, of_step(SEARCHES, step), step, seed, parts_of(cast, PARTS))
+    return seen_again(implementation, of_step(SEARCHES, step), step, seed, parts_of(implementation, PARTS))
 
 
 def seen_again(
-    cast: Cast,
+    implementation: Implementation,
     searches: tuple[Search, ...],
     step: str,
     seed: int | None,
@@ -163,16 +163,16 @@ def seen_again(
     do = "Copy the line that the check printed"
     need(seed is not None, f'the seed of a schedule, as in again(ours, "{step}", 3)', Words("none"), do)
     only = [replace(one, only=seed) for one in searches]
-    found: list[Found] | None = show(lambda: [hunt(cast, one, step) for one in only], *parts, limit_s=limit_s)
+    found: list[Found] | None = show(lambda: [hunt(implementation, one, step) for one in only], *parts, limit_s=limit_s)
     example = next((one.example for one in found or () if one.example is not None), None)
     if found is not None and example is None:
         print(f"Seed {seed} of {step}: no violation any more.")
     return example
 
 
-def parts_of(cast: Cast, wanted: tuple[str, ...]) -> list[object]:
+def parts_of(implementation: Implementation, wanted: tuple[str, ...]) -> list[object]:
     """The parts of a notebook's session: what its server finds by name."""
-    names = getattr(getattr(cast.server, "handle", None), "__globals__", {})
+    names = getattr(getattr(implementation.server, "handle", None), "__globals__", {})
     return [names[name] for name in wanted if name in names]
 
 
@@ -193,7 +193,7 @@ _once = cache(cells_of)  # in this process: several cells show one measurement
 
 
 @checked
-def guarantee_matrix(*, faults: tuple[str, ...] | None = None, **more: Cast) -> Matrix:
+def guarantee_matrix(*, faults: tuple[str, ...] | None = None, **more: Implementation) -> Matrix:
     """Measure every guarantee of every implementation under every fault.
 
     Your own lab 3 is a column as soon as nothing in it is left to do, right or wrong. It takes some seconds the first
@@ -201,26 +201,26 @@ def guarantee_matrix(*, faults: tuple[str, ...] | None = None, **more: Cast) -> 
 
     Args:
         faults: the names of those to try; all of them if None.
-        more: casts of your own, by the name of their column.
+        more: implementations of your own, by the name of their column.
 
     Raises:
-        Refusal: a fault is unknown; what is passed is not a cast, takes a name that is taken, or never speaks.
+        Refusal: a fault is unknown; what is passed is not an implementation, takes a name that is taken, or never speaks.
     """
-    for name, cast in more.items():
-        need(isinstance(cast, Cast), f"a cast as {name}", cast, "Pass Cast(server, client)")
-    yours = (*_yours(), *(Contender(name, "passed by you", cast) for name, cast in more.items()))
+    for name, implementation in more.items():
+        need(isinstance(implementation, Implementation), f"an implementation as {name}", implementation, "Pass Implementation(server, client)")
+    yours = (*_yours(), *(Candidate(name, "passed by you", implementation) for name, implementation in more.items()))
     columns: tuple[OnTrial, ...] = (*CONTENDERS, Recorded(), _reference(), *yours)
-    return assemble(columns, chosen(faults), lambda one, trial: beside(_once, one, trial))
+    return assemble(columns, chosen(faults), lambda one, trial: run_in_thread(_once, one, trial))
 
 
 @cache
-def _reference() -> Contender:
-    return Contender("lab 3", "the reference of lab 3 on websockets", cast_of("solutions"))
+def _reference() -> Candidate:
+    return Candidate("lab 3", "the reference of lab 3 on websockets", implementation_of("solutions"))
 
 
-def _yours() -> list[Contender]:
+def _yours() -> list[Candidate]:
     """The learner's lab 3, unless something in it is to do."""
     try:
-        return [Contender("your lab 3", "your session on websockets", cast_of("labs"))]
+        return [Candidate("your lab 3", "your session on websockets", implementation_of("labs"))]
     except Refusal:
         return []

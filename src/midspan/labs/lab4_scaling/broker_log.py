@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from midspan.simulation.nodes import NodeSeat, bus
+from midspan.simulation.nodes import NodeContext, bus
 from midspan.grading import Transcript
 from midspan.labs.lab4_scaling.doubles import Brokered, Follower, brokered
 from midspan.labs.lab4_scaling.searching import lab
-from midspan.labs.lab4_scaling.searching import holds
+from midspan.labs.lab4_scaling.searching import search_holds
 from midspan.grading.transcript import Wrong
-from midspan.simulation import Cast
-from midspan.simulation.run import beside
+from midspan.simulation import Implementation
+from midspan.simulation.run import run_in_thread
 
 import asyncio
 from typing import Any
@@ -22,9 +22,9 @@ import redis.exceptions
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.labs.lab4_scaling.searching import lab
-from midspan.labs.lab4_scaling.searching import holds
+from midspan.labs.lab4_scaling.searching import search_holds
 from midspan.grading.transcript import Wrong
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 
 # Step 4: a log in the broker that several nodes write to, and follow from where they stand.
@@ -83,23 +83,23 @@ SLACK = 200  # a trimming that goes by whole blocks is a trimming too: Valkey's 
     limit_s=30.0,
     processes=True,
 )
-async def streams(t: Transcript, Log: Any, resume: Any, ours: Cast) -> None:  # noqa: N803
+async def streams(t: Transcript, Log: Any, resume: Any, ours: Implementation) -> None:  # noqa: N803
     with bus():  # one for all parts of this check
         async with brokered() as broker:
-            seats = [broker.seat(name) for name in ("n1", "n2")]
-            first, second = (Log(broker.link(seat.name), seat) for seat in seats)
+            contexts = [broker.context(name) for name in ("n1", "n2")]
+            first, second = (Log(broker.link(context.name), context) for context in contexts)
             await _misses_nothing(t, broker, first, second)
         _resumes(t, Log, resume)
         async with brokered() as broker:
-            seats = [broker.seat(name) for name in ("n1", "n2")]
-            first, second = (Log(broker.link(seat.name), seat) for seat in seats)
-            epoch = await _takes(t, broker, seats[0], first, second)
-            await _takes_at_once(t, broker, seats[0], epoch, first, second)
+            contexts = [broker.context(name) for name in ("n1", "n2")]
+            first, second = (Log(broker.link(context.name), context) for context in contexts)
+            epoch = await _takes(t, broker, contexts[0], first, second)
+            await _takes_at_once(t, broker, contexts[0], epoch, first, second)
             await _follows(t, second, epoch)
             await _notices_another_log(t, broker, first, second, epoch)
         async with brokered() as broker:
             await _is_bounded(t, broker, Log)
-        beside(holds, t, ours, "streams")
+        run_in_thread(search_holds, t, ours, "streams")
 
 
 async def _opened(log: Any, who: str = "a", base: int = 1) -> Any:
@@ -132,25 +132,25 @@ def _resumes(t: Transcript, log: Any, resume: Any) -> None:
     t.equal("who says 25 of e1, beyond the end", resume(place, "e1", 25), 10, id="resumes-anywhere")
 
 
-async def _entries(broker: Brokered, seat: NodeSeat) -> list[tuple[str, str]]:
+async def _entries(broker: Brokered, context: NodeContext) -> list[tuple[str, str]]:
     """What stands in red's stream."""
-    entries: Any = await broker.admin.xrange(seat.stream("red"))
+    entries: Any = await broker.admin.xrange(context.stream("red"))
     return [(id, fields.get("body", "")) for id, fields in entries]
 
 
-async def _takes(t: Transcript, broker: Brokered, seat: NodeSeat, first: Any, second: Any) -> str:
+async def _takes(t: Transcript, broker: Brokered, context: NodeContext, first: Any, second: Any) -> str:
     t.say("a says one on n1; the answer is lost, and a says it again on n2")
     epoch = (await _opened(first)).epoch
     t.equal("up to this number a is safe, n1 says", await _taken(first, epoch, 1, "one"), 1)
     t.equal("n2 says", await _taken(second, epoch, 1, "one"), 1, id="dedupe-in-the-node")
-    bodies = [body for _, body in await _entries(broker, seat)]
+    bodies = [body for _, body in await _entries(broker, context)]
     t.equal("in the stream", bodies, ["one"], id="dedupe-in-the-node")
     t.equal("a's message 3 on n2, when 2 is missing", await _taken(second, epoch, 3, "three"), None, id="gap-taken")
     t.equal("a's message 2 of another log", await _taken(second, "another", 2, "two"), None, id="epoch-ignored")
     t.equal("a's message 2 on n2", await _taken(second, epoch, 2, "two"), 2)
     t.equal("b's message 1 on n1", await first.take("red", epoch, "b", 1, "and b"), 1)
     want = [("1-0", "one"), ("2-0", "two"), ("3-0", "and b")]
-    t.equal("in the stream", await _entries(broker, seat), want, id="ids-with-holes")
+    t.equal("in the stream", await _entries(broker, context), want, id="ids-with-holes")
     return str(epoch)
 
 
@@ -158,11 +158,11 @@ async def _taken(log: Any, epoch: str, number: int, body: str) -> Any:
     return await log.take("red", epoch, "a", number, body)
 
 
-async def _takes_at_once(t: Transcript, broker: Brokered, seat: NodeSeat, epoch: str, first: Any, second: Any) -> None:
+async def _takes_at_once(t: Transcript, broker: Brokered, context: NodeContext, epoch: str, first: Any, second: Any) -> None:
     t.say(f"a's message 3 comes {AT_ONCE} times at once, on both nodes; an old link is still at work")
     asking = [_taken([first, second][turn % 2], epoch, 3, "three") for turn in range(AT_ONCE)]
     answers = await asyncio.gather(*asking, return_exceptions=True)
-    bodies = [body for _, body in await _entries(broker, seat)]
+    bodies = [body for _, body in await _entries(broker, context)]
     t.equal("how often it is in the stream", bodies.count("three"), 1, id="not-atomic")
     t.equal("each is answered", answers, [3] * AT_ONCE, id="not-atomic")
 
@@ -200,8 +200,8 @@ async def _notices_another_log(t: Transcript, broker: Brokered, first: Any, seco
 
 async def _is_bounded(t: Transcript, broker: Brokered, make: Any) -> None:
     t.say(f"KEEP is {KEEP}, and a says {MANY} messages")
-    seat = broker.seat("n1")
-    log = make(broker.link("n1"), seat)
+    context = broker.context("n1")
+    log = make(broker.link("n1"), context)
     names = log.take.__func__.__globals__
     kept = names["KEEP"]
     try:
@@ -211,7 +211,7 @@ async def _is_bounded(t: Transcript, broker: Brokered, make: Any) -> None:
             await _taken(log, epoch, number, "again")
     finally:
         names["KEEP"] = kept
-    entries = await broker.admin.xlen(seat.stream("red"))
+    entries = await broker.admin.xlen(context.stream("red"))
     t.true("entries in the stream", entries <= KEEP + SLACK, got=entries, expected=f"about {KEEP}", id="log-unbounded")
     place = await _opened(log)
     if place.end - place.start != entries:
@@ -282,11 +282,11 @@ class Broken:
     limit_s=30.0,
     processes=True,
 )
-def accept(t: Transcript, accept: Any, ours: Cast) -> None:
+def accept(t: Transcript, accept: Any, ours: Implementation) -> None:
     in_virtual_time(_waits(t, accept))
     in_virtual_time(_asks_again(t, accept))
     in_virtual_time(_lets_go(t, accept))
-    holds(t, ours, "accept")
+    search_holds(t, ours, "accept")
 
 
 async def _waits(t: Transcript, accept: Any) -> None:

@@ -17,20 +17,20 @@ from midspan.grading import Transcript
 from midspan.labs.lab4_scaling.doubles import SOON_S, brokered
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.labs.lab4_scaling.ownership import entered, nodes
-from midspan.labs.lab4_scaling.searching import holds
+from midspan.labs.lab4_scaling.searching import search_holds
 from midspan.grading.limits import within
 from midspan.errors import Words
-from midspan.simulation import Cast
-from midspan.simulation.run import beside
+from midspan.simulation import Implementation
+from midspan.simulation.run import run_in_thread
 
 from typing import Any
 
 from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
 from midspan.grading import Transcript
 from midspan.labs.lab4_scaling.searching import lab
-from midspan.labs.lab4_scaling.searching import FIRST, SEARCHES, holds
+from midspan.labs.lab4_scaling.searching import FIRST, SEARCHES, search_holds
 from midspan.errors import Words, need
-from midspan.simulation import Cast, judge, simple
+from midspan.simulation import Implementation, judge, simple
 
 
 # Step 8: who is here, and who only seems to be. Clocks are numbers of ours; the broker is real.
@@ -59,7 +59,7 @@ class Clock:
         "Which two things about a node must you remember to tell, later, that its number has not changed for a while?",
         "`hincrby` beats, `hgetall` reads all numbers. self.seen[node] = number, now: only when the number is another "
         "one than before.",
-        "living: for each node of hgetall(self.beats), note number and self.seat.now() when the number is new; return "
+        "living: for each node of hgetall(self.beats), note number and self.context.now() when the number is new; return "
         "those whose note is younger than LEASE_S. present: owners whose node (the text before the last space) lives; "
         "release_script for the others, with the value that you read.",
     ),
@@ -76,9 +76,9 @@ async def presence(t: Transcript, Presence: Any, Owners: Any) -> None:  # noqa: 
     lease_s = float(Presence.__init__.__globals__["LEASE_S"])
     async with brokered() as broker:
         clocks = [Clock(1000.0), Clock(1000.0 + HOUR_S), Clock(0.0)]
-        seats = [broker.seat(f"n{number}", clock) for number, clock in enumerate(clocks, start=1)]
-        three = [Presence(broker.link(seat.name), seat) for seat in seats]
-        owners = [Owners(broker.link(seat.name), seat) for seat in seats]
+        contexts = [broker.context(f"n{number}", clock) for number, clock in enumerate(clocks, start=1)]
+        three = [Presence(broker.link(context.name), context) for context in contexts]
+        owners = [Owners(broker.link(context.name), context) for context in contexts]
         everyone = {who: await registry.claim(who) for who, registry in zip("abc", owners, strict=True)}
         await _lives(t, three, clocks)
         await _dies(t, three, clocks, lease_s)
@@ -157,7 +157,7 @@ GRACE_S = 0.2  # in this check
     limit_s=30.0,
     processes=True,
 )
-async def leaving(t: Transcript, drain: Any, ours: Cast) -> None:
+async def leaving(t: Transcript, drain: Any, ours: Implementation) -> None:
     with bus():  # one for all parts of this check
         names = drain.__globals__
         grace_s = names["GRACE_S"]
@@ -171,7 +171,7 @@ async def leaving(t: Transcript, drain: Any, ours: Cast) -> None:
                 await _ends(t, drain, node)
         finally:
             names["GRACE_S"] = grace_s
-        beside(holds, t, ours, "leaving")
+        run_in_thread(search_holds, t, ours, "leaving")
 
 
 class Slow:
@@ -261,7 +261,7 @@ def _raised(leaving: asyncio.Future[None]) -> None:
         leaving.result()
 
 
-# Step 10: all guarantees at once on three nodes; and a cast of the learner's that must not pass.
+# Step 10: all guarantees at once on three nodes; and an implementation of the learner's that must not pass.
 
 
 TRIES = 25  # schedules until a mistake is found
@@ -274,10 +274,10 @@ TRIES = 25  # schedules until a mistake is found
     points=3,
     hints=(
         "Take our node and one of the misconceptions that you have met. What would a careless colleague change?",
-        "A subclass of Node can replace a part after super().__init__(seat): self.log, for instance, with a subclass "
+        "A subclass of Node can replace a part after super().__init__(context): self.log, for instance, with a subclass "
         "of Log.",
         "class Deaf(Log): async def after(self, room, offset, end): return []. class Careless(Node): in __init__ call "
-        "super().__init__(seat), then self.log = Deaf(self.broker, seat). Return Cast(Careless, Client).",
+        "super().__init__(context), then self.log = Deaf(self.broker, context). Return Implementation(Careless, Client).",
     ),
     words={
         "control-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
@@ -286,27 +286,27 @@ TRIES = 25  # schedules until a mistake is found
     limit_s=60.0,
     processes=True,
 )
-def control(t: Transcript, broken: Any, ours: Cast) -> None:
+def control(t: Transcript, broken: Any, ours: Implementation) -> None:
     with bus():
-        holds(t, ours, "control")
-        cast = broken()
-        need(isinstance(cast, Cast), "a Cast", cast, "Return Cast(YourNode, YourClient)")
+        search_holds(t, ours, "control")
+        implementation = broken()
+        need(isinstance(implementation, Implementation), "an Implementation", implementation, "Return Implementation(YourNode, YourClient)")
         t.say("broken(): four clients on three nodes, no fault")
-        verdicts = judge(play_nodes(cast, simple(6, ("a", "b", "c", "d"), gap_s=0.1))).values()
+        verdicts = judge(play_nodes(implementation, simple(6, ("a", "b", "c", "d"), gap_s=0.1))).values()
         wrong = [str(verdict) for verdict in verdicts if verdict.outcome == "violated"]
         t.equal("it works", wrong, [], id="control-breaks-nothing-else")
         t.say(f"broken(): {TRIES} schedules: {SEARCHES['control'].faults}")
-        found = _found(cast)
+        found = _found(implementation)
         caught = Words("no violation")
         t.true("it does not pass", found is not None, got=caught, expected="a violation", id="control-passes")
     assert found is not None
     t.note(f"{found[0]}, with the schedule of seed {found[1]}")
 
 
-def _found(cast: Cast) -> tuple[str, int] | None:
+def _found(implementation: Implementation) -> tuple[str, int] | None:
     """A predicate that some schedule breaks, and that schedule's seed. It is not shrunk: that is `look`'s work."""
     for seed in range(FIRST, FIRST + TRIES):
-        for verdict in judge(play_nodes(cast, generate_nodes(seed, NODE_SHAPE))).values():
+        for verdict in judge(play_nodes(implementation, generate_nodes(seed, NODE_SHAPE))).values():
             if verdict.outcome == "violated":
                 return f"{verdict.predicate} is violated", seed
     return None

@@ -1,4 +1,4 @@
-"""Stand-ins for what a node meets: a connection with a client at its other end; a broker with seats at it."""
+"""Stand-ins for what a node meets: a connection with a client at its other end; a broker with contexts at it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from redis.backoff import NoBackoff
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Frame, Opcode
 
-from midspan.simulation.nodes import NodeSeat, bus
-from midspan.simulation.nodes.broker import Bus
+from midspan.simulation.nodes import NodeContext, bus
+from midspan.simulation.nodes.broker import RunBroker
 from midspan.grading.limits import within
 from midspan.simulation import Bounds
 
@@ -172,9 +172,9 @@ def frame(text: str) -> bytes:
 
 
 class Brokered:
-    """A broker, and nodes' seats at it. Opened by `brokered()`."""
+    """A broker, and nodes' contexts at it. Opened by `brokered()`."""
 
-    def __init__(self, own: Bus) -> None:
+    def __init__(self, own: RunBroker) -> None:
         self.prefix = own.new_prefix()
         self._own = own
         self.admin = self.link("check")
@@ -191,9 +191,9 @@ class Brokered:
             self._links.append(made)
         return made
 
-    def seat(self, name: str, now: Callable[[], float] | None = None) -> NodeSeat:
-        """A node's seat."""
-        return NodeSeat(
+    def context(self, name: str, now: Callable[[], float] | None = None) -> NodeContext:
+        """A node's context."""
+        return NodeContext(
             name=name,
             broker=self.url(name),
             prefix=self.prefix,

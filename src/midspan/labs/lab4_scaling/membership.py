@@ -178,12 +178,12 @@ EVERY_S = 0.05  # how often something is said until it is heard
 async def pubsub(t: Transcript, Log: Any) -> None:  # noqa: N803
     with bus():  # one for all parts of this check
         async with brokered() as broker:
-            first, second = (Log(broker.link(name), broker.seat(name)) for name in ("n1", "n2"))
+            first, second = (Log(broker.link(name), broker.context(name)) for name in ("n1", "n2"))
             await _subscribes_first(t, first, second)
             await _is_heard_everywhere(t, first, second)
             await _goes_on(t, broker, first, second)
         async with brokered() as broker:
-            await _unsubscribes(t, broker, Log(broker.link("n1"), broker.seat("n1")))
+            await _unsubscribes(t, broker, Log(broker.link("n1"), broker.context("n1")))
 
 
 async def _subscribes_first(t: Transcript, first: Any, second: Any) -> None:

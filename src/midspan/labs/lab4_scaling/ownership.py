@@ -11,7 +11,7 @@ from midspan.simulation.nodes import bus
 from midspan.grading import Transcript
 from midspan.labs.lab4_scaling.doubles import Brokered, Connection, brokered
 from midspan.labs.lab4_scaling.searching import lab
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 import asyncio
 import inspect
@@ -41,7 +41,7 @@ PATIENT_S = 5.0
         "In Lua: if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then ... end. `await "
         "self.broker.hmget(key, names)` gives one value for each name, None where there is none.",
         "release_script: compare as above, then HDEL KEYS[1] ARGV[1]. lost: hmget once, and return those whose "
-        'value is not f"{self.seat.name} {generation}". where: hget, and the text before the last space. '
+        'value is not f"{self.context.name} {generation}". where: hget, and the text before the last space. '
         'mailbox: f"@{who}".',
     ),
     words={
@@ -56,10 +56,10 @@ PATIENT_S = 5.0
     limit_s=25.0,
     processes=True,
 )
-async def owners(t: Transcript, Owners: Any, mailbox: Any, ours: Cast) -> None:  # noqa: N803
+async def owners(t: Transcript, Owners: Any, mailbox: Any, ours: Implementation) -> None:  # noqa: N803
     with bus():  # one for all parts of this check
         async with brokered() as broker:
-            first, second = (Owners(broker.link(name), broker.seat(name)) for name in ("n1", "n2"))
+            first, second = (Owners(broker.link(name), broker.context(name)) for name in ("n1", "n2"))
             await _claims(t, first, second)
             await _same_node(t, first)
             await _asks_once(t, broker, first)
@@ -115,9 +115,9 @@ async def _commands(broker: Brokered) -> int:
 
 
 @asynccontextmanager
-async def nodes(broker: Brokered, ours: Cast, count: int = 3) -> AsyncIterator[list[Any]]:
+async def nodes(broker: Brokered, ours: Implementation, count: int = 3) -> AsyncIterator[list[Any]]:
     """Nodes of the notebook, on this broker; drained at the end."""
-    made: list[Any] = [ours.server(broker.seat(f"n{number}")) for number in range(1, count + 1)]
+    made: list[Any] = [ours.server(broker.context(f"n{number}")) for number in range(1, count + 1)]
     handlers: list[asyncio.Task[None]] = []
     for node in made:
         await node.start()

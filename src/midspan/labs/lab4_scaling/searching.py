@@ -11,14 +11,14 @@ from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
 from midspan.grading import Transcript
 from midspan.labs import lab3_failure
 from midspan.labs.lab3_failure.searching import Search
-from midspan.simulation import PREDICATES, Cast, Schedule, Shape
+from midspan.simulation import PREDICATES, Implementation, Schedule, Shape
 from midspan.simulation.run import Player
 
 from midspan.errors import checked
 from midspan.grading.finished_labs import written
 from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
 from midspan.errors import need
-from midspan.simulation import Cast, Counterexample
+from midspan.simulation import Implementation, Counterexample
 
 import contextlib
 import functools
@@ -38,7 +38,7 @@ from midspan.grading.notebooks import Answers
 from midspan.grading.serving import cells_of, define
 from midspan.net.brokers import Broker
 from midspan.net.servers import HOST
-from midspan.net.child_process import Node
+from midspan.net.child_process import ServedNode
 from midspan.net.servers import Served
 from midspan.grading import Lab
 
@@ -76,7 +76,7 @@ class OnNodes(Search):
         return (generate_nodes(seed, self.shape) for seed in seeds)
 
     @contextmanager
-    def player(self, _cast: Cast, /) -> Iterator[Player]:
+    def player(self, _cast: Implementation, /) -> Iterator[Player]:
         with bus():
             yield play_nodes
 
@@ -113,9 +113,9 @@ SEARCHES: dict[str, OnNodes] = {
 }
 
 
-def holds(t: Transcript, cast: Cast, step: str) -> None:
+def search_holds(t: Transcript, implementation: Implementation, step: str) -> None:
     """The search of a step finds nothing; else the smallest counterexample is told."""
-    lab3_failure.searching.holds(t, cast, step, (SEARCHES[step],))
+    lab3_failure.searching.search_holds(t, implementation, step, (SEARCHES[step],))
 
 
 # Demonstrations of this lab: where a part as it stands breaks; the session on three nodes, and one schedule again.
@@ -144,23 +144,23 @@ def draft(step: str, *answers: object) -> None:
 
 
 @checked
-def look(cast: Cast, step: str) -> Counterexample | None:
+def look(implementation: Implementation, step: str) -> Counterexample | None:
     """What the search of a step finds: the smallest counterexample; None, and a sentence, when it finds nothing.
 
     Raises:
         Refusal: there is no such search.
     """
-    return seen(cast, (of_step(SEARCHES, step),), step, parts_of(cast, PARTS), LIMIT_S)
+    return seen(implementation, (of_step(SEARCHES, step),), step, parts_of(implementation, PARTS), LIMIT_S)
 
 
 @checked
-def again(cast: Cast, step: str, seed: int | None = None) -> Counterexample | None:
+def again(implementation: Implementation, step: str, seed: int | None = None) -> Counterexample | None:
     """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
 
     Raises:
         Refusal: there is no such search, or no seed was given.
     """
-    return seen_again(cast, (of_step(SEARCHES, step),), step, seed, parts_of(cast, PARTS), LIMIT_S)
+    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts_of(implementation, PARTS), LIMIT_S)
 
 
 # Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` are told of it.
@@ -235,7 +235,7 @@ def defined(source: str) -> Answers:
 
 
 @asynccontextmanager
-async def on_node(node: Node, source: str) -> AsyncIterator[Served]:
+async def on_node(node: ServedNode, source: str) -> AsyncIterator[Served]:
     """The lab's node, in the place of a node of a cluster; it can be asked to `drain`."""
     serve_node = defined(source).serve_node
     server = await serve_node(HOST, 0, None, broker=node.broker, node=node.name, prefix=node.prefix)

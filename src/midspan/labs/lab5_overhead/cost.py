@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 from socketio.packet import ACK, EVENT, Packet
 
 from midspan.errors import checked
-from midspan.simulation import Bounds, Cast, ClientSeat, Join, Say, Schedule, play
+from midspan.simulation import Bounds, Implementation, ClientContext, Join, Say, Schedule, play
 from midspan.simulation.faults import Way
 from midspan.simulation.run import Watch
 
 from midspan.grading import Transcript
 from midspan.errors import Words
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 
 NAME, DATA = "typing_start", {"room": "general", "user": "ana"}
@@ -103,9 +103,9 @@ _BYTES = ("frame_bytes", "network_bytes")
 
 
 @checked
-def costs(cast: Cast) -> Costs:
+def costs(implementation: Implementation) -> Costs:
     """Play a session without faults in each situation, and count what it sends. On this thread."""
-    roomy = replace(cast, bounds=Bounds(outbox=OUTBOX, replay=OUTBOX))
+    roomy = replace(implementation, bounds=Bounds(outbox=OUTBOX, replay=OUTBOX))
     ours = {one.name: price(_played(roomy, one), one) for one in SITUATIONS}
     return Costs(ours, {one.name: price(_theirs(one), one) for one in SITUATIONS})
 
@@ -134,7 +134,7 @@ def turns_s(situation: Situation) -> list[float]:
     return [WARM_S + turn * situation.gap_s for turn in range(situation.events // situation.burst)]
 
 
-def _played(cast: Cast, situation: Situation) -> list[Sent]:
+def _played(implementation: Implementation, situation: Situation) -> list[Sent]:
     """What both ends send, once one event has warmed up the connection."""
     sent: list[Sent] = []
 
@@ -143,15 +143,15 @@ def _played(cast: Cast, situation: Situation) -> list[Sent]:
             sent.append(Sent(at_s, way, framed(len(data), way)))
 
     said = (Say(0.0, "a", BODY), *(Say(at_s, "a", BODY) for at_s in turns_s(situation)))
-    play(_saying(cast, situation), Schedule(0, (Join(0.0, "a"),), said, (), 0.001, 0.0001), Watch(trace=trace))
+    play(_saying(implementation, situation), Schedule(0, (Join(0.0, "a"),), said, (), 0.001, 0.0001), Watch(trace=trace))
     return sent
 
 
-def _saying(cast: Cast, situation: Situation) -> Cast:
+def _saying(implementation: Implementation, situation: Situation) -> Implementation:
     """The same session, whose application says `burst` events at once, and waits for them or does not."""
 
-    def client(seat: ClientSeat) -> Any:
-        made: Any = cast.client(seat)
+    def client(context: ClientContext) -> Any:
+        made: Any = implementation.client(context)
         send = made.send
 
         def several(body: str) -> None:
@@ -161,7 +161,7 @@ def _saying(cast: Cast, situation: Situation) -> Cast:
         made.send = several
         return made
 
-    return replace(cast, client=client)
+    return replace(implementation, client=client)
 
 
 @cache
@@ -187,7 +187,7 @@ def framed(size_bytes: int, way: Way) -> int:
 
 def costs_at_most(
     t: Transcript,
-    ours: Cast,
+    ours: Implementation,
     *,
     waited_for: float | None = None,
     low_rate: float | None = None,

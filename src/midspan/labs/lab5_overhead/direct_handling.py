@@ -11,9 +11,9 @@ from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.labs.lab5_overhead.searching import Slow
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import beats, costs_at_most
-from midspan.labs.lab5_overhead.searching import holds
+from midspan.labs.lab5_overhead.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Cast, Disk, Store
+from midspan.simulation import Implementation, Disk, Store
 
 import random
 from typing import Any
@@ -23,8 +23,8 @@ from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.labs.lab5_overhead.searching import Slow
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import beats, costs_at_most
-from midspan.labs.lab5_overhead.searching import holds
-from midspan.simulation import Bounds, Cast, Disk, ServerSeat, Store
+from midspan.labs.lab5_overhead.searching import search_holds
+from midspan.simulation import Bounds, Implementation, Disk, ServerContext, Store
 
 from typing import Any
 
@@ -33,9 +33,9 @@ from midspan.labs.lab3_failure.resuming import does_not_pass, ours_fails, works
 from midspan.labs.lab5_overhead.cost import LOW_RATE, costs
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import beats
-from midspan.labs.lab5_overhead.searching import SEARCHES, holds
+from midspan.labs.lab5_overhead.searching import SEARCHES, search_holds
 from midspan.errors import Words
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 
 # Step 8: write without waiting, with a bound. The other end reads nothing until it is told to.
@@ -69,13 +69,13 @@ MANY = 64  # bodies of that size: four times as much as there is room
     },
     limit_s=15.0,
 )
-def path(t: Transcript, flush: Any, ours: Cast) -> None:
+def path(t: Transcript, flush: Any, ours: Implementation) -> None:
     names = getattr(flush, "__globals__", {})
     in_virtual_time(_writes(t, names))
     in_virtual_time(_counts(t, names))
     in_virtual_time(_keeps_its_bound(t, names))
     in_virtual_time(_reads_the_store(t, names))
-    holds(t, ours, "path")
+    search_holds(t, ours, "path")
     beats(t, costs_at_most(t, ours))
 
 
@@ -190,11 +190,11 @@ ONE, TWO, OTHER = '["typing_start",{"room":"one"}]', '["typing_start",{"room":"t
     },
     limit_s=15.0,
 )
-def direct(t: Transcript, at_once: Any, ours: Cast) -> None:
+def direct(t: Transcript, at_once: Any, ours: Implementation) -> None:
     names = getattr(at_once, "__globals__", {})
     for part in (_leaves, _handles, _reading_counts, _refuses):
         in_virtual_time(part(t, at_once, names))
-    holds(t, ours, "direct")
+    search_holds(t, ours, "direct")
     beats(t, costs_at_most(t, ours))
 
 
@@ -203,8 +203,8 @@ class Scene:
 
     def __init__(self, names: dict[str, Any], write_s: float) -> None:
         self.disk, self.connection = Disk(), Slow(READING_ROOM_BYTES)
-        seat = ServerSeat(Store(self.disk, write_s), lambda _who, _token: True, random.Random(1), lambda: 0.0, Bounds())
-        server, wire = names["Server"](seat), names["Wire"]()
+        context = ServerContext(Store(self.disk, write_s), lambda _who, _token: True, random.Random(1), lambda: 0.0, Bounds())
+        server, wire = names["Server"](context), names["Wire"]()
         self.client = names["Wire"]()
         self.feed = names["Feed"](self.connection, wire, server.log, "a", 0, 0, 4)
         self.up = names["Up"](server, "a", wire, self.feed)
@@ -280,7 +280,7 @@ async def _refuses(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
         "A subclass of Member can change the outbox before it calls super().session(connection). safe_to(self, number) "
         "takes messages for acknowledged.",
         "class Sure(Member): in session, if self.cursor.offset safe_to(self, self.outbox.base + len(self.outbox) - 1), "
-        "then await super().session(connection). Return Cast(Ends, Sure).",
+        "then await super().session(connection). Return Implementation(Ends, Sure).",
     ),
     words={
         "cheaper-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
@@ -289,14 +289,14 @@ async def _refuses(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
     },
     limit_s=45.0,
 )
-def cheaper(t: Transcript, cheaper: Any, ours: Cast) -> None:
-    holds(t, ours, "cheaper")
+def cheaper(t: Transcript, cheaper: Any, ours: Implementation) -> None:
+    search_holds(t, ours, "cheaper")
     ours_fails(t)
     found = costs(ours)
     beats(t, found)
-    cast = cheaper()
-    works(t, cast, "cheaper()", id="cheaper-breaks-nothing-else")
-    ours_bytes, its_bytes = (one.ours[LOW_RATE.name].frame_bytes for one in (found, costs(cast)))
+    implementation = cheaper()
+    works(t, implementation, "cheaper()", id="cheaper-breaks-nothing-else")
+    ours_bytes, its_bytes = (one.ours[LOW_RATE.name].frame_bytes for one in (found, costs(implementation)))
     got, most = Words(f"{its_bytes:.1f} bytes"), f"{ours_bytes:.1f} at most"
     t.true("bytes in frames of an event", its_bytes <= ours_bytes, got=got, expected=most, id="cheaper-is-dearer")
-    does_not_pass(t, cast, "cheaper", "cheaper()", SEARCHES["cheaper"], id="cheaper-passes")
+    does_not_pass(t, implementation, "cheaper", "cheaper()", SEARCHES["cheaper"], id="cheaper-passes")

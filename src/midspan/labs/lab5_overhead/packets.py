@@ -14,8 +14,8 @@ from typing import Any
 from midspan.grading import Transcript
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import holds
-from midspan.simulation import Cast
+from midspan.labs.lab5_overhead.searching import search_holds
+from midspan.simulation import Implementation
 
 from functools import partial
 from typing import Any
@@ -23,9 +23,9 @@ from typing import Any
 from midspan.grading import Transcript
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import holds
+from midspan.labs.lab5_overhead.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 import random
 import tracemalloc
@@ -35,9 +35,9 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.searching import holds
+from midspan.labs.lab5_overhead.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 
 KIND = 3
@@ -161,7 +161,7 @@ NO_PACKETS = {"half a head": "9a 0001", "a body that is cut": "05 6869", "a code
     },
     limit_s=15.0,
 )
-def wire(t: Transcript, Wire: Any, ours: Cast) -> None:  # noqa: N803 - the answer is a class
+def wire(t: Transcript, Wire: Any, ours: Implementation) -> None:  # noqa: N803 - the answer is a class
     for what, packets, text in MESSAGES:
         wrote = Wire().write(packets)
         id = "text-frames" if isinstance(wrote, str) else ""
@@ -172,7 +172,7 @@ def wire(t: Transcript, Wire: Any, ours: Cast) -> None:  # noqa: N803 - the answ
         t.equal(f"{what}, read", read, packets, id=id)
     for what, text in NO_PACKETS.items():
         t.raises(what, partial(Wire().read, bytes.fromhex(text)), ValueError)
-    holds(t, ours, "wire")
+    search_holds(t, ours, "wire")
     costs_at_most(t, ours, waited_for=120)
 
 
@@ -219,7 +219,7 @@ TAUGHT = "43 5b2261"  # SHAPE, three bytes: ["a
     },
     limit_s=15.0,
 )
-def shapes(t: Transcript, Shapes: Any, ours: Cast) -> None:  # noqa: N803 - the answer is a class
+def shapes(t: Transcript, Shapes: Any, ours: Implementation) -> None:  # noqa: N803 - the answer is a class
     says, hears = Shapes(), Shapes()
     for body in BODIES * 2:
         t.equal(f"{_short(body)} comes out as it went in", _through(says, hears, body), body, id="not-as-it-was")
@@ -230,7 +230,7 @@ def shapes(t: Transcript, Shapes: Any, ours: Cast) -> None:  # noqa: N803 - the 
     t.true("an event whose shape is known", known <= KNOWN_BYTES, got=got, expected=f"{KNOWN_BYTES} bytes at most")
     _the_next_connection(t, Shapes)
     _strangers(t, Shapes)
-    holds(t, ours, "shapes")
+    search_holds(t, ours, "shapes")
     costs_at_most(t, ours, waited_for=42)
 
 
@@ -321,7 +321,7 @@ TEXTS = ("", "a", "h\u00e9 \u4f60\u597d", HARD, REPEATED, "\u4f60" * 200, "x" * 
     },
     limit_s=15.0,
 )
-def deflate(t: Transcript, block: Any, read_block: Any, ours: Cast) -> None:
+def deflate(t: Transcript, block: Any, read_block: Any, ours: Implementation) -> None:
     for text in TEXTS:
         data = b"abc" + block(text)
         got = _deflating_read(read_block, data + b"z", 3)
@@ -332,7 +332,7 @@ def deflate(t: Transcript, block: Any, read_block: Any, ours: Cast) -> None:
     _at_most(t, block, HARD, 2 + len(HARD), "deflate-always")
     _at_most(t, block, REPEATED, len(REPEATED) // 8, "deflate-never")
     _deflating_strangers(t, read_block)
-    holds(t, ours, "deflate")
+    search_holds(t, ours, "deflate")
 
 
 def _at_most(t: Transcript, block: Any, text: str, most: int, id: str) -> None:

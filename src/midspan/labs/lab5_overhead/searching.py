@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from midspan.grading import Transcript
 from midspan.labs import lab3_failure
 from midspan.labs.lab3_failure.searching import Search
-from midspan.simulation import PREDICATES, Cast, Fault, Refuse, Say, Schedule, Shape
+from midspan.simulation import PREDICATES, Implementation, Fault, Refuse, Say, Schedule, Shape
 
 from midspan.errors import checked
 from midspan.grading.finished_labs import show
 from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
 from midspan.labs.lab5_overhead.cost import Costs, costs
-from midspan.simulation import Cast, Counterexample
+from midspan.simulation import Implementation, Counterexample
 from midspan.grading import Lab
 
 STORES = (0.0, 0.0, 0.005, 0.03)  # s that an append takes: some write at once
@@ -153,9 +153,9 @@ def _sooner(fault: Fault) -> Fault:
     return replace(fault, at=replace(fault.at, n=1 + (fault.at.n - 1) // FEWER))
 
 
-def holds(t: Transcript, cast: Cast, step: str) -> None:
+def search_holds(t: Transcript, implementation: Implementation, step: str) -> None:
     """The searches of a step find nothing; else the smallest counterexample is told."""
-    lab3_failure.searching.holds(t, cast, step, SEARCHES[step])
+    lab3_failure.searching.search_holds(t, implementation, step, SEARCHES[step])
 
 
 BUSY = ("Cut", "Cut", "Cut", "ServerRestart", "ClientRestart", "HalfOpen", "Delay")
@@ -242,35 +242,35 @@ PARTS = ("head", "read_head", "Wire", "Shapes", "block", "read_block", "Sender",
 
 
 @checked
-def cost(cast: Cast) -> Costs | None:
+def cost(implementation: Implementation) -> Costs | None:
     """What an event costs in this session; None, and a sentence, while a part of it is to do.
 
     Args:
-        cast: the session, as `ours`.
+        implementation: the session, as `ours`.
     """
-    found: Costs | None = show(lambda: costs(cast), *parts_of(cast, PARTS), limit_s=30)
+    found: Costs | None = show(lambda: costs(implementation), *parts_of(implementation, PARTS), limit_s=30)
     return found
 
 
 @checked
-def look(cast: Cast, step: str) -> Counterexample | None:
+def look(implementation: Implementation, step: str) -> Counterexample | None:
     """What the searches of a step find: the smallest counterexample; None, and a sentence, when they find nothing.
 
     Args:
-        cast: the session, as `ours`.
+        implementation: the session, as `ours`.
         step: name of the step whose schedules are played.
 
     Raises:
         Refusal: there is no such step.
     """
-    return seen(cast, of_step(SEARCHES, step), step, parts_of(cast, PARTS))
+    return seen(implementation, of_step(SEARCHES, step), step, parts_of(implementation, PARTS))
 
 
 @checked
-def again(cast: Cast, step: str, seed: int | None = None) -> Counterexample | None:
+def again(implementation: Implementation, step: str, seed: int | None = None) -> Counterexample | None:
     """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
 
     Raises:
         Refusal: there is no such step, or no seed was given.
     """
-    return seen_again(cast, of_step(SEARCHES, step), step, seed, parts_of(cast, PARTS))
+    return seen_again(implementation, of_step(SEARCHES, step), step, seed, parts_of(implementation, PARTS))

@@ -11,17 +11,17 @@ from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.labs.lab5_overhead.searching import Line, Packets, Plain
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import holds
+from midspan.labs.lab5_overhead.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Cast
+from midspan.simulation import Implementation
 
 from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import holds
-from midspan.simulation import Cast
+from midspan.labs.lab5_overhead.searching import search_holds
+from midspan.simulation import Implementation
 
 from dataclasses import replace
 from typing import Any
@@ -29,9 +29,9 @@ from typing import Any
 from midspan.grading import Transcript
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import holds
+from midspan.labs.lab5_overhead.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Bounds, Cast, History, Join, Say, Schedule, play
+from midspan.simulation import Bounds, Implementation, History, Join, Say, Schedule, play
 
 
 # Step 5: numbers that nobody sends, and one frame for what waits. Judged in virtual time.
@@ -67,10 +67,10 @@ LONG_OUTAGE = 200  # messages
     },
     limit_s=15.0,
 )
-def sender(t: Transcript, Sender: Any, ours: Cast) -> None:  # noqa: N803 - the answer is a class
+def sender(t: Transcript, Sender: Any, ours: Implementation) -> None:  # noqa: N803 - the answer is a class
     in_virtual_time(_sends(t, Sender))
     in_virtual_time(_after_an_outage(t, Sender))
-    holds(t, ours, "sender")
+    search_holds(t, ours, "sender")
     costs_at_most(t, ours, load=33)
 
 
@@ -184,7 +184,7 @@ OTHER = ("b1", "b", 7)
     },
     limit_s=15.0,
 )
-def runs(t: Transcript, runs: Any, ours: Cast) -> None:
+def runs(t: Transcript, runs: Any, ours: Implementation) -> None:
     t.say('runs(entries, "a", 0): nothing was acknowledged before')
     t.equal("no entry", runs([], "a", 0), [])
     t.equal("one of somebody else", _runs(runs, [OTHER], 0), [("body", "b1")])
@@ -197,7 +197,7 @@ def runs(t: Transcript, runs: Any, ours: Cast) -> None:
     t.say('runs(entries, "a", 2): the welcome has acknowledged up to 2')
     expected = [("body", "a1"), ("body", "a2"), ("mine", 1)]
     t.equal("the same three", _runs(runs, [ONE, TWO, THREE], 2), expected, id="acknowledged-by-welcome")
-    holds(t, ours, "runs")
+    search_holds(t, ours, "runs")
     costs_at_most(t, ours, waited_for=24, load=17)
 
 
@@ -241,7 +241,7 @@ TIGHT = Bounds(outbox=8)
     },
     limit_s=15.0,
 )
-def acks(t: Transcript, Feed: Any, ours: Cast) -> None:  # noqa: N803, ARG001 - an answer that the cast has in use
+def acks(t: Transcript, Feed: Any, ours: Implementation) -> None:  # noqa: N803, ARG001 - an answer that the implementation has in use
     t.say("a says one thing, and nobody says more")
     (waited_s,) = _acknowledged(_played(ours, ROOMY, Say(BEGIN_S, "a", "a1"))) or (None,)
     _waited(t, waited_s)
@@ -256,7 +256,7 @@ def acks(t: Transcript, Feed: Any, ours: Cast) -> None:  # noqa: N803, ARG001 - 
     t.true("frames that bring them", batches <= 15, got=batches, expected="15 at most", id="ack-each")
     _others(t, ours)
     _tight(t, ours)
-    holds(t, ours, "acks")
+    search_holds(t, ours, "acks")
     costs_at_most(t, ours, low_rate=21)
 
 
@@ -268,7 +268,7 @@ def _waited(t: Transcript, waited_s: float | None) -> None:
     t.true("and has waited for company", waited_s >= ACK_S / 2, got=never, expected=f"after {ACK_S:g} s", id="ack-each")
 
 
-def _others(t: Transcript, ours: Cast) -> None:
+def _others(t: Transcript, ours: Implementation) -> None:
     t.say("a says one thing, then b")
     history = _played(ours, ROOMY, Say(BEGIN_S, "a", "a1"), Say(BEGIN_S + 0.1, "b", "b1"))
     delivered = {record.message: record.at_s for record in history.of("delivered") if record.who == "a"}
@@ -279,14 +279,14 @@ def _others(t: Transcript, ours: Cast) -> None:
     t.true("and a's acknowledgement with it", own_s < ACK_S / 2, got=Words(f"after {own_s:.2f} s"), expected="before")
 
 
-def _tight(t: Transcript, ours: Cast) -> None:
+def _tight(t: Transcript, ours: Implementation) -> None:
     t.say(f"an outbox of {TIGHT.outbox}, and a message every 20 ms")
     says = tuple(Say(BEGIN_S + 0.02 * turn, "a", f"a{turn}") for turn in range(30))
     declined = len(_played(ours, TIGHT, *says).of("declined"))
     t.equal("messages that the full outbox refuses", declined, 0, id="outbox-fills-up")
 
 
-def _played(ours: Cast, bounds: Bounds, *says: Say) -> History:
+def _played(ours: Implementation, bounds: Bounds, *says: Say) -> History:
     joins = Join(0.0, "a"), Join(0.0, "b")
     warm = Say(0.0, "a", "warm")
     history = play(replace(ours, bounds=bounds), Schedule(0, joins, (warm, *says), (), 0.001, 0.001))

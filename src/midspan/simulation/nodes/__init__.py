@@ -6,16 +6,16 @@ a room in place of the client. Sockets, TLS, the nodes' redis clients and the br
 """
 
 from midspan.simulation.nodes.broker import bus
-from midspan.simulation.nodes.network import BODY, ROOMS, MemberSeat, Node, NodeSeat
+from midspan.simulation.nodes.network import BODY, ROOMS, MemberContext, Node, NodeContext
 from midspan.simulation.nodes.run import NODE_SHAPE, draw_nodes, generate_nodes, play_nodes, search_nodes
 
 __all__ = [
     "BODY",
     "NODE_SHAPE",
     "ROOMS",
-    "MemberSeat",
+    "MemberContext",
     "Node",
-    "NodeSeat",
+    "NodeContext",
     "bus",
     "draw_nodes",
     "generate_nodes",

@@ -38,7 +38,7 @@ NO_FSYNC = b"CONFIG SET appendfsync no\r\n"  # a SIGKILL takes nothing that was 
 ANSWER_S = 30.0  # how long the broker may work on what one moment gave it
 
 
-class Bus:
+class RunBroker:
     """A broker that answers. Opened by `bus()`."""
 
     def __init__(self, opened: Broker, home: LoopThread) -> None:
@@ -141,12 +141,12 @@ def _until(asking: socket.socket, question: bytes, answer: bytes) -> None:
 
 
 _lock = Lock()
-_open: list[tuple[Bus, AsyncExitStack, LoopThread]] = []  # the one of all blocks that are open
+_open: list[tuple[RunBroker, AsyncExitStack, LoopThread]] = []  # the one of all blocks that are open
 _users: list[int] = []  # one entry for each of these blocks
 
 
 @contextmanager
-def bus() -> Iterator[Bus]:
+def bus() -> Iterator[RunBroker]:
     """A broker for all runs in the block: ours, or the one at `REDIS_URL`. Blocks that are open at once share one."""
     with _lock:
         if not _users:
@@ -162,19 +162,19 @@ def bus() -> Iterator[Bus]:
                 _close(*_open.pop())
 
 
-def _opened() -> tuple[Bus, AsyncExitStack, LoopThread]:
+def _opened() -> tuple[RunBroker, AsyncExitStack, LoopThread]:
     theirs = os.environ.get("REDIS_URL", "")
     need(not theirs.startswith("rediss:"), "a broker without TLS", theirs, "Use redis:// or unix:// in REDIS_URL here")
     home, stack = LoopThread("midspan-broker"), AsyncExitStack()
     try:
         opened = home.run(stack.enter_async_context(broker(durable=True)))
-        return Bus(opened, home), stack, home
+        return RunBroker(opened, home), stack, home
     except BaseException:
         _close(None, stack, home)
         raise
 
 
-def _close(own: Bus | None, stack: AsyncExitStack, home: LoopThread) -> None:
+def _close(own: RunBroker | None, stack: AsyncExitStack, home: LoopThread) -> None:
     try:
         if own is not None:
             own.start()
@@ -188,7 +188,7 @@ def _close(own: Bus | None, stack: AsyncExitStack, home: LoopThread) -> None:
 
 
 @contextmanager
-def chance(seed: int) -> Iterator[None]:
+def patched_random(seed: int) -> Iterator[None]:
     """Seed the chance that all share: redis waits at random before it tries again."""
     state = random.getstate()
     random.seed(seed)

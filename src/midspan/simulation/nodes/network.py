@@ -19,12 +19,12 @@ from midspan.net.servers import HOST
 from midspan.net.tcp import by_way_of, reset
 from midspan.simulation.end import Pipe, SimFrame
 from midspan.simulation.history import Bounds, History, Recorder
-from midspan.simulation.implementation import ClientSeat
+from midspan.simulation.implementation import ClientContext
 from midspan.simulation.schedule import Join
-from midspan.simulation.tls.loop import Door, HastyLoop
+from midspan.simulation.tls.loop import Listener, VirtualTimeSelectorLoop
 
 if TYPE_CHECKING:
-    from midspan.simulation.tls.loop import HastyLoop
+    from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 
 
 from redis.asyncio import Redis
@@ -33,7 +33,7 @@ from redis.exceptions import TimeoutError as BrokerSilent
 from websockets.exceptions import ConnectionClosed
 
 from midspan.simulation.faults import NODES
-from midspan.simulation.nodes.broker import Bus
+from midspan.simulation.nodes.broker import RunBroker
 from midspan.simulation.tls.link import RealNetwork
 
 # What a node and a client of a room are given.
@@ -58,7 +58,7 @@ class Node(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSeat:
+class NodeContext:
     """What a node is given. It has no store: what is to survive it stands in the broker.
 
     Args:
@@ -88,8 +88,8 @@ class NodeSeat:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberSeat(ClientSeat):
-    """As `ClientSeat`; `connect` leads to a node that the balancer chooses.
+class MemberContext(ClientContext):
+    """As `ClientContext`; `connect` leads to a node that the balancer chooses.
 
     Args:
         room: the one that this client is a member of.
@@ -117,7 +117,7 @@ class RoomsRecorder(Recorder):
         self.rooms: dict[str, list[str]] = {}  # room -> its members
         self.room_of: dict[str, str] = {}
 
-    def take_seats(self, joins: tuple[Join, ...]) -> None:
+    def take_contexts(self, joins: tuple[Join, ...]) -> None:
         """Say which client is in which room; one without a room is in the first."""
         for join in joins:
             room = self.room_of[join.who] = join.room or ROOMS[0]
@@ -152,7 +152,7 @@ class Observer:
         recorder: told of each entry.
     """
 
-    def __init__(self, loop: HastyLoop, broker: str, prefix: str, recorder: RoomsRecorder) -> None:
+    def __init__(self, loop: VirtualTimeSelectorLoop, broker: str, prefix: str, recorder: RoomsRecorder) -> None:
         self._loop, self._broker, self._recorder = loop, broker, recorder
         self._rooms = {stream(prefix, room).encode(): room for room in recorder.rooms}
         self._seen: dict[bytes, str] = {}
@@ -203,11 +203,11 @@ class BrokerWay:
     """
 
     def __init__(
-        self, loop: HastyLoop, broker: str, latencies_s: Iterator[float], passable: Callable[[], bool]
+        self, loop: VirtualTimeSelectorLoop, broker: str, latencies_s: Iterator[float], passable: Callable[[], bool]
     ) -> None:
         self._loop, self._broker, self._latencies_s, self._passable = loop, urlsplit(broker), latencies_s, passable
         self._ends: dict[_End, None] = {}
-        self._door = Door(loop, self._let_in)
+        self._door = Listener(loop, self._let_in)
         self.url = by_way_of(broker, self._door.address)
 
     def cut(self) -> None:
@@ -306,7 +306,7 @@ class NodesNetwork(RealNetwork):
         left: its clients, as the nodes made them; they are closed at the end.
     """
 
-    def __init__(self, *args: Any, bus: Bus, left: list[Redis], **options: Any) -> None:
+    def __init__(self, *args: Any, bus: RunBroker, left: list[Redis], **options: Any) -> None:
         super().__init__(*args, **options)
         self.bus, self._left = bus, left
         self.behind = None, None  # the balancer ends TLS

@@ -14,26 +14,26 @@ from midspan.errors import checked
 from midspan.simulation.end import LinkEnd
 from midspan.simulation.faults import NODES, BalancerCut, BrokerCut, BrokerRestart, NodeDrain, NodeKill, TimedFault
 from midspan.simulation.history import History, Recorder
-from midspan.simulation.implementation import Cast, ClientSeat
-from midspan.simulation.nodes.broker import bus, chance, clients
+from midspan.simulation.implementation import ClientContext, Implementation
+from midspan.simulation.nodes.broker import bus, clients, patched_random
 from midspan.simulation.nodes.network import (
     NOT_ITS_FAULT,
     ROOMS,
     BrokerWay,
-    MemberSeat,
+    MemberContext,
     Node,
-    NodeSeat,
+    NodeContext,
     NodesNetwork,
     Observer,
     RoomsRecorder,
 )
-from midspan.simulation.process import Process, Stage
-from midspan.simulation.run import Player, Watch, World, beside
+from midspan.simulation.process import Process, Processes
+from midspan.simulation.run import Player, ScheduleRun, Watch, run_in_thread
 from midspan.simulation.run_report import Ladder, draw
 from midspan.simulation.schedule import Schedule, Shape, generate
 from midspan.simulation.searching import Findings, explore, names_or_all
 from midspan.simulation.shrinking import Counterexample, counterexample
-from midspan.simulation.tls.loop import HastyLoop
+from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 from midspan.simulation.tls.run import shared_authority, to_the_end_and_close
 
 # The processes of one run of nodes: three nodes, each with its way to the broker, and the members of the rooms.
@@ -52,17 +52,19 @@ class Life:
         self.node: Node | None = None
 
 
-class NodesStage(Stage):
-    """As `Stage`, with nodes in place of a server."""
+class NodesProcesses(Processes):
+    """As `Processes`, with nodes in place of a server."""
 
     harmless = NOT_ITS_FAULT
     network: NodesNetwork
     recorder: RoomsRecorder
-    loop: HastyLoop
+    loop: VirtualTimeSelectorLoop
 
-    def __init__(self, loop: Any, cast: Cast, schedule: Schedule, recorder: Any, network: Any) -> None:
-        super().__init__(loop, cast, schedule, recorder, network)
-        self.recorder.take_seats(schedule.joins)
+    def __init__(
+        self, loop: Any, implementation: Implementation, schedule: Schedule, recorder: Any, network: Any
+    ) -> None:
+        super().__init__(loop, implementation, schedule, recorder, network)
+        self.recorder.take_contexts(schedule.joins)
         self.lives: dict[str, Life] = {}
         self._latencies_s = count(self.write_s / 2, APART_S)
         self.cut_off: list[str] = []  # nodes whose way to the broker is cut, once for each fault
@@ -91,24 +93,24 @@ class NodesStage(Stage):
         way = BrokerWay(self.loop, self.network.bus.url, self._latencies_s, partial(self._passable, name))
         self.network.ways.append(way)
         life = self.lives[name] = Life(Process(self.loop), way)
-        bounds, prefix = self.cast.bounds, self.network.prefix
-        seat = NodeSeat(name, way.url, prefix, self._authorise, self.rng, self.loop.time, bounds)
-        life.process.spawn(self._serve_node(life, seat))
+        bounds, prefix = self.implementation.bounds, self.network.prefix
+        context = NodeContext(name, way.url, prefix, self._authorise, self.rng, self.loop.time, bounds)
+        life.process.spawn(self._serve_node(life, context))
 
     def _passable(self, name: str) -> bool:
         return name not in self.cut_off and self.network.bus.up
 
-    async def _serve_node(self, life: Life, seat: NodeSeat) -> None:
+    async def _serve_node(self, life: Life, context: NodeContext) -> None:
         try:
-            node = life.node = cast("Node", self.cast.server(seat))
+            node = life.node = cast("Node", self.implementation.server(context))
             start = getattr(node, "start", None)
             if start is not None:
                 await start()
-            await self.network.run_node(seat.name, node)
+            await self.network.run_node(context.name, node)
         except NOT_ITS_FAULT:
-            self.loop.call_later(AGAIN_S, self._again, seat.name, life, context=contextvars.Context())
+            self.loop.call_later(AGAIN_S, self._again, context.name, life, context=contextvars.Context())
         except Exception as error:
-            self._crashed(seat.name, error)
+            self._crashed(context.name, error)
 
     def _again(self, name: str, life: Life) -> None:
         if self.lives.get(name) is life:
@@ -186,8 +188,8 @@ class NodesStage(Stage):
 
     # the clients
 
-    def make_client_seat(self, **given: Any) -> ClientSeat:
-        return MemberSeat(**given, room=self.recorder.room_of[given["me"]])
+    def make_client_context(self, **given: Any) -> ClientContext:
+        return MemberContext(**given, room=self.recorder.room_of[given["me"]])
 
     # what they show
 
@@ -199,13 +201,13 @@ class NodesStage(Stage):
 # One run of nodes: as `midspan.simulation.run`, with what can happen to nodes, to their broker, and to the balancer.
 
 
-class NodesWorld(World):
+class NodesScheduleRun(ScheduleRun):
     """Everything of one run of nodes."""
 
-    make_stage: ClassVar[type[Stage]] = NodesStage
+    make_processes: ClassVar[type[Processes]] = NodesProcesses
     make_recorder: ClassVar[type[Recorder]] = RoomsRecorder
     network: NodesNetwork
-    stage: NodesStage
+    processes: NodesProcesses
 
     def happens(self, fault: TimedFault, end: LinkEnd) -> None:
         match fault:
@@ -215,8 +217,8 @@ class NodesWorld(World):
                 self._drain_node(self._node_of(fault), fault.down_s)
             case BrokerCut():
                 name = self._node_of(fault)
-                self.stage.cut_off_broker(name)
-                self.until(fault.for_s, lambda: self.stage.join_to_broker(name))
+                self.processes.cut_off_broker(name)
+                self.until(fault.for_s, lambda: self.processes.join_to_broker(name))
             case BrokerRestart():
                 self._restart_broker(fault)
             case BalancerCut():
@@ -230,25 +232,25 @@ class NodesWorld(World):
         return fault.node or self.network.serves(fault.at.link)
 
     def _kill_node(self, name: str, down_s: float) -> None:
-        if name in self.stage.lives:  # else it is down already
-            self.stage.kill_node(name)
-            self.until(down_s, lambda: self.stage.restart_node(name))
+        if name in self.processes.lives:  # else it is down already
+            self.processes.kill_node(name)
+            self.until(down_s, lambda: self.processes.restart_node(name))
 
     def _drain_node(self, name: str, down_s: float) -> None:
-        if name not in self.stage.lives:
+        if name not in self.processes.lives:
             return
 
         def stopped() -> None:
             self.disturbed -= 1
-            self.until(down_s, lambda: self.stage.restart_node(name))
+            self.until(down_s, lambda: self.processes.restart_node(name))
 
         self.disturbed += 1
-        self.stage.drain_node(name, stopped)
+        self.processes.drain_node(name, stopped)
 
     def _restart_broker(self, fault: BrokerRestart) -> None:
         if self.network.bus.up:
-            self.stage.kill_broker(fault.keeps_log)
-            self.until(fault.down_s, lambda: self.stage.start_broker(fault.keeps_log))
+            self.processes.kill_broker(fault.keeps_log)
+            self.until(fault.down_s, lambda: self.processes.start_broker(fault.keeps_log))
 
     def _balance_again(self) -> None:
         self.network.cuts -= 1
@@ -259,25 +261,33 @@ class NodesWorld(World):
 
 
 @checked
-def play_nodes(cast: Cast, schedule: Schedule, watch: Watch | None = None) -> History:
+def play_nodes(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
     """Run one schedule on three nodes and a broker, on this thread.
 
     Args:
-        cast: the node and the client under test (`NodeSeat`, `MemberSeat`).
+        implementation: the node and the client under test (`NodeContext`, `MemberContext`).
         schedule: who is in which room and says what, and what goes wrong.
         watch: what else to write down.
     """
-    with bus() as broker, broker.turn, cast.around(schedule.seed), chance(schedule.seed), clients() as left:
-        loop = HastyLoop()
+    with (
+        bus() as broker,
+        broker.turn,
+        implementation.around(schedule.seed),
+        patched_random(schedule.seed),
+        clients() as left,
+    ):
+        loop = VirtualTimeSelectorLoop()
         loop.wait_for_others = broker.settle
-        network = partial(NodesNetwork, authority=shared_authority(), counts=cast.counts, bus=broker, left=left)
-        world = NodesWorld(loop, cast, schedule, watch or Watch(), network)
+        network = partial(
+            NodesNetwork, authority=shared_authority(), counts=implementation.counts, bus=broker, left=left
+        )
+        schedule_run = NodesScheduleRun(loop, implementation, schedule, watch or Watch(), network)
         try:
-            return to_the_end_and_close(world)
+            return to_the_end_and_close(schedule_run)
         finally:
             broker.start()
             broker.settle()
-            broker.forget(world.network.prefix)
+            broker.forget(schedule_run.network.prefix)
 
 
 # Search on nodes: as `midspan.simulation.searching` and `draw`, on three nodes and a real broker.
@@ -307,7 +317,7 @@ def generate_nodes(seed: int, shape: Shape = NODE_SHAPE) -> Schedule:
 
 @checked
 def search_nodes(
-    cast: Cast,
+    implementation: Implementation,
     seeds: Iterable[int] = range(30),
     shape: Shape | None = None,
     names: Iterable[str] | None = None,
@@ -321,20 +331,22 @@ def search_nodes(
     how = "" if shape is None else f", {shape}"
 
     def replay(seed: int) -> str:
-        return f"search_nodes(cast, [{seed}]{how})"
+        return f"search_nodes(implementation, [{seed}]{how})"
 
     def body() -> Findings:
         with bus():
-            return explore(cast, schedules, names_or_all(names), keep_going, replay, play_nodes, _smallest)
+            return explore(implementation, schedules, names_or_all(names), keep_going, replay, play_nodes, _smallest)
 
-    return beside(body)
+    return run_in_thread(body)
 
 
-def _smallest(cast: Cast, found: Schedule, predicate: str, replay: str, player: Player) -> Counterexample:
-    return counterexample(cast, found, predicate, replay, player, MOST_RUNS)
+def _smallest(
+    implementation: Implementation, found: Schedule, predicate: str, replay: str, player: Player
+) -> Counterexample:
+    return counterexample(implementation, found, predicate, replay, player, MOST_RUNS)
 
 
 @checked
-def draw_nodes(cast: Cast, schedule: Schedule) -> tuple[History, Ladder]:
+def draw_nodes(implementation: Implementation, schedule: Schedule) -> tuple[History, Ladder]:
     """Play a schedule once more on nodes, and write down every message. In a thread, as `search_nodes`."""
-    return beside(draw, cast, schedule, play_nodes)
+    return run_in_thread(draw, implementation, schedule, play_nodes)

@@ -26,7 +26,7 @@ from midspan.simulation.faults import Way
 from midspan.simulation.implementation import Server
 from midspan.simulation.link import Link, Network
 from midspan.simulation.loop import CANCELLATIONS
-from midspan.simulation.tls.loop import Door, HastyLoop
+from midspan.simulation.tls.loop import Listener, VirtualTimeSelectorLoop
 
 # A relay's face to one end of a real connection: it reads frames off a TLS stream, and writes frames to it.
 #
@@ -42,7 +42,7 @@ END_OF_HEAD = b"\r\n\r\n"
 ASKED = HttpHead("GET", "/", 0, "", (("Upgrade", "websocket"), ("Connection", "Upgrade")), b"")
 
 
-class Face(asyncio.Protocol):
+class RelayEndpoint(asyncio.Protocol):
     """One side of a relayed connection.
 
     Args:
@@ -51,7 +51,7 @@ class Face(asyncio.Protocol):
         into: the pipe to the other face.
     """
 
-    peer: Face
+    peer: RelayEndpoint
 
     def __init__(self, link: RealLink, side: Side, into: Pipe) -> None:
         self.link, self.side, self.into = link, side, into
@@ -238,12 +238,12 @@ class RealLink(Link):
     """As `Link`, on real connections."""
 
     network: RealNetwork
-    loop: HastyLoop
+    loop: VirtualTimeSelectorLoop
 
     def __init__(self, network: RealNetwork, name: str) -> None:
         super().__init__(network, name)
-        self.door = Door(self.loop, self._let_in)
-        self.url = f"wss://{self.door.address}"
+        self.listener = Listener(self.loop, self._let_in)
+        self.url = f"wss://{self.listener.address}"
 
     def connect(self) -> Any:
         options = asdict(self.network.limits)
@@ -253,7 +253,7 @@ class RealLink(Link):
         """One attempt to connect: to its end, or to two faces that pass on what the ends say."""
         assert self.network.trust is not None
         up, down = Pipe(self.loop, 0.0), Pipe(self.loop, 0.0)  # the upgrade takes no more time than `admit` took
-        client, server = Face(self, "client", up), Face(self, "server", down)
+        client, server = RelayEndpoint(self, "client", up), RelayEndpoint(self, "server", down)
         client.peer, server.peer, up.to, down.to = server, client, server, client
         try:
             await self.admit()
@@ -269,7 +269,7 @@ class RealLink(Link):
         except OSError as error:  # the client has gone meanwhile
             server.lose(error)
 
-    def opened(self, server: Face, head: bytes) -> None:
+    def opened(self, server: RelayEndpoint, head: bytes) -> None:
         """The server has agreed to speak WebSocket: `head` is its answer."""
         for end in (server.peer, server):
             end.upgraded(head)
@@ -277,14 +277,14 @@ class RealLink(Link):
         self.recorder.note(f"server/{self.name}", "opened", detail=server.served_by)
         self.network.on_open()
 
-    def counts(self, end: Face, data: bytes) -> bool:
+    def counts(self, end: RelayEndpoint, data: bytes) -> bool:
         """Is this one of the messages that a moment counts?"""
         counts = self.network.counts
         return counts is None or counts(end.way, data)
 
     def arrived(self, end: LinkEnd, frame: SimFrame) -> None:
         """A message was written to its receiver's socket. Where a fault follows, nobody says more before it."""
-        assert isinstance(end, Face)
+        assert isinstance(end, RelayEndpoint)
         if (end.peer.way, frame.number) not in self._moments:
             super().arrived(end, frame)
             return
@@ -292,7 +292,7 @@ class RealLink(Link):
             one.hold()
         self.loop.when_quiet(partial(self._has_arrived, end, frame))
 
-    def _has_arrived(self, end: Face, frame: SimFrame) -> None:
+    def _has_arrived(self, end: RelayEndpoint, frame: SimFrame) -> None:
         super().arrived(end, frame)
         for one in (end, end.peer):
             one.go_on()
@@ -309,18 +309,18 @@ class RealNetwork(Network):
 
     Args:
         authority: of the TLS on both sides of each relay.
-        counts: as `Cast.counts`.
+        counts: as `Implementation.counts`.
     """
 
     make_link: ClassVar[type[Link]] = RealLink
-    loop: HastyLoop
+    loop: VirtualTimeSelectorLoop
 
     def __init__(self, *args: Any, authority: Authority, counts: Callable[[Way, bytes], bool] | None) -> None:
         super().__init__(*args)
         self.trust, self.identity = authority.client, authority.server
         self.behind: tuple[ssl.SSLContext | None, ssl.SSLContext | None] = self.trust, self.identity
         self.counts = counts
-        self.faces: set[Face] = set()
+        self.faces: set[RelayEndpoint] = set()
         self.port = 0  # 0: no server listens
 
     @property
@@ -352,7 +352,7 @@ class RealNetwork(Network):
         """End every task of the run, and wait until its last socket is closed."""
         for link in self.links.values():
             assert isinstance(link, RealLink)
-            link.door.close()
+            link.listener.close()
         for face in list(self.faces):
             face.abort()
         this = asyncio.current_task()

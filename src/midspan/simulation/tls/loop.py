@@ -43,7 +43,7 @@ STUCK_S = 5.0  # real seconds without timer and event after which nobody will ev
 Ts = TypeVarTuple("Ts")
 
 
-class HastyLoop(RunLoop, asyncio.SelectorEventLoop):
+class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
     """A selector loop whose clock jumps.
 
     Args:
@@ -96,9 +96,9 @@ class _Echo:
     """A TCP connection to ourselves: what is said on it arrives behind all that was said on loopback before."""
 
     def __init__(self) -> None:
-        with socket.create_server((HOST, 0)) as door:
-            self._near = socket.create_connection(door.getsockname())
-            self._far, _ = door.accept()
+        with socket.create_server((HOST, 0)) as listener:
+            self._near = socket.create_connection(listener.getsockname())
+            self._far, _ = listener.accept()
         self._near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def wait(self) -> None:
@@ -114,7 +114,7 @@ class _Echo:
 class _Selector(selectors.BaseSelector):
     """The platform's selector, asked in such a way that time passes in jumps."""
 
-    def __init__(self, loop: HastyLoop, speed: float) -> None:
+    def __init__(self, loop: VirtualTimeSelectorLoop, speed: float) -> None:
         self._loop, self._speed = loop, speed
         self._inner = selectors.DefaultSelector()
         self._echo = _Echo()
@@ -175,7 +175,7 @@ if TYPE_CHECKING:
 UNREAD_BYTES = 2**16  # what the kernel may hold of a sender whose link carries nothing; megabytes if we do not say
 
 
-class Door:
+class Listener:
     """An open door on a free port of loopback.
 
     Args:
@@ -183,7 +183,9 @@ class Door:
         let_in: called in a task of its own with each socket that was accepted.
     """
 
-    def __init__(self, loop: HastyLoop, let_in: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, loop: VirtualTimeSelectorLoop, let_in: Callable[[socket.socket], Coroutine[Any, Any, None]]
+    ) -> None:
         self._loop, self._let_in = loop, let_in
         self._socket = socket.create_server((HOST, 0))
         self._socket.setblocking(False)

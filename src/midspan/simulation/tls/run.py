@@ -13,46 +13,48 @@ from midspan.net.servers import Authority
 from midspan.simulation.forbidden_io import SimulationError
 from midspan.simulation.guarantees import judge
 from midspan.simulation.history import History
-from midspan.simulation.implementation import Cast
-from midspan.simulation.run import Player, Watch, World, beside, need_no_nodes, to_the_end
+from midspan.simulation.implementation import Implementation
+from midspan.simulation.run import Player, ScheduleRun, Watch, need_no_nodes, run_in_thread, to_the_end
 from midspan.simulation.run_report import Ladder, draw
 from midspan.simulation.schedule import Schedule, Shape, generate
 from midspan.simulation.searching import Findings, explore, names_or_all
 from midspan.simulation.shrinking import Counterexample, counterexample
 from midspan.simulation.tls.link import RealNetwork
-from midspan.simulation.tls.loop import HastyLoop
+from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 
-# One run on a real link: the same cast and schedule as in `midspan.simulation.run`, the same history.
+# One run on a real link: the same implementation and schedule as in `midspan.simulation.run`, the same history.
 
 
 @checked
-def play_real(cast: Cast, schedule: Schedule, watch: Watch | None = None, *, speed: float = math.inf) -> History:
+def play_real(
+    implementation: Implementation, schedule: Schedule, watch: Watch | None = None, *, speed: float = math.inf
+) -> History:
     """Run one schedule to its end over TLS on loopback, on this thread.
 
     The code under test gets real `websockets` connections, or brings its own. It ends as `midspan.simulation.run` does.
 
     Args:
-        cast: the code under test.
+        implementation: the code under test.
         schedule: who says what, and what goes wrong.
         watch: what else to write down.
         speed: seconds of the run per real second of waiting; as fast as it goes by default.
     """
     need_no_nodes(schedule)
-    with cast.around(schedule.seed):
-        loop = HastyLoop(speed)
-        network = partial(RealNetwork, authority=shared_authority(), counts=cast.counts)
-        return to_the_end_and_close(World(loop, cast, schedule, watch or Watch(), network))
+    with implementation.around(schedule.seed):
+        loop = VirtualTimeSelectorLoop(speed)
+        network = partial(RealNetwork, authority=shared_authority(), counts=implementation.counts)
+        return to_the_end_and_close(ScheduleRun(loop, implementation, schedule, watch or Watch(), network))
 
 
-def to_the_end_and_close(world: World) -> History:
+def to_the_end_and_close(schedule_run: ScheduleRun) -> History:
     """As `to_the_end`; then close every socket of the run, and its loop."""
     try:
-        return to_the_end(world)
+        return to_the_end(schedule_run)
     finally:
-        assert isinstance(world.network, RealNetwork)
-        world.loop.run_until_complete(world.network.close())
-        world.loop.run_until_complete(world.loop.shutdown_asyncgens())
-        world.loop.close()
+        assert isinstance(schedule_run.network, RealNetwork)
+        schedule_run.loop.run_until_complete(schedule_run.network.close())
+        schedule_run.loop.run_until_complete(schedule_run.loop.shutdown_asyncgens())
+        schedule_run.loop.close()
 
 
 @cache
@@ -69,7 +71,7 @@ MOST_RUNS = 60  # that shrinking a counterexample over TLS may take: some second
 
 @checked
 def search_real(
-    cast: Cast,
+    implementation: Implementation,
     seeds: Iterable[int] = range(30),
     shape: Shape | None = None,
     names: Iterable[str] | None = None,
@@ -86,26 +88,30 @@ def search_real(
     schedules = (generate(seed, shape) for seed in seeds)
     how = "" if shape is None else f", {shape}"
 
-    def player(cast: Cast, schedule: Schedule, watch: Watch | None) -> History:
-        return play_real(cast, schedule, watch, speed=speed)
+    def player(implementation: Implementation, schedule: Schedule, watch: Watch | None) -> History:
+        return play_real(implementation, schedule, watch, speed=speed)
 
     def replay(seed: int) -> str:
-        return f"search_real(cast, [{seed}]{how})"
+        return f"search_real(implementation, [{seed}]{how})"
 
-    return beside(explore, cast, schedules, names_or_all(names), keep_going, replay, player, _smallest)
+    return run_in_thread(explore, implementation, schedules, names_or_all(names), keep_going, replay, player, _smallest)
 
 
-def _smallest(cast: Cast, found: Schedule, predicate: str, replay: str, player: Player) -> Counterexample:
+def _smallest(
+    implementation: Implementation, found: Schedule, predicate: str, replay: str, player: Player
+) -> Counterexample:
     """Shrink in virtual time, a hundred times faster, if what comes out breaks the predicate over TLS as well."""
     with suppress(SimulationError):
-        simulated = counterexample(cast, found, predicate).schedule
-        verdict = judge(player(cast, simulated, None), (predicate,))[predicate]
+        simulated = counterexample(implementation, found, predicate).schedule
+        verdict = judge(player(implementation, simulated, None), (predicate,))[predicate]
         if simulated != found and verdict.outcome == "violated":
-            return replace(counterexample(cast, simulated, predicate, replay, player, most_runs=0), found=found)
-    return counterexample(cast, found, predicate, replay, player, MOST_RUNS)
+            return replace(
+                counterexample(implementation, simulated, predicate, replay, player, most_runs=0), found=found
+            )
+    return counterexample(implementation, found, predicate, replay, player, MOST_RUNS)
 
 
 @checked
-def draw_real(cast: Cast, schedule: Schedule) -> tuple[History, Ladder]:
+def draw_real(implementation: Implementation, schedule: Schedule) -> tuple[History, Ladder]:
     """Play a schedule once more on a real link, and write down every message. In a thread, as `search_real`."""
-    return beside(draw, cast, schedule, play_real)
+    return run_in_thread(draw, implementation, schedule, play_real)
