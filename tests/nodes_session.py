@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.simulation import Fault, Implementation, Join, Limits, Say, Schedule, Trigger
 from midspan.simulation.nodes import BODY, MemberContext, NodeContext
-from tests import sim_session
+from tests import simulation_session
 
 # KEYS: the stream, the senders' numbers. ARGV: who, number, base, body. Gives the number up to which all is safe.
 TAKE = """
@@ -123,7 +123,7 @@ class Node:
                         await connection.send(json.dumps(["entry", message["data"].decode()]))
 
 
-class Client(sim_session.Client):
+class Client(simulation_session.Client):
     """As the client of one server, and says which room it belongs to."""
 
     context: MemberContext

@@ -207,7 +207,7 @@ CASES: dict[str, Good] = {
         speed=math.inf,
     ),
     "experiments.byte_ledgers.code_lines": good(source="a = 1"),
-    # any number of names; tests/test_bench_source.py has the bad ones
+    # any number of names; tests/test_experiments_source.py has the bad ones
     "experiments.byte_ledgers.library_lines": good(),
     # eyes
     "pictures.frames.anatomy": good(frame=hello, title=""),
@@ -324,12 +324,12 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
 
 
 ELSEWHERE = [  # whose good call needs a server, a course or a long search: refused in tests of their own
-    "benchmark.rounds.paired",  # tests/test_prices_rounds.py
+    "benchmark.rounds.paired",  # tests/test_benchmark_rounds.py
     "benchmark.rounds.Several", "net.servers.asgi_server",  # tests/test_chapter05.py
-    "grading.finished_labs.lab5_contender",  # tests/test_prices_sessions.py
-    "simulation.nodes.run.play_nodes", "simulation.nodes.run.draw_nodes",  # tests/test_bench_nodes.py
+    "grading.finished_labs.lab5_contender",  # tests/test_benchmark_sessions.py
+    "simulation.nodes.run.play_nodes", "simulation.nodes.run.draw_nodes",  # tests/test_simulation_nodes.py
     "simulation.nodes.run.search_nodes",
-    # tests/test_bench_page.py, test_bench_reaction.py
+    # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
     "labs.lab3_failure.session.again", "labs.lab3_failure.session.look",  # below

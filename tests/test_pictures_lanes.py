@@ -28,8 +28,8 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.baseline import NaiveServer
-from tests.sim_session import implementation
-from tests.test_eyes_pictures import OURS, SVG, as_any, texts
+from tests.simulation_session import implementation
+from tests.test_pictures_pictures import OURS, SVG, as_any, texts
 
 LATE, SOON = Rung(0.0, "a", "server", "late", 0.3), Rung(0.1, "a", "server", "soon", 0.2)
 FAULTS = (ServerRestart(Trigger("b", "up", 2, "after")), Cut(Trigger("a", "down", 3, "during")))

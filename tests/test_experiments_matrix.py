@@ -17,7 +17,7 @@ from midspan.simulation.guarantees import PREDICATES, judge
 from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import run_in_thread
 from midspan.simulation.tls import play_real
-from tests.sim_session import implementation as honest
+from tests.simulation_session import implementation as honest
 
 pytestmark = pytest.mark.timeout(180)  # some seconds of work, on a machine that may be busy
 RAW = named("raw")

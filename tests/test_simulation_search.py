@@ -34,7 +34,7 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.baseline import NAIVE
-from tests.sim_session import Client, implementation
+from tests.simulation_session import Client, implementation
 
 FLAWS = [
     ("no dedupe", "no_duplicate"),

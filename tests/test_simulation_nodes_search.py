@@ -26,7 +26,7 @@ from midspan.simulation import (
 from midspan.simulation.nodes import bus, draw_nodes, generate_nodes, play_nodes, search_nodes
 from midspan.simulation.shrinking import size
 from tests.nodes_session import A2, Client, implementation, schedule, with_client
-from tests.test_bench_real import outcomes, steps
+from tests.test_simulation_tls import outcomes, steps
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 

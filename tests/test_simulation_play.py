@@ -29,7 +29,7 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.baseline import NAIVE, NaiveServer
-from tests.sim_session import Client, implementation
+from tests.simulation_session import Client, implementation
 
 
 def lines(history: History, *what: Any) -> list[str]:

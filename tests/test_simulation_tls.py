@@ -46,7 +46,7 @@ from midspan.simulation import (
 from midspan.simulation.faults import Way, When
 from midspan.simulation.tls import draw_real, play_real, search_real
 from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
-from tests.sim_session import Client, Server, implementation
+from tests.simulation_session import Client, Server, implementation
 
 # the clock
 

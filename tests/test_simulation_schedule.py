@@ -27,7 +27,7 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.shrinking import size
-from tests.sim_session import implementation
+from tests.simulation_session import implementation
 
 AT = Trigger("a", "up", 3, "after")
 LINES: list[tuple[Fault, str]] = [

@@ -16,7 +16,7 @@ from midspan.errors import Refusal
 from midspan.pictures.scenes import herd_picture
 from midspan.simulation.reconnect_herd import Herd, Return, herd, javascript, with_names
 from midspan.simulation.reconnect_herd import python_socketio as python_socketio_herd
-from tests.test_eyes_pictures import as_any, texts
+from tests.test_pictures_pictures import as_any, texts
 
 
 def full_jitter(rng: Random) -> Iterator[float]:

@@ -1,6 +1,6 @@
 """Three nodes and a real broker under schedules of faults: the clock waits for the broker, rooms are judged apart.
 
-What restarts the broker, and what searches, is in `test_bench_nodes_search`.
+What restarts the broker, and what searches, is in `test_simulation_nodes_search`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from midspan.simulation.nodes.broker import RunBroker, bus
 from midspan.simulation.tls import play_real
 from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 from tests.nodes_session import A2, Client, Node, implementation, schedule, with_client, with_node
-from tests.test_bench_real import outcomes
+from tests.test_simulation_tls import outcomes
 
 pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other work too
 

@@ -16,7 +16,7 @@ from midspan.net.tcp import gate
 from midspan.simulation import BrokerRestart, NodeKill
 from midspan.simulation.nodes import play_nodes
 from tests.nodes_session import A2, implementation, schedule
-from tests.test_bench_real import outcomes
+from tests.test_simulation_tls import outcomes
 
 OWNER = "ACL SETUSER guest on >secret ~* &* +@all"
 

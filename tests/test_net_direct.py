@@ -15,7 +15,7 @@ import websockets
 from midspan.net.servers import HOST, Authority, Direct
 from midspan.simulation.loop import PROCESS
 from tests.loops import in_a_loop
-from tests.test_sim_link import simulated
+from tests.test_simulation_link import simulated
 
 Scene = Callable[["Host", Any], Awaitable[object]]
 READY, LEAVE = "ready", b"leave this one"
