@@ -46,7 +46,7 @@ from midspan.protocols.dissecting import dissect, sample
 from midspan.protocols.ledgers import byte_ledger
 from midspan.protocols.websocket import Frame, read_frames
 from midspan.simulation.baseline import BaselineClient, BaselineServer
-from midspan.simulation.nodes import MemberContext, NodeContext, draw_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes import MemberContext, NodeContext, play_nodes, search_nodes
 from midspan.simulation.reconnect_herd import herd as sim_herd
 from tests.course import found
 from tests.labs import lab0_adding
@@ -327,7 +327,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "benchmark.rounds.paired",  # tests/test_benchmark_rounds.py
     "benchmark.rounds.Several", "net.servers.asgi_server",  # tests/test_chapter05.py
     "grading.finished_labs.lab5_contender",  # tests/test_benchmark_sessions.py
-    "simulation.nodes.run.play_nodes", "simulation.nodes.run.draw_nodes",  # tests/test_simulation_nodes.py
+    "simulation.nodes.run.play_nodes",  # tests/test_simulation_nodes.py
     "simulation.nodes.run.search_nodes",
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
@@ -340,7 +340,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
 ]  # fmt: skip
 ALSO = (  # what the labs' authors and the command line call
     *(written, judge, earlier),
-    *(draw_nodes, play_nodes, search_nodes, MemberContext, NodeContext),
+    *(play_nodes, search_nodes, MemberContext, NodeContext),
 )
 
 

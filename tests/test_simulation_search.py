@@ -75,7 +75,7 @@ def test_a_counterexample_says_it_in_one_sentence_and_shows_every_message() -> N
     lines = str(example).splitlines()
     assert lines[0].startswith("no_duplicate is violated. ")
     assert lines[1].startswith("Smallest schedule: seed ")
-    assert lines[-1] == f"Again: search(cast, [{example.found.seed}])"
+    assert lines[-1] == f"Again: search(implementation, [{example.found.seed}])"
     assert example.ladder.lanes[-1] == "server"
     assert any(isinstance(step, Mark) and step.kind == "fault" for step in example.ladder)
     assert any(isinstance(step, Rung) and step.arrives_s is not None for step in example.ladder)

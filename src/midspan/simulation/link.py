@@ -1,4 +1,8 @@
-"""The link of one client, and all links of a run with the server behind them."""
+"""The link of one client, and all links of a run with the server behind them.
+
+A link joins a client to the server, counts messages, and lets faults happen at their moments. A client gets its
+`connect`; the server's handler gets the connection. They replace `websockets.connect` and `websockets.serve`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from websockets.asyncio.client import connect as library_connect
 from websockets.asyncio.client import process_exception  # type: ignore[attr-defined]
@@ -22,15 +26,6 @@ from midspan.simulation.forbidden_io import in_words
 from midspan.simulation.history import Recorder
 from midspan.simulation.implementation import Server
 from midspan.simulation.loop import RunLoop
-
-# The link of one client: it joins the client to the server, counts messages, and lets faults happen at their moments.
-#
-# The code under test meets it twice: as `connect`, which a client is given, and as the connection that the server's
-# handler is called with. They stand in for `websockets.connect(...)` and `websockets.serve(handler, ...)`.
-
-
-if TYPE_CHECKING:
-    pass
 
 Fire = Callable[[TimedFault, LinkEnd], None]
 Trace = Callable[[float, int, str, Way, int, bytes, str], None]  # as Watch.trace says
@@ -250,9 +245,6 @@ class Opening:
 
     def __aiter__(self) -> AsyncIterator[SimConnection]:
         return library_connect.__aiter__(self)  # type: ignore[arg-type, return-value]
-
-
-# All links of one run, and the server behind them.
 
 
 Handler = Callable[[SimConnection], Awaitable[None]]

@@ -137,7 +137,7 @@ def _mark(record: Record, lanes: tuple[str, ...]) -> Mark | None:
     text = " ".join(filter(None, (record.what, record.message, record.detail)))
     if record.who.removeprefix("server/") in lanes:
         return Mark(record.at_s, record.who, text)
-    return Mark(record.at_s, lanes[-1], f"{record.who} {text}")  # a task, say: nobody knows whose it is
+    return Mark(record.at_s, lanes[-1], f"{record.who} {text}")  # a task, say: no lane is known to be its own
 
 
 def _as_text(data: bytes, most: int = 60) -> str:
@@ -147,12 +147,9 @@ def _as_text(data: bytes, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-# One schedule, played, drawn and judged: what a notebook's cell shows.
-
-
 @dataclass(frozen=True, repr=False)
 class RunReport:
-    """A run as somebody can look at it.
+    """A run with its ladder and verdicts.
 
     Args:
         history: what happened.

@@ -19,7 +19,7 @@ from midspan.grading.transcript import in_words
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import ClassVar
@@ -35,16 +35,13 @@ from midspan.simulation import (
     ServerRestart,
     Shape,
     SimulationError,
-    WallClockGuard,
     counterexample,
     generate,
     judge,
-    play,
 )
-from midspan.simulation.history import History
 from midspan.simulation.run import Player
 from midspan.simulation.shrinking import MOST_RUNS
-from midspan.simulation.run import Watch
+from midspan.simulation.searching import guarded
 from midspan.grading import Lab
 
 lab = Lab(
@@ -178,17 +175,9 @@ class Search:
         made = (generate(seed, self.shape) for seed in count(FIRST))
         return islice((one for one in made if self.wipes or not _wipes(one)), self.seeds)
 
-    @contextmanager
-    def player(self, implementation: Implementation, /) -> Iterator[Player]:
-        """What plays this implementation, on this thread; raises when it looks at the wall's clock."""
-        with WallClockGuard(implementation.server, implementation.client) as guard:
-
-            def guarded(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
-                history = play(implementation, schedule, watch)
-                guard.check()
-                return history
-
-            yield guarded
+    def player(self, implementation: Implementation, /) -> AbstractContextManager[Player]:
+        """What plays this implementation, on this thread; raises when it reads the real clock."""
+        return guarded(implementation)
 
     @property
     def names(self) -> tuple[str, ...]:

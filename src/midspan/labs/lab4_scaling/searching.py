@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
+from midspan.simulation.nodes import NODE_SHAPE, generate_nodes
+from midspan.simulation.nodes.run import opened_nodes
 from midspan.grading import Transcript
 from midspan.labs import lab3_failure
 from midspan.labs.lab3_failure.searching import Search
@@ -75,10 +76,8 @@ class OnNodes(Search):
         seeds = range(FIRST, FIRST + self.seeds) if self.only is None else [self.only]
         return (generate_nodes(seed, self.shape) for seed in seeds)
 
-    @contextmanager
-    def player(self, _cast: Implementation, /) -> Iterator[Player]:
-        with bus():
-            yield play_nodes
+    def player(self, implementation: Implementation, /) -> AbstractContextManager[Player]:
+        return opened_nodes(implementation)
 
 
 def _shape(*kinds: str, messages: int = 6, clients: int = 4, faults: int = 2) -> Shape:

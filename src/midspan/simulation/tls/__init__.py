@@ -1,5 +1,5 @@
-"""The stage with real sockets: what plays on the simulated link plays here over TLS, unchanged."""
+"""Runs on real sockets: the same implementations and schedules as on the simulated link, over TLS."""
 
-from midspan.simulation.tls.run import draw_real, play_real, search_real
+from midspan.simulation.tls.run import play_real, search_real
 
-__all__ = ["draw_real", "play_real", "search_real"]
+__all__ = ["play_real", "search_real"]
