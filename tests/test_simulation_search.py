@@ -168,7 +168,7 @@ def test_a_name_imported_before_is_found_in_the_code(client: Any, what: str) -> 
 def test_the_line_that_shows_it_again_does() -> None:
     """Also for a search with a shape of its own, and for one over all placements, which has no seeds."""
     names: dict[str, Any] = {"search": search, "draw": draw, "Schedule": Schedule, "Shape": Shape}
-    flawed = names["cast"] = implementation("no dedupe")
+    flawed = names["implementation"] = implementation("no dedupe")
     shaped = search(flawed, range(100), Shape(messages=2, kinds=("Cut", "Delay"))).counterexamples["no_duplicate"]
     assert eval(shaped.replay, names).counterexamples["no_duplicate"] == shaped
     placed = search_all(flawed, messages=1, names=("no_duplicate",)).counterexamples["no_duplicate"]

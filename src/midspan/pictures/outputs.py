@@ -240,7 +240,7 @@ def run(seen: Ladder) -> Picture | None:
     return run_ladder(seen) if len(seen.steps) <= MOST_STEPS else None
 
 
-def show_run(seen: RunReport) -> Captioned | None:
+def run_report(seen: RunReport) -> Captioned | None:
     """Its lanes, and each verdict below them."""
     if len(seen.ladder.steps) > MOST_STEPS:
         return None
