@@ -196,20 +196,23 @@ class VirtualLoop(NoIoLoop, RunLoop):
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> ScheduledCallback:
-        scheduled = ScheduledCallback(when, callback, args, copy_context() if context is None else context)
-        self._timers_set += 1
-        heappush(self._scheduled, (when, self._timers_set, scheduled))
-        return scheduled
+        return self._set_timer(when, callback, args, context)
 
     def call_later(
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> ScheduledCallback:
-        return self.call_at(self.now_s + delay, callback, *args, context=context)
+        return self._set_timer(self.now_s + delay, callback, args, context)
 
     def at(self, when: float, callback: Callable[[], object]) -> None:
-        """As in `RunLoop`, but cheaper than `call_at`."""
+        self._set_timer(when, callback, (), self._context)
+
+    def _set_timer(
+        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
+    ) -> ScheduledCallback:
+        scheduled = ScheduledCallback(when, callback, args, copy_context() if context is None else context)
         self._timers_set += 1
-        heappush(self._scheduled, (when, self._timers_set, ScheduledCallback(when, callback, (), self._context)))
+        heappush(self._scheduled, (when, self._timers_set, scheduled))
+        return scheduled
 
     def clear(self) -> None:
         """Cancel what is left of the run and close. A task that waits on after `CANCELLATIONS` is abandoned."""
