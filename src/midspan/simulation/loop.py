@@ -60,6 +60,8 @@ class NoIoLoop(asyncio.AbstractEventLoop):
     sock_connect = sock_accept = sock_sendall = sock_sendto = sock_sendfile = create_datagram_endpoint
     sock_recv = sock_recv_into = sock_recvfrom = sock_recvfrom_into = create_datagram_endpoint
 
+    set_task_factory = asyncio.AbstractEventLoop.set_task_factory  # raises NotImplementedError
+
 
 class ScheduledCallback(TimerHandle):
     """A callback to come. It has no debug fields, so it is made faster than asyncio's own: a search makes millions."""
@@ -156,12 +158,11 @@ LIMIT_S = 3600.0  # virtual seconds of one run; nothing in this course waits for
 CANCELLATIONS = 3  # python-engineio takes the first for an error of its handler, and goes on
 LIMIT_STEPS = 2_000_000  # callbacks of one run: ten times what 10,000 messages of the reference session take
 
-
 Ts = TypeVarTuple("Ts")
 
 
 class VirtualLoop(NoIoLoop, RunLoop):
-    """A plain asyncio loop with virtual time, for one run. What is not here does `asyncio.BaseEventLoop`.
+    """A plain asyncio loop with virtual time, for one run. `asyncio.BaseEventLoop` does all that is not here.
 
     Args:
         limit_s: virtual seconds after which the run is stopped with `OutOfTime`.
@@ -170,7 +171,7 @@ class VirtualLoop(NoIoLoop, RunLoop):
 
     # what the base class makes
     _ready: deque[ScheduledCallback]
-    _scheduled: list[tuple[float, int, ScheduledCallback]]  # (when, the how-manieth, handle): rule 2
+    _scheduled: list[tuple[float, int, ScheduledCallback]]  # (when, its number, the callback): rule 2
     _stopping: bool
 
     _debug = False  # also under PYTHONASYNCIODEBUG=1: a run must not depend on it

@@ -53,6 +53,7 @@ class Patch(Generic[T]):
                     self._values[thread] = outer
                 else:
                     del self._values[thread]
-                while self._originals and not self._values:
-                    (owner, name), original = self._originals.popitem()
-                    setattr(owner, name, original)
+                if not self._values:
+                    for (owner, name), original in self._originals.items():
+                        setattr(owner, name, original)
+                    self._originals.clear()
