@@ -165,8 +165,8 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
 
 # Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` are told of it.
 #
-# nodes = await bench.enter(cluster("a", "b", authority=bench.authority)) await nodes.serve(lab4_node)
-# # ours; source="labs": the learner's
+#     nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
+#     await nodes.serve(lab4_node)                            # ours; source="labs": the learner's
 
 
 LAB = "lab4"
@@ -174,7 +174,7 @@ LAB = "lab4"
 
 def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its text goes to another process, bare
     """What `Cluster.serve` takes."""
-    pass
+    from midspan.labs.lab4_scaling.searching import on_node
 
     return on_node(node, source)
 
