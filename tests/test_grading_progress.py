@@ -10,7 +10,7 @@ import pytest
 
 from midspan.errors import Refusal
 from midspan.grading import notebooks, progress
-from midspan.grading.progress import predict, score
+from midspan.grading.predictions import predict, score
 from midspan.pictures.cards import score_card
 
 OPTIONS = {"a": "the client", "b": "the server", "c": "both"}
@@ -116,11 +116,11 @@ def test_the_course_is_found_upwards_or_named(tmp_path: Path, monkeypatch: pytes
         (tmp_path / "course" / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "course" / "notebooks" / "deep")
     monkeypatch.delenv("MIDSPAN_HOME")
-    assert notebooks.course() == tmp_path / "course"
-    assert notebooks.home() == tmp_path / "course" / ".midspan"
+    assert progress.course() == tmp_path / "course"
+    assert progress.home() == tmp_path / "course" / ".midspan"
     assert notebooks.lab("lab1") == tmp_path / "course" / "labs" / "lab1.ipynb"
     monkeypatch.chdir(tmp_path)
-    assert notebooks.course(tmp_path / "course" / "labs" / "lab1.ipynb") == tmp_path / "course"
+    assert progress.course(tmp_path / "course" / "labs" / "lab1.ipynb") == tmp_path / "course"
     monkeypatch.setenv("MIDSPAN_COURSE", str(tmp_path))
     assert notebooks.solution("lab1") == tmp_path / "solutions" / "lab1.ipynb"
 

@@ -19,7 +19,7 @@ import midspan
 from midspan.errors import Refusal
 from midspan.experiments.bench import Leftovers
 from midspan.grading import progress as remembered
-from midspan.grading.progress import Guess, Score
+from midspan.grading.predictions import Guess, Score
 from midspan.grading.steps import Hint, Lab
 from midspan.grading.transcript import Line, Result, Transcript
 from midspan.pictures import cards, display

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from midspan.experiments.bench import Bench as Bench
     from midspan.experiments.clusters import cluster as cluster
     from midspan.experiments.page import live_page as live_page
-    from midspan.grading.progress import ledger as ledger
-    from midspan.grading.progress import predict as predict
-    from midspan.grading.progress import score as score
-    from midspan.grading.progress import verdict as verdict
+    from midspan.grading.predictions import ledger as ledger
+    from midspan.grading.predictions import predict as predict
+    from midspan.grading.predictions import score as score
+    from midspan.grading.predictions import verdict as verdict
     from midspan.labs.lab3_failure.session import guarantee_matrix as guarantee_matrix
     from midspan.net.receivers import open_receivers as open_receivers
     from midspan.net.servers import raw_server as raw_server
@@ -45,11 +45,11 @@ HOMES = {
     "Bench": "midspan.experiments.bench",
     "cluster": "midspan.experiments.clusters",
     "live_page": "midspan.experiments.page",
-    "ledger": "midspan.grading.progress",
-    "verdict": "midspan.grading.progress",
+    "ledger": "midspan.grading.predictions",
+    "verdict": "midspan.grading.predictions",
     "guarantee_matrix": "midspan.labs.lab3_failure.session",
-    "predict": "midspan.grading.progress",
-    "score": "midspan.grading.progress",
+    "predict": "midspan.grading.predictions",
+    "score": "midspan.grading.predictions",
     "anatomy": "midspan.pictures.frames",
     "progress": "midspan.pictures.cards",
     "expected": "midspan.pictures.cards",

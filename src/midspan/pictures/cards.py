@@ -10,7 +10,7 @@ from types import TracebackType
 from midspan.errors import Refusal, need
 from midspan.grading import progress as remembered
 from midspan.grading import steps
-from midspan.grading.progress import NOBODY, Guess, Score
+from midspan.grading.predictions import NOBODY, Guess, Score
 from midspan.grading.steps import Hint, Lab
 from midspan.grading.transcript import MARKS, SIGNS, Line, Result, since
 from midspan.pictures.svg import FAULT, INK, LINE, MONO, QUIET, SHADE, SOCKETIO, WEBSOCKET

@@ -29,12 +29,12 @@ PICTURES: dict[tuple[str, str], tuple[str, str]] = {
     ("midspan.experiments.page", "Page"): ("midspan.pictures.outputs", "browser"),
     ("midspan.experiments.guarantee_matrix", "Matrix"): ("midspan.pictures.tables", "matrix_picture"),
     ("midspan.simulation.run_report", "Ladder"): ("midspan.pictures.outputs", "run"),
-    ("midspan.simulation.run_report", "RunReport"): ("midspan.pictures.outputs", "played"),
+    ("midspan.simulation.run_report", "RunReport"): ("midspan.pictures.outputs", "show_run"),
     ("midspan.simulation.shrinking", "Counterexample"): ("midspan.pictures.outputs", "counterexample"),
     ("midspan.grading.transcript", "Result"): ("midspan.pictures.cards", "result_card"),
     ("midspan.grading.steps", "Hint"): ("midspan.pictures.cards", "hint_card"),
-    ("midspan.grading.progress", "Guess"): ("midspan.pictures.cards", "guess_card"),
-    ("midspan.grading.progress", "Score"): ("midspan.pictures.cards", "score_card"),
+    ("midspan.grading.predictions", "Guess"): ("midspan.pictures.cards", "guess_card"),
+    ("midspan.grading.predictions", "Score"): ("midspan.pictures.cards", "score_card"),
 }
 TEXTS = (  # whose repr is not their str
     ("midspan.experiments.bench", "Bench"),
