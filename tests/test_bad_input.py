@@ -314,7 +314,7 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
     "simulation.baseline.say",
     "simulation.forbidden_io.Deadlock", "simulation.forbidden_io.OutOfTime",
     "simulation.forbidden_io.SimulationError", "simulation.forbidden_io.WallClock",
-    "simulation.history.App", "simulation.history.History", "simulation.history.Record",
+    "simulation.history.App", "simulation.history.History", "simulation.history.HistoryRecord",
     "simulation.run_report.Ladder", "simulation.run_report.Mark",
     "simulation.run_report.Rung", "simulation.run_report.RunReport", "simulation.searching.Findings",
     "simulation.implementation.Disk", "simulation.implementation.Entry",

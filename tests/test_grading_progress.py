@@ -24,7 +24,7 @@ def fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_written_until_there_is_something_to_remember() -> None:
-    assert progress.read() == {"passed": {}, "lapsed": {}, "hints": {}, "predictions": {}}
+    assert progress.read_progress() == {"passed": {}, "lapsed": {}, "hints": {}, "predictions": {}}
     assert not progress.path().parent.exists()
 
 
@@ -81,7 +81,7 @@ def test_what_passed_before_is_told_from_what_never_did() -> None:
     assert progress.steps_passed("lab1") == ("b",)
     progress.passed("lab1", "a")
     assert progress.standing("lab1") == {"a": "passed", "b": "passed"}
-    assert progress.read()["lapsed"] == {}
+    assert progress.read_progress()["lapsed"] == {}
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_changes_nothing_else(

@@ -1,7 +1,12 @@
 """midspan: the device in the middle of a link.
 
-What notebooks use, in one place; each name is imported from its layer when it is first used, so that `import midspan`
-costs next to nothing. In IPython the import also teaches the notebook to show our records as pictures.
+What notebooks use, in one place. Each name is imported from its module when it is first used, so that `import midspan`
+costs next to nothing. In IPython the import also registers how our records are shown as pictures.
+
+The folders, from the bottom up: `protocols` (bytes to records), `net` (sockets and processes), `simulation` (runs in
+virtual time), `implementations` (what is under test), `benchmark` and `experiments` (what is measured), `grading` and
+`labs` (checks of a learner's answers), `pictures` (what a notebook shows). `errors` lies below all of them; `study` and
+`__main__` above. docs/ARCHITECTURE.md has the map, and follows two calls from a cell to their result.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def path() -> Path:
     return home() / "progress.json"
 
 
-def read() -> Data:
+def read_progress() -> Data:
     """What is remembered, each part empty when new.
 
     `{"passed": {lab: [step, ...]}, "lapsed": {lab: {step: verdict}}, "hints": {lab: {step: level}},
@@ -71,18 +71,18 @@ def failed(lab: str, step: str, verdict: str) -> None:
 
 def steps_passed(lab: str) -> tuple[str, ...]:
     """Steps of a lab that passed at their last check."""
-    return tuple(_sequence(read()["passed"].get(lab)))
+    return tuple(_sequence(read_progress()["passed"].get(lab)))
 
 
 def standing(lab: str) -> dict[str, str]:
     """Step -> the verdict of its last check, for the steps of a lab that have passed at least once."""
-    data = read()
+    data = read_progress()
     return {**_lapsed(data, lab), **dict.fromkeys(_sequence(data["passed"].get(lab)), "passed")}
 
 
 def hints_seen(lab: str, step: str) -> int:
     """The highest level of hint seen, 0 for none."""
-    return _level(_mapping(read()["hints"].get(lab)).get(step))
+    return _level(_mapping(read_progress()["hints"].get(lab)).get(step))
 
 
 def hint_seen(lab: str, step: str, level: int) -> None:
@@ -97,7 +97,7 @@ def hint_seen(lab: str, step: str, level: int) -> None:
 
 def prediction(id: str) -> Data:
     """What is remembered of a prediction: {"mine": option} and, once scored, {"answer": option}."""
-    return _mapping(read()["predictions"].get(id))
+    return _mapping(read_progress()["predictions"].get(id))
 
 
 def predicted(id: str, **facts: str) -> None:
@@ -113,7 +113,7 @@ def _change(note: Callable[[Data], None]) -> None:
     try:
         path().parent.mkdir(parents=True, exist_ok=True)
         with _locked(path().with_suffix(".lock")):
-            data = read()
+            data = read_progress()
             before = json.dumps(data)
             note(data)
             if json.dumps(data) != before or not path().exists():

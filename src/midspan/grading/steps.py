@@ -328,10 +328,10 @@ def find(name: str) -> Lab:
     matches = [known[name]] if name in known else [known[k] for k in known if k.startswith(name) and name]
     if len(matches) != 1:
         raise Refusal(f"one of the labs {', '.join(known) or '(there are none)'}", name, "Name one of them")
-    return load(matches[0])
+    return load_lab(matches[0])
 
 
-def load(module: str) -> Lab:
+def load_lab(module: str) -> Lab:
     """The `lab` that a module defines."""
     lab = importlib.import_module(module).lab
     assert isinstance(lab, Lab)

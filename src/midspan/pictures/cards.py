@@ -110,7 +110,7 @@ def progress(lab: str = "") -> Progress:
         Refusal: there is no such lab.
     """
     need(isinstance(lab, str), "the name of a lab", lab, "Leave it out to see all of them")
-    labs = [steps.find(lab)] if lab else [steps.load(module) for module in steps.modules().values()]
+    labs = [steps.find(lab)] if lab else [steps.load_lab(module) for module in steps.modules().values()]
     return Progress(tuple((one, remembered.standing(one.name)) for one in labs))
 
 
