@@ -54,7 +54,17 @@ from tests.loops import in_a_loop
 
 SENTENCE = re.compile(r"Expected .+, but got .+\. \S.+\.", re.DOTALL)
 LAYERS = ("protocols", "pictures")  # whose modules' functions are public, but for these:
-SHOWN = ("drawing", "exchange", "sighting", "stack", "head", "run", "played", "counterexample", "png")
+SHOWN = (
+    "drawing",
+    "exchange",
+    "sighting",
+    "stack_picture",
+    "head_lines",
+    "ladder_picture",
+    "run_report_picture",
+    "counterexample_picture",
+    "png",
+)
 INNER = {
     "midspan.pictures.svg": "the elements and colours of our pictures, called with what our figures compute",
     **dict.fromkeys(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from midspan.errors import Refusal
-from midspan.grading import notebooks, progress
+from midspan.grading import notebooks, predictions, progress
 from midspan.grading.predictions import predict, score
 from midspan.pictures.cards import score_card
 
@@ -19,7 +19,7 @@ OPTIONS = {"a": "the client", "b": "the server", "c": "both"}
 @pytest.fixture(autouse=True)
 def fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """No guess made and no complaint told, as after a restart."""
-    monkeypatch.setattr(progress, "_guesses", {})
+    monkeypatch.setattr(predictions, "_guesses", {})
     monkeypatch.setattr(progress, "_told", set())
 
 
@@ -171,7 +171,7 @@ def test_the_text_is_the_same_whatever_is_remembered() -> None:
 
 def test_after_a_restart_the_score_still_knows_the_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     predict("01.masking", "Which end masks?", OPTIONS, mine="a")
-    monkeypatch.setattr(progress, "_guesses", {})
+    monkeypatch.setattr(predictions, "_guesses", {})
     assert score("01.masking", "a").right
     assert score("01.unknown", "a").right is None
 
