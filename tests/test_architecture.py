@@ -222,6 +222,16 @@ def test_the_page_names_what_exists() -> None:
         assert "(docs/ARCHITECTURE.md)" in (ROOT / text).read_text("utf-8"), f"{text} links the page"
 
 
+def test_the_page_names_functions_that_are_there() -> None:
+    """Names in brackets after a file of "Where do I start" are defined in that file."""
+    named = re.findall(r"`([\w/]+\.py)`\s+\(((?:`[\w.]+`(?:,\s+)?)+)\)", section("Where do I start"))
+    assert len(named) > 5
+    for place, names in named:
+        text = (ROOT / place).read_text("utf-8")
+        for name in re.findall(r"[\w.]+", names):
+            assert re.search(rf"^ *((async )?def |class )?{name.split('.')[-1]}\b( = |\(|:)", text, re.MULTILINE), name
+
+
 # --- no two modules import each other
 
 
