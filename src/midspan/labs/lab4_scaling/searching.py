@@ -16,7 +16,7 @@ from midspan.simulation.run import Player
 
 from midspan.errors import checked
 from midspan.grading.finished_labs import written
-from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
+from midspan.labs.lab3_failure.session import of_step, session_parts, seen, seen_again
 from midspan.errors import need
 from midspan.simulation import Implementation, Counterexample
 
@@ -150,7 +150,7 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such search.
     """
-    return seen(implementation, (of_step(SEARCHES, step),), step, parts_of(implementation, PARTS), LIMIT_S)
+    return seen(implementation, (of_step(SEARCHES, step),), step, session_parts(implementation, PARTS), LIMIT_S)
 
 
 @checked
@@ -160,7 +160,7 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     Raises:
         Refusal: there is no such search, or no seed was given.
     """
-    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts_of(implementation, PARTS), LIMIT_S)
+    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, session_parts(implementation, PARTS), LIMIT_S)
 
 
 # Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` are told of it.
