@@ -46,7 +46,7 @@ def outside(what: str, do: str) -> WallClock:
     return WallClock(f"Your code uses {what}, which virtual time does not reach, so a run could not be replayed: {do}.")
 
 
-def in_words(error: BaseException) -> str:
+def crash_in_words(error: BaseException) -> str:
     """An error of the code under test in one line: with the line of the notebook's cell, if it came from one."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(CELLS) or "ipykernel_" in frame.filename]
@@ -89,7 +89,7 @@ class WallClockGuard:
 
     def __enter__(self) -> Self:
         for code in self._codes:
-            look(code)
+            refuse_forbidden_names(code)
         self._block = _forbidden.block(self)
         self._block.__enter__()
         return self
@@ -127,7 +127,7 @@ def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[.
     return guarded
 
 
-def look(code: object) -> None:
+def refuse_forbidden_names(code: object) -> None:
     """Raise `WallClock` if this class or function uses a forbidden function under a name of its own."""
     seen: set[int] = set()
     waiting = [code]

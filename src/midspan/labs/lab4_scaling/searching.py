@@ -17,7 +17,7 @@ from midspan.simulation.run import Player
 
 from midspan.errors import checked
 from midspan.grading.finished_labs import written
-from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
+from midspan.labs.lab3_failure.session import of_step, session_parts, seen, seen_again
 from midspan.errors import need
 from midspan.simulation import Implementation, Counterexample
 
@@ -149,7 +149,7 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such search.
     """
-    return seen(implementation, (of_step(SEARCHES, step),), step, parts_of(implementation, PARTS), LIMIT_S)
+    return seen(implementation, (of_step(SEARCHES, step),), step, session_parts(implementation, PARTS), LIMIT_S)
 
 
 @checked
@@ -159,13 +159,13 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     Raises:
         Refusal: there is no such search, or no seed was given.
     """
-    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts_of(implementation, PARTS), LIMIT_S)
+    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, session_parts(implementation, PARTS), LIMIT_S)
 
 
 # Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` are told of it.
 #
-# nodes = await bench.enter(cluster("a", "b", authority=bench.authority)) await nodes.serve(lab4_node)
-# # ours; source="labs": the learner's
+#     nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
+#     await nodes.serve(lab4_node)                            # ours; source="labs": the learner's
 
 
 LAB = "lab4"
@@ -173,7 +173,7 @@ LAB = "lab4"
 
 def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its text goes to another process, bare
     """What `Cluster.serve` takes."""
-    pass
+    from midspan.labs.lab4_scaling.searching import on_node
 
     return on_node(node, source)
 

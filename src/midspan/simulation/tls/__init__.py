@@ -1,4 +1,8 @@
-"""Runs on real sockets: the same implementations and schedules as on the simulated link, over TLS."""
+"""The same run on real sockets: an implementation and a schedule of `midspan.simulation`, over TLS, unchanged.
+
+In this order: `run` (one run, and a search), `loop` (real sockets, and a clock that does not wait), `link` (a relay for
+each client, in which the faults happen: `RelayEndpoint` counts messages, `RealLink.cut` ends a TCP connection).
+"""
 
 from midspan.simulation.tls.run import play_real, search_real
 
