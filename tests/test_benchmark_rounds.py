@@ -68,7 +68,7 @@ async def test_who_burns_twice_is_larger_and_an_equal_is_not() -> None:
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "plain"])
 @in_a_loop
 async def test_every_contender_acknowledges(tls: bool) -> None:
-    everybody = [*contenders.PYTHON, *contenders.node_contenders(), *contenders.extras()]
+    everybody = [*contenders.PYTHON, *contenders.node_contenders()]
     if not tls:  # what differs without it is the same for all
         everybody = everybody[:2]
     run = await paired(everybody, Events(events=8, connections=2, at_once=2), rounds=1, tls=tls, warm_up=2)

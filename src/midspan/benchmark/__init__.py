@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from midspan.benchmark.contenders import WEBSOCKETS_SOCKETIO as WEBSOCKETS_SOCKETIO
     from midspan.benchmark.contenders import Contender as Contender
     from midspan.benchmark.contenders import contender as contender
-    from midspan.benchmark.contenders import extras as extras
     from midspan.benchmark.contenders import node_contenders as node_contenders
     from midspan.benchmark.reporting import Growth as Growth
     from midspan.benchmark.reporting import growth as growth
@@ -61,7 +60,6 @@ HOMES = {
     "WEBSOCKETS_ECHO": "contenders",
     "WEBSOCKETS_ENVELOPE": "contenders",
     "WEBSOCKETS_SOCKETIO": "contenders",
-    "extras": "contenders",
     "node_contenders": "contenders",
     "Echo": "clients",
     "Envelope": "clients",

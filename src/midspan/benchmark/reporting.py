@@ -267,7 +267,7 @@ async def report(session: Contender, *others: Contender, idle: Contender, rounds
         idle: the same session, with all its connections in one room, for what an idle connection weighs.
         rounds: a verdict needs five.
     """
-    everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders(), *contenders.extras())
+    everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders())
     alone = await paired(everybody, Events(events=500), rounds=rounds)
     barred = (session, contenders.WEBSOCKETS_ECHO, *SERVED)
     often = await paired(barred, Events(events=1000), rounds=OFTEN * rounds)

@@ -175,22 +175,6 @@ async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio"
     await server.shutdown()
 
 
-async def picows_echo(tls: Tls) -> AsyncIterator[int]:
-    """picows, and every message goes back: an extra, for those who have installed it."""
-    from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
-
-    class Listener(WSListener):  # type: ignore[misc]
-        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-            if frame.msg_type == WSMsgType.CLOSE:
-                transport.disconnect()
-            else:
-                transport.send(frame.msg_type, frame.get_payload_as_bytes())
-
-    server = await ws_create_server(lambda _request: Listener(), HOST, 0, ssl=tls)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
 def _manager(broker: str, channel: str) -> Any:
     """What carries what is said from node to node; None: there is one node."""
     import socketio

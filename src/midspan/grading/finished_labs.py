@@ -8,8 +8,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -152,12 +150,9 @@ async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
         yield port
 
 
-async def lab5(tls: Tls, source: str, on_picows: bool = False) -> AsyncIterator[int]:
+async def lab5(tls: Tls, source: str) -> AsyncIterator[int]:
     """The session of lab 5, by its own `serve_session`: a log for each client's name."""
     names = finished("lab5_overhead", source)
-    if on_picows:  # the library below it is another one; the session stays as it is
-        below = import_module("midspan.benchmark.picows_session")
-        vars(names).update(websockets=below, broadcast=below.broadcast)
     server = await names.serve_session(HOST, 0, tls)
     yield next(iter(server.sockets)).getsockname()[1]
     server.close()
@@ -246,12 +241,3 @@ def lab5_contender(source: str = "solutions", room: str = "") -> Contender:
     """
     speaks = code_of(Lab5, {"source": source, "room": room})
     return contender("lab 5", lab5, speaks, note="the same promises, cheaper", source=source)
-
-
-def extra_contenders(source: str = "solutions") -> tuple[Contender, ...]:
-    """Lab 5's session on picows, where that is installed: what is left to the limit."""
-    if find_spec("picows") is None:
-        return ()
-    options: dict[str, Any] = {"source": source, "on_picows": True}
-    speaks, note = code_of(Lab5, {"source": source}), "an extra: the same session, another library below it"
-    return (contender("lab 5 on picows", lab5, speaks, note=note, **options),)
