@@ -10,15 +10,7 @@ from typing import Any
 from websockets.utils import apply_mask
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import KEY
-
-from collections.abc import Callable
-
-from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import BINARY, CONTINUATION, HELLO, KEY, PING, TEXT, masked, plain
-
+from midspan.labs.lab1_framing.lab import BINARY, CONTINUATION, HELLO, KEY, PING, TEXT, lab, masked, plain
 
 # Steps 1 and 2: the accept key, and the mask (RFC 6455, sections 4.2.2 and 5.3).
 
@@ -54,8 +46,12 @@ SLOW = 4.0  # a loop over the bytes takes 20 to 40 times as long as two large nu
     ),
     words={
         "bytes-not-text": "The right bytes. A header is text: `.decode()` makes it so.",
-        "key-without-guid": "The key alone proves nothing: the GUID of section 1.3 is joined to its end before the hash.",
-        "hex-not-base64": "The digest travels as base64 of its 20 raw bytes, not of its hexadecimal text, and not as hex.",
+        "key-without-guid": (
+            "The key alone proves nothing: the GUID of section 1.3 is joined to its end before the hash."
+        ),
+        "hex-not-base64": (
+            "The digest travels as base64 of its 20 raw bytes, not of its hexadecimal text, and not as hex."
+        ),
         "key-decoded": "The key is hashed as the text that stands in the header. It is not decoded first.",
         "guid-in-front": "The key comes first, the GUID is joined to its end.",
         "guid-in-lower-case": "The GUID is hashed as section 1.3 writes it, in capitals.",
@@ -220,7 +216,9 @@ SIZES = {  # payload bytes -> (header in hex, misconception)
         "size < 126, < 65536, and above.",
     ),
     words={
-        "length-126-boundary": "125 is the longest length that fits into 7 bits: 126 and 127 are marks for longer fields.",
+        "length-126-boundary": (
+            "125 is the longest length that fits into 7 bits: 126 and 127 are marks for longer fields."
+        ),
         "length-64k-boundary": "65,535 is the longest length that fits into 16 bits; 65,536 needs the 64-bit field.",
         "length-little-endian": "Lengths on the wire are in network byte order: the most significant byte comes first.",
         "length-127-four-bytes": "The mark 127 announces eight bytes of length, not four.",

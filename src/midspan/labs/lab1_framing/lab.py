@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from midspan.grading import Lab
-
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
-from midspan.grading import Transcript
+from midspan.grading import Lab, Transcript
 from midspan.protocols.websocket import read_frames
-
 
 lab = Lab(
     "lab1_framing",

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from midspan.simulation.nodes import bus
-from midspan.grading import Transcript
-from midspan.labs.lab4_scaling.doubles import Brokered, Connection, brokered
-from midspan.labs.lab4_scaling.searching import lab
-from midspan.simulation import Implementation
-
-import asyncio
-import inspect
-from typing import Any
-
+from midspan.errors import Words
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab4_scaling.doubles import Connection, frame
+from midspan.labs.lab4_scaling.doubles import Brokered, Connection, brokered, frame
 from midspan.labs.lab4_scaling.searching import lab
-from midspan.errors import Words
-
+from midspan.simulation import Implementation
+from midspan.simulation.nodes import bus
 
 # Step 6: who is connected where, and direct messages that only that node hears.
 

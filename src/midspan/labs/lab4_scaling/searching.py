@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import ClassVar
-
-from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
-from midspan.grading import Transcript
-from midspan.labs import lab3_failure
-from midspan.labs.lab3_failure.searching import Search
-from midspan.simulation import PREDICATES, Implementation, Schedule, Shape
-from midspan.simulation.run import Player
-
-from midspan.errors import checked
-from midspan.grading.finished_labs import written
-from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
-from midspan.errors import need
-from midspan.simulation import Implementation, Counterexample
-
 import contextlib
 import functools
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from websockets.asyncio.connection import Connection
 
-from midspan.errors import checked
 from midspan.benchmark.clients import Echo
 from midspan.benchmark.contenders import contender
+from midspan.errors import checked, need
 from midspan.experiments.rooms import LAB4, Speaks
-from midspan.grading import steps
+from midspan.grading import Lab, Transcript, steps
+from midspan.grading.finished_labs import written
 from midspan.grading.notebooks import Answers
 from midspan.grading.serving import cells_of, define
+from midspan.labs import lab3_failure
+from midspan.labs.lab3_failure.searching import Search
+from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
 from midspan.net.brokers import Broker
-from midspan.net.servers import HOST
 from midspan.net.child_process import ServedNode
-from midspan.net.servers import Served
-from midspan.grading import Lab
+from midspan.net.servers import HOST, Served
+from midspan.simulation import PREDICATES, Counterexample, Implementation, Schedule, Shape
+from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
+from midspan.simulation.run import Player
 
 lab = Lab(
     "lab4_scaling",
@@ -163,10 +151,10 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts_of(implementation, PARTS), LIMIT_S)
 
 
-# Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` are told of it.
+# Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` serve it.
 #
-# nodes = await bench.enter(cluster("a", "b", authority=bench.authority)) await nodes.serve(lab4_node)
-# # ours; source="labs": the learner's
+#     nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
+#     await nodes.serve(lab4_node)        # ours; source="labs": the learner's
 
 
 LAB = "lab4"
@@ -174,7 +162,6 @@ LAB = "lab4"
 
 def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its text goes to another process, bare
     """What `Cluster.serve` takes."""
-    pass
 
     return on_node(node, source)
 
