@@ -73,7 +73,7 @@ class Slow:
     """
 
     send_in_progress = None
-    logger = logging.getLogger("midspan.grading.lab5")
+    logger = logging.getLogger("midspan.labs.lab5_overhead")
     state = State.OPEN
 
     def __init__(self, limit_bytes: int) -> None:
