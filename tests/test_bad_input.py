@@ -163,7 +163,7 @@ CASES: dict[str, Good] = {
     "protocols.dissecting.names": good(),
     "protocols.dissecting.sample": good(name="raw"),
     "protocols.socketio.read_socket_packet": good(text='2["hi"]'),
-    "protocols.tls.read_tls_records": good(data=b"\x17\x03\x03\x00\x01a"),
+    "protocols.record.read_tls_records": good(data=b"\x17\x03\x03\x00\x01a"),
     # wires
     "net.servers.raw_server": good(handler=lambda: handler, tls=None, port=0),
     "net.servers.socketio_server": good(register=lambda: register, tls=None, port=0),

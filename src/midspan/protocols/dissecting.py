@@ -118,7 +118,7 @@ def dissect(capture: Capture) -> Exchange:
     """Read everything in a capture.
 
     Bytes that end in the middle of something become `Partial`, bytes that are nothing known become `Garbage`; TCP's own
-    events are records too. TLS records without plaintext (handshake, alerts) are left to `protocols.tls`.
+    events are records too. TLS records without plaintext (handshake, alerts) are left to `protocols.record`.
 
     Raises:
         Refusal: `capture` is no Capture.
