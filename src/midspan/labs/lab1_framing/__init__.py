@@ -5,7 +5,7 @@ A module for each group of steps; begin with `frames`.
 
 from midspan.grading.finished_labs import show  # noqa: I001 - importing registers the steps, in the notebook's order
 from midspan.labs.lab1_framing import frames, parsing, connections, handshakes, serving
-from midspan.labs.lab1_framing.lab import lab
+from midspan.labs.lab1_framing.frames import lab
 
 check = lab.checks
 

@@ -7,7 +7,19 @@ from functools import partial
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import CLOSE, CONTINUATION, KEY, PING, PONG, TEXT, lab, masked, outcome, plain, said
+from midspan.labs.lab1_framing.frames import (
+    CLOSE,
+    CONTINUATION,
+    KEY,
+    PING,
+    PONG,
+    TEXT,
+    lab,
+    masked,
+    outcome,
+    plain,
+    said,
+)
 
 # Step 6: what a close says (RFC 6455, sections 5.5.1 and 7.4).
 

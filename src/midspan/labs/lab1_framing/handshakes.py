@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import CLOSE, HELLO, PING, TEXT, lab, masked, outcome, plain, said
+from midspan.labs.lab1_framing.frames import CLOSE, HELLO, PING, TEXT, lab, masked, outcome, plain, said
 from midspan.net.servers import HOST
 
 # Steps 8 to 10: the opening handshake (RFC 6455, section 4).

@@ -11,8 +11,7 @@ from websockets.asyncio.client import connect as library_connect
 from websockets.asyncio.server import ServerConnection
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.handshakes import ACCEPT, BYE, SAMPLE_KEY, SHORT_S, soon
-from midspan.labs.lab1_framing.lab import (
+from midspan.labs.lab1_framing.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -25,6 +24,7 @@ from midspan.labs.lab1_framing.lab import (
     outcome,
     said,
 )
+from midspan.labs.lab1_framing.handshakes import ACCEPT, BYE, SAMPLE_KEY, SHORT_S, soon
 from midspan.net.servers import HOST, Authority, raw_server
 from midspan.protocols.websocket import read_frames
 
