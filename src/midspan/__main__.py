@@ -56,7 +56,7 @@ def _judge(options: argparse.Namespace) -> int:
 
 
 def _judge_seeds(options: argparse.Namespace) -> int:
-    from midspan.grading.seeds import judge_seeds
+    from midspan.grading.judging import judge_seeds
 
     report = judge_seeds(options.file, range(options.start, options.start + options.seeds), options.link)
     print(report)

@@ -18,9 +18,9 @@ from midspan.benchmark.contenders import Contender, code_of, contender
 from midspan.benchmark.servers import Tls, serve_implementation
 from midspan.errors import Refusal, Words, need
 from midspan.grading import limits, notebooks
-from midspan.grading.judge_process import CELLS_LIMIT_S
+from midspan.grading.judge_process import broken_off, run_cells
+from midspan.grading.judging import finished_cells
 from midspan.grading.notebooks import Answers
-from midspan.grading.seeds import finished_cells
 from midspan.grading.steps import remarks
 from midspan.grading.transcript import error_in_words
 from midspan.net.receivers import MessageData
@@ -46,10 +46,8 @@ def finished(lab: str, source: str) -> Answers:
     own, _ = parts_of(lab, source)
     cells = finished_cells(own, f"solutions/{lab}.ipynb")
     answers = Answers(f"{lab}_{next(_numbers)}")
-    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
-    if ran.error is not None or ran.expired:
-        words = error_in_words(ran.error) if ran.error else f"no end after {CELLS_LIMIT_S:g} s"
-        raise Refusal("cells that define a session", Words(words), "Run all cells of the notebook")
+    if why := broken_off(run_cells(answers, cells)):
+        raise Refusal("cells that define a session", Words(why), "Run all cells of the notebook")
     return answers
 
 

@@ -138,6 +138,11 @@ class Part:
         """All, in the order in which they run."""
         return (*self.setup, *self.answer)
 
+    @property
+    def to_do(self) -> bool:
+        """Whether its answer is missing, or still a stub."""
+        return not self.answer or any(cell.unsolved for cell in self.answer)
+
     def answered_by(self, other: Part) -> Part:
         """The same setup with another's answer."""
         return replace(self, answer=other.answer)
