@@ -190,7 +190,10 @@ def test_engine_packets_agree_with_the_library(packet_type: int, data: str) -> N
 
 @given(
     st.lists(
-        st.tuples(st.just(4), st.text(st.characters(exclude_characters="\x1e"), max_size=9) | st.binary(max_size=9)),
+        st.tuples(
+            st.just(4),
+            st.text(st.characters(codec="utf-8", exclude_characters="\x1e"), max_size=9) | st.binary(max_size=9),
+        ),
         max_size=5,
     )
 )
