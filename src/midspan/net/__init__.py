@@ -3,9 +3,9 @@
 Read `servers` and `taps` first: what chapter 00 opens. `fault_proxy` with `faults` disturbs a link.
 `balancers`, `tcp`, `brokers` and `child_process` make a cluster. Importing this folder makes this Python keep
 asyncio's promises
-about closed transports (`asyncio_fixes`).
+about closed transports (`background_loop`).
 """
 
-from midspan.net.asyncio_fixes import keep
+from midspan.net.background_loop import fix_closed_transports
 
-keep()
+fix_closed_transports()
