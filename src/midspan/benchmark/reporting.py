@@ -87,7 +87,6 @@ class Growth:
         apart_us = abs(most.median(ours, "cpu_us") - most.median(theirs, "cpu_us"))
         return share * 1e6 / apart_us if apart_us else float("inf")
 
-    @checked
     def full_per_s(self, name: str) -> float:
         """How many events a second fill one core."""
         return 1e6 / self.runs[max(self.runs)].median(name, "cpu_us")
@@ -105,7 +104,6 @@ class Growth:
     __repr__ = __str__
 
 
-@checked
 async def growth(
     contenders: Sequence[Contender],
     connections: Sequence[int] = CONNECTIONS,

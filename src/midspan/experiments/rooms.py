@@ -30,7 +30,7 @@ from midspan.benchmark.clients import SocketIo
 from midspan.benchmark.contenders import Contender, Started, contender, started
 from midspan.benchmark.rounds import averaged, turned
 from midspan.benchmark.statistics import Numbers, Paired
-from midspan.errors import Fitting, Words, checked, need
+from midspan.errors import Fitting, Words, need
 from midspan.net.brokers import Broker
 from midspan.net.child_process import Child
 from midspan.net.receivers import open_receivers
@@ -42,7 +42,7 @@ TEXT = "hello, everybody in this room"
 
 
 @dataclass(frozen=True)
-class Voice(Fitting):
+class Voice:
     """How a member speaks to a server: texts, in which `{n}` is its number, `{i}` a message's, `{body}` what it says.
 
     `{room}` is the room's name: a new one each time that a room is opened, so that no log is there before.
@@ -71,7 +71,7 @@ LAB4 = Voice("/", '["hello","p{n}","t","",0,1,"{room}"]', '["say",{i},{body}]', 
 
 
 @dataclass(frozen=True)
-class Speaks(Fitting):
+class Speaks:
     """Who is measured: one node, or several that share a broker, and how one speaks to them."""
 
     name: str
@@ -113,7 +113,6 @@ class Beside(Fitting):
     __repr__ = __str__
 
 
-@checked
 async def beside_a_slow_one(
     server: Speaks, *, members: int = 100, messages: int = 600, size_bytes: int = 2**16, rounds: int = 5
 ) -> Beside:
@@ -144,7 +143,6 @@ async def beside_a_slow_one(
     return Beside(server.name, tuple(times), tuple(grown))
 
 
-@checked
 async def delivering(
     contenders: Sequence[Speaks], *, members: int = 1000, messages: int = 30, rounds: int = 5, seed: int = 0
 ) -> Paired:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from midspan.errors import checked, need
+from midspan.errors import need
 from midspan.pictures.svg import (
     APPLICATION,
     INK,
@@ -64,7 +64,6 @@ def anatomy(frame: Frame, *, title: str = "") -> Picture:
     return picture(WIDTH, y, body, title=finding, text="\n".join(_text(frame)))
 
 
-@checked
 def meanings(frame: Frame) -> dict[str, str]:
     """What each field of the first two bytes says in this frame."""
     length = frame.header[1] & 0x7F

@@ -194,7 +194,6 @@ async def app(
         server.close()
 
 
-@checked
 def lab4_on(
     bus: Broker,
     nodes: int = 1,
