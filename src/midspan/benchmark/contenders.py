@@ -176,7 +176,7 @@ class Contender(Fitting):
     Attributes:
         name: what it is called in tables.
         server: a function, as another process finds it; None if it is a command or an address.
-        dialect: what the load says; see `dialects`.
+        dialect: what the load says; see `benchmark.clients`.
         command: a command line in words; `{port}` stands for its port.
         url: where it is served already.
         trust_pem: whose certificate the load trusts at `url`.
@@ -236,7 +236,7 @@ def contender(
         name: what it is called in tables.
         server: `async def app(tls): ... yield port`, or a command line with `{port}` in it, or the address of a server
             on this machine that runs already.
-        dialect: a class as in `dialects`, from a module or a cell.
+        dialect: a class as in `benchmark.clients`, from a module or a cell.
         trust_pem: for a `wss` address: the certificate to trust.
         note: one line about it.
         options: passed on to `server`, by name; of JSON's types.

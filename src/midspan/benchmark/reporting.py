@@ -59,9 +59,6 @@ def _cpu() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-# How the price of an event grows with the connections that are open, and from which rate on it is felt.
-
-
 FELT = 0.01  # of one core: below, nobody notices a difference
 CONNECTIONS = (10, 100, 1000, 5000)
 
@@ -140,7 +137,7 @@ async def growth(
 # What `make bench` finds out: the session with guarantees against python-socketio, and where the difference is from.
 #
 # Each row of the first table is one sentence: so much of python-socketio's price does the session pay, and not more
-# than the bar. What varies is measured in paired rounds; see `rounds`.
+# than the bar. What varies is measured in paired rounds; see `benchmark.rounds`.
 
 
 FRAMEWORK, ECHO = "python-socketio", contenders.WEBSOCKETS_ECHO.name

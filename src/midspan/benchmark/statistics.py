@@ -198,9 +198,6 @@ def _width(lines: list[str]) -> int:
     return max(map(len, lines))
 
 
-# What paired rounds found out: numbers by contender and round, and what may be said of two of them.
-
-
 Numbers = dict[str, float]  # what one round found out about one contender, by name
 
 UNITS = {

@@ -27,9 +27,6 @@ from midspan.net.receivers import MessageData
 from midspan.net.servers import HOST
 from midspan.simulation import Bounds
 
-# What the cells of a finished notebook define: for those who play, serve or measure a lab's session.
-
-
 _numbers = count(1)
 
 
@@ -139,7 +136,7 @@ def _codes(thing: object) -> Iterator[CodeType]:
 
 WIDE = Bounds(outbox=128, replay=128)  # a schedule's are meant to be hit; these leave room for a burst
 
-_priced_names = itertools.count(1)
+_rooms = itertools.count(1)
 
 
 async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
@@ -161,7 +158,7 @@ class Lab3(Envelope):
 
     def __init__(self, room: str = "") -> None:
         super().__init__()
-        self.me, self.ready = room or f"c{next(_priced_names)}", False
+        self.me, self.ready = room or f"c{next(_rooms)}", False
         self.path = f"/{self.me}"  # by default a room of its own
 
     def first(self) -> list[MessageData]:

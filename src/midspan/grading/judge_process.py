@@ -89,9 +89,6 @@ def little_memory() -> Any:
         resource.setrlimit(resource.RLIMIT_AS, old)
 
 
-# One attempt at one step outside a notebook: run the cells, find the answers, judge them.
-
-
 CELLS_LIMIT_S = 3.0  # for all the cells before a check: definitions take milliseconds, an import of a library a second
 
 

@@ -53,7 +53,7 @@ def line_of_child(start: str, order: dict[str, Any], folder: Path, limit_s: floa
     """What a fresh interpreter answers to an order, and how it ended.
 
     Args:
-        start: Python that reads the order from stdin, as `child.main` does.
+        start: Python that reads the order from stdin, as `judge_process.answer` does.
         order: JSON; `token`, which the answer must begin with, and `path` are added.
         folder: its current folder.
         limit_s: seconds that it may take, beside its start.

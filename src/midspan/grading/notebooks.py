@@ -236,7 +236,7 @@ def _of(kind: CellKind, cells: Iterable[Raw]) -> Iterator[Cell]:
 
 
 MOST_LINES = 4  # of the way that led to the error; a recursion would fill the screen
-PACKAGE = str(Path(__file__).resolve().parents[1])
+PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 CELL = "<cell "  # the file name of code that the judge, the bank and `earlier` compile from a cell
 
@@ -275,7 +275,7 @@ def _name(code: CodeType) -> str:
 def _is_theirs(file: str) -> bool:
     if file.startswith("<"):  # frozen modules, generated code; but not cells
         return file.startswith((CELL, "<ipython-input"))
-    return not file.startswith((PACKAGE, *LIBRARIES))
+    return not file.startswith((str(PACKAGE), *LIBRARIES))
 
 
 # Run cells outside a notebook: in one namespace, with `await` at their top level, as a kernel does.
@@ -365,7 +365,6 @@ def _ran(result: Any) -> None:
 
 
 MARKS = ("labs", "solutions")  # the two folders that make a folder the course's
-PLACES_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def course(near: Path | None = None) -> Path:
@@ -376,7 +375,7 @@ def course(near: Path | None = None) -> Path:
     given = os.environ.get("MIDSPAN_COURSE")
     if given:
         return Path(given).expanduser()
-    starts = [Path.cwd() / "here", *([near.resolve()] if near else []), PLACES_PACKAGE]
+    starts = [Path.cwd() / "here", *([near.resolve()] if near else []), PACKAGE]
     folders = [folder for start in starts for folder in start.parents]
     return next((f for f in folders if all((f / mark).is_dir() for mark in MARKS)), Path.cwd())
 

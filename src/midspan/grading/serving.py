@@ -114,9 +114,7 @@ def _no_password() -> str:
     raise Refusal("a key without a password", Words("one with a password"), "Take the password off, or use another key")
 
 
-# Serve what a finished lab has built: `python -m midspan serve lab1 --from solutions --port 8765`.
-#
-# Loopback only, but for a node of several (see `abroad`), which also has a name and a broker (see `net.brokers`).
+# Loopback only, but for a node of several (see `need_a_safe_place`), which also has a name and a broker.
 
 
 GOODBYE_S = 1.0  # for connections to end when the server does
@@ -139,7 +137,7 @@ async def serve(
     Args:
         name: a lab, or the start of its name.
         source: "solutions", "labs", or the path of a notebook.
-        host: a loopback address; another one only as `abroad` says.
+        host: a loopback address; another one only as `need_a_safe_place` says.
         port: 0 for a free one.
         with_tls: wss with a throw-away authority, whose certificate is written to a temporary file; else plain ws.
         options: passed on to the lab's server, for those labs whose server takes them (times in seconds).

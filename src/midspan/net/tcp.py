@@ -17,9 +17,6 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, web
 from midspan.errors import need
 from midspan.net.servers import HOST
 
-# One end of a TCP connection whose bytes are nobody's business.
-
-
 CHUNK_BYTES = 2**14
 
 

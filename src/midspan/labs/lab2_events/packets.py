@@ -10,8 +10,6 @@ from typing import Any
 from midspan.grading import Transcript
 from midspan.labs.lab2_events.lab import VALUE_ERROR, VIOLATION, Envelope, Limits, lab, outcome
 
-# Step 6: bytes beside JSON: split, restore, and the assembler.
-
 
 def hole(number: Any) -> dict[str, Any]:
     """A placeholder as it stands on the wire."""
@@ -169,9 +167,6 @@ def _loses_no_thread(t: Transcript, make: Any) -> None:
     t.equal(
         "another one after it too", getattr(outcome(there.receive, bytes(900)), "kind", None), "event", id="state-kept"
     )
-
-
-# Step 7: nothing that we cannot use.
 
 
 LIMITS = Limits(name_chars=10, depth=4, attachments=3)

@@ -99,9 +99,6 @@ def _is_json(text: str) -> bool:
         return False
 
 
-# Step 2: on, emit, handle.
-
-
 async def _awaited(t: Transcript, what: str, got: Any) -> Any:
     """What awaiting gives; a plain function has nothing to await."""
     if not inspect.isawaitable(got):
@@ -177,9 +174,6 @@ async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer
     got = await ending(chat.handle(Envelope("event", ["breaks"], "/chat")))
     t.equal("a handler's own KeyError comes through", got, Raises("KeyError"), id="bug-told-as-failed")
     t.equal("each end has handlers of its own", Events(out).handlers, {})
-
-
-# Step 3: call, and how it ends: an answer, an error, a timeout, a cancellation, the end of the connection.
 
 
 SHORT_S = 0.02

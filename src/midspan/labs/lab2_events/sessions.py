@@ -204,9 +204,6 @@ async def _leaves(t: Transcript, make: Any) -> None:
         t.equal("a new join is a new peer", desk.peers[2] is desk.peers[1], False)
 
 
-# Step 5: who may join a namespace, and for how long.
-
-
 LASTS_S = 0.25  # a busy machine may need some of it to look at the join
 VIP = "/vip"
 

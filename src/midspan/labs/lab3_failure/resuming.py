@@ -111,9 +111,6 @@ def _stands(t: Transcript, make: Any) -> None:
     t.equal("we stand at", (cursor.epoch, cursor.offset), ("e2", 2), id="epoch-ignored")
 
 
-# step 9
-
-
 @lab.step(
     "Snapshot and subscription without a race",
     minutes=20,
@@ -224,9 +221,6 @@ async def _races(t: Transcript, feed: Any) -> None:
 def _raise(task: asyncio.Future[None]) -> None:
     if task.done() and not task.cancelled():
         task.result()
-
-
-# step 10
 
 
 @lab.step(

@@ -122,9 +122,6 @@ def _lost(box: Any) -> str:
     return "outbox-out-of-order" if sorted(numbers) == list(range(2, 13)) else "outbox-in-memory"
 
 
-# step 5
-
-
 @lab.step(
     "Again, until it is acknowledged",
     minutes=15,

@@ -16,9 +16,6 @@ from midspan.simulation import Implementation
 from midspan.simulation.nodes import NodeContext, bus
 from midspan.simulation.run import run_in_thread
 
-# Step 4: a log in the broker that several nodes write to, and follow from where they stand.
-
-
 AT_ONCE = 8
 KEEP, MANY = 100, 600  # entries that are kept, and said
 SLACK = 200  # a trimming that goes by whole blocks is a trimming too: Valkey's blocks hold 100 entries

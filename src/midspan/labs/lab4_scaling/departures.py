@@ -112,9 +112,6 @@ async def _returns(t: Transcript, three: list[Any], owners: list[Any], claims: d
     t.equal("a leaves; present, says n1", sorted(await three[0].present()), ["b", "c"])
 
 
-# Step 9: a node leaves, and nobody loses anything by it.
-
-
 GOING_DOWN = 1012  # Service Restart (IANA registry of close codes)
 MEMBERS = 5
 GRACE_S = 0.2  # in this check
@@ -246,9 +243,6 @@ def _raised(leaving: asyncio.Future[None]) -> None:
     """An error of the answer's own is told as such."""
     if leaving.done() and not leaving.cancelled():
         leaving.result()
-
-
-# Step 10: all guarantees at once on three nodes; and an implementation of the learner's that must not pass.
 
 
 TRIES = 25  # schedules until a mistake is found

@@ -12,8 +12,6 @@ from midspan.labs.lab4_scaling.doubles import Brokered, Follower, brokered
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.simulation.nodes import bus
 
-# Steps 1 and 2: who is in which room on one node, and one frame for all of them.
-
 
 @lab.step(
     "Rooms, both ways",
@@ -63,9 +61,6 @@ def rooms(t: Transcript, Rooms: Any) -> None:  # noqa: N803 - the answer is a cl
         made.leave(f"m{number}")
     t.equal("how many rooms there are", len(made), 0, id="empty-room-kept")
     t.equal("was red empty before c?", made.join("c", "red"), True, id="first-not-told")
-
-
-# step 2
 
 
 class Ear:

@@ -16,9 +16,6 @@ from midspan.labs.lab4_scaling.searching import lab
 from midspan.simulation import Implementation
 from midspan.simulation.nodes import bus
 
-# Step 6: who is connected where, and direct messages that only that node hears.
-
-
 MEMBERS = 50
 PATIENT_S = 5.0
 
@@ -153,9 +150,6 @@ async def _direct(t: Transcript, three: list[Any], mailbox: Any) -> None:
     t.true("a is told that it is safe", await a.hears("handed", 2, "b"), got=a.heard, expected='["handed", 2, "b"]')
     b = await entered(three[2], "b", "red", "", 0)
     t.true("b hears both there", await b.hears("direct", 2, "two"), got=b.heard, expected='["direct", 2, "two"]')
-
-
-# Step 7: what goes to one connection is never waited for, and never more than a bound.
 
 
 MOST = 3

@@ -257,9 +257,6 @@ async def _refuses(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
         t.raises("bytes that are no packets", lambda: at_once(scene.up, b"\xdc"), ValueError, id="direct-swallows")
 
 
-# Step 10: all guarantees at once, on both links; the budgets; and a saving that a guarantee pays for.
-
-
 @lab.step(
     "Cheaper still, and wrong",
     minutes=20,

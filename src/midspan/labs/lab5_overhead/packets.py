@@ -105,9 +105,6 @@ def _written_wrong(number: int, got: object, expected: bytes) -> str:
     return "head-too-narrow" if number >= 2**16 else ""
 
 
-# Step 2: packets in bytes.
-
-
 MESSAGES: tuple[tuple[str, list[tuple[str, Any]], str], ...] = (
     ("an ask", [("ask", 0)], "c0"),
     ("a count", [("mine", 3)], "a3"),
@@ -150,9 +147,6 @@ def wire(t: Transcript, Wire: Any, ours: Implementation) -> None:  # noqa: N803 
         t.raises(what, partial(Wire().read, bytes.fromhex(text)), ValueError)
     search_holds(t, ours, "wire")
     costs_at_most(t, ours, waited_for=120)
-
-
-# Step 3: the shapes of events, learned once a connection.
 
 
 EVENT = '["typing_start",{"room":"general","user":"ana"}]'
@@ -263,9 +257,6 @@ def _shaping_read(hears: Any, data: bytes) -> object:
 
 def _short(body: str) -> str:
     return repr(body) if len(body) < 50 else repr(body[:47])[:-1] + "...'"
-
-
-# Step 4: deflate, where it pays, and inflate with a limit.
 
 
 LONGEST = 2**20  # bytes of a text, as the notebook says

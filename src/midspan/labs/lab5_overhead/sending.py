@@ -138,9 +138,6 @@ def _raised(running: asyncio.Future[None]) -> None:
         running.result()
 
 
-# Step 6: what its sender knows already is a count.
-
-
 ONE, TWO, THREE = ("a1", "a", 1), ("a2", "a", 2), ("a3", "a", 3)
 OTHER = ("b1", "b", 7)
 
