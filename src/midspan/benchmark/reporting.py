@@ -84,10 +84,6 @@ class Growth:
         apart_us = abs(most.median(ours, "cpu_us") - most.median(theirs, "cpu_us"))
         return share * 1e6 / apart_us if apart_us else float("inf")
 
-    def full_per_s(self, name: str) -> float:
-        """How many events a second fill one core."""
-        return 1e6 / self.runs[max(self.runs)].median(name, "cpu_us")
-
     def table(self, title: str = "server CPU an event, us, by open connections") -> Table:
         """A row for each contender, a column for each number of connections."""
         return Table(title, ("", *(f"{count:,}" for count in self.runs)), tuple(map(self._row, self.names)))

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from midspan import errors
 from midspan.errors import need
 
 SHOWN_CHARACTERS = 72  # of a payload in a line: what is left of 120 after the arrow and the frame's own words
@@ -97,9 +98,8 @@ def as_text(data: bytes | str) -> str | None:
 
 
 def shortened(text: str, characters: int = SHOWN_CHARACTERS) -> str:
-    """`text` with its middle left out where it is longer than `characters`."""
-    half = (characters - 5) // 2
-    return text if len(text) <= characters else f"{text[:half]} ... {text[-half:]}"
+    """`text` with its middle left out where it is longer than a line has room for."""
+    return errors.shortened(text, characters)
 
 
 # TLS 1.3: RFC 8446
