@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from websockets.asyncio.connection import Connection
-
-from midspan.benchmark.clients import Echo
-from midspan.benchmark.contenders import contender
 from midspan.errors import checked, need
-from midspan.experiments.rooms import LAB4, Speaks
 from midspan.grading import Lab, Transcript, steps
 from midspan.grading.finished_labs import written
 from midspan.grading.notebooks import Answers
@@ -23,7 +17,6 @@ from midspan.grading.serving import cells_of, define
 from midspan.labs import lab3_failure
 from midspan.labs.lab3_failure.searching import Search
 from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
-from midspan.net.brokers import Broker
 from midspan.net.child_process import ServedNode
 from midspan.net.servers import HOST, Served
 from midspan.simulation import PREDICATES, Counterexample, Implementation, Schedule, Shape
@@ -151,7 +144,7 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts_of(implementation, PARTS), LIMIT_S)
 
 
-# Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` serve it.
+# Lab 4's node as an application, for processes of its own: `experiments.clusters` serves it.
 #
 #     nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
 #     await nodes.serve(lab4_node)        # ours; source="labs": the learner's
@@ -164,48 +157,6 @@ def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its 
     """What `Cluster.serve` takes."""
 
     return on_node(node, source)
-
-
-async def app(
-    tls: Any,
-    source: str = "solutions",
-    outlet: dict[str, Any] | None = None,
-    heartbeat: bool = True,
-    **options: str,
-) -> AsyncIterator[int]:
-    """The lab's node as `benchmark` starts servers; gives its port.
-
-    Args:
-        tls: a server's context, or None.
-        source: "solutions", "labs", or the path of a notebook.
-        outlet: arguments of its outlets, in place of what they have by themselves: policy, most.
-        heartbeat: whether it lets go of who answers no ping; False: what its outlets do is seen alone.
-        options: broker, node, prefix.
-    """
-    answers = defined(source)
-    if not heartbeat:
-        vars(answers)["session"].heartbeat = Connection.wait_closed
-    if outlet:
-        vars(answers)["Outlet"] = functools.partial(answers.Outlet, **outlet)
-    server = await answers.serve_node(HOST, 0, tls, **options)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
-def lab4_on(
-    bus: Broker,
-    nodes: int = 1,
-    source: str = "solutions",
-    outlet: dict[str, Any] | None = None,
-    heartbeat: bool = True,
-) -> Speaks:
-    """The lab's nodes on a broker, as `experiments.rooms` measures them; arguments as of `app`."""
-    options: dict[str, Any] = {"broker": bus.url, "prefix": bus.prefix, "source": source, "outlet": outlet or {}}
-    ours = [f"n{i}" for i in range(1, nodes + 1)]
-    made = [contender(name, app, Echo, node=name, heartbeat=heartbeat, **options) for name in ours]
-    return Speaks("lab 4", tuple(made), LAB4)
 
 
 def defined(source: str) -> Answers:
