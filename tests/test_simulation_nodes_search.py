@@ -105,7 +105,7 @@ def test_a_wrong_session_is_found_and_shrunk(flaw: str) -> None:
     verdict = judge(again, (predicate,))[predicate]
     assert (verdict.outcome, verdict.reason) == ("violated", example.reason)
     assert str(ladder) == str(example.ladder)
-    assert example.replay == f"search_nodes(cast, [{example.found.seed}])"
+    assert example.replay == f"search_nodes(implementation, [{example.found.seed}])"
 
 
 def test_who_listens_to_a_channel_misses_what_is_said_meanwhile() -> None:

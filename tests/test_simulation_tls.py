@@ -219,7 +219,7 @@ def test_the_negative_control_loses_messages_here_too() -> None:
     assert found.found == generate(5)
     assert str(found.schedule) == "seed 5: a says 1; cut before a's message 1 up leaves"
     assert outcomes(found.history)["no_loss"] == "violated"
-    assert found.replay == "search_real(cast, [5])"
+    assert found.replay == "search_real(implementation, [5])"
 
 
 def test_a_counterexample_of_the_real_link_is_drawn_from_its_messages() -> None:

@@ -35,7 +35,7 @@ class Refusal(ValueError):
 
     def __init__(self, expected: str, came: object, do: str) -> None:
         self.expected, self.came, self.do = expected, came, do
-        super().__init__(f"Expected {expected}, but got {shown(came)}. {do}.")
+        super().__init__(f"Expected {expected}, but got {_shown(came)}. {do}.")
 
     def _render_traceback_(self) -> list[str]:
         """IPython asks for this in place of a traceback: one sentence is enough."""
@@ -57,12 +57,12 @@ def need(condition: bool, expected: str, came: object, do: str) -> None:
         raise Refusal(expected, came, do)
 
 
-def shown(value: object) -> str:
+def _shown(value: object) -> str:
     """`repr(value)`, shortened in the middle to at most `SHOWN_CHARACTERS` characters."""
-    return shortened(repr(value), SHOWN_CHARACTERS)
+    return without_middle(repr(value), SHOWN_CHARACTERS)
 
 
-def shortened(text: str, characters: int) -> str:
+def without_middle(text: str, characters: int) -> str:
     """`text` with its middle left out where it is longer than `characters`."""
     half = (characters - 5) // 2
     return text if len(text) <= characters else f"{text[:half]} ... {text[-half:]}"

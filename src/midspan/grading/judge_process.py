@@ -150,7 +150,7 @@ def answer(work: Callable[[dict[str, Any]], dict[str, Any]]) -> NoReturn:
 
 def _tried(order: dict[str, Any]) -> Result:
     sys.path[:] = order["path"]
-    step = steps.load(order["module"]).steps[order["step"]]
+    step = steps.load_lab(order["module"]).steps[order["step"]]
     cells = [Cell(**cell) for cell in order["cells"]]
     answers = Answers("__main__")  # what a kernel calls it
     attempts = [] if step.processes else forbid_processes()
@@ -185,7 +185,7 @@ def _private_stdout() -> int:
 NODES = "nodes"  # where a session of several nodes plays, whatever link was asked for: their broker is real
 
 
-def play() -> None:
+def play_schedules() -> None:
     """Read the order, play, answer."""
     answer(_played)
 

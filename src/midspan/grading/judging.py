@@ -311,7 +311,7 @@ def _clean(text: str) -> str:
 
 LINKS = {"simulated": 0.5, "real": 5.0, NODES: 5.0}  # link -> seconds that one schedule may take, storms included
 SHRINKING_S = 60.0  # for what is found to be shrunk
-START_PLAYING = "from midspan.grading.judge_process import play; play()"
+START_PLAYING = "from midspan.grading.judge_process import play_schedules; play_schedules()"
 WIDTHS = (19, 8, 10, 9)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from midspan.errors import checked, need, shortened
+from midspan.errors import need, without_middle
 from midspan.grading.limits import within
 
 # Values in words: how a check shows what it expected and what came.
@@ -71,7 +71,7 @@ def _hex(data: bytes) -> str:
 
 def _shortened(text: str) -> str:
     text = text.replace("\n", "\\n")
-    return shortened(text, LONGEST)
+    return without_middle(text, LONGEST)
 
 
 # What a check says: lines of a transcript, a verdict, and the exception that carries both.
@@ -218,7 +218,6 @@ class Transcript:
     id: the misconception this line recognises, a key of the lab's table; its words come before `because`.
     """
 
-    @checked
     def __init__(self, misconceptions: Mapping[str, str] | None = None) -> None:
         self.lines: list[Line] = []
         self._misconceptions = dict(misconceptions or {})

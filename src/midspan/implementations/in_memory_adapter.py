@@ -147,7 +147,7 @@ async def serve_connection(app: socketio.ASGIApp, connection: Any) -> None:
     await app(SCOPE, receive, send)
 
 
-def http_session(context: ClientContext) -> SocketSession | InMemorySession:
+def client_http_session(context: ClientContext) -> SocketSession | InMemorySession:
     """What to pass as `http_session`: on a real link one of aiohttp's, which trusts the server; else ours."""
     return InMemorySession(context) if context.trust is None else SocketSession(context.trust)
 

@@ -1,8 +1,8 @@
 """The JavaScript Socket.IO on trial, in a Node process: socket.io with connection state recovery, socket.io-client with
 `retries` and `ackTimeout`.
 
-The process is told what to do, and tells what happens, line by line (`javascript.mjs`). It lives by the wall's clock,
-so it plays on the real link alone, at a `speed` at which its timers run faster too.
+The process is told what to do, and tells what happens, line by line (`javascript_clients.mjs`). It lives by the wall's
+clock, so it plays on the real link alone, at a `speed` at which its timers run faster too.
 """
 
 from __future__ import annotations

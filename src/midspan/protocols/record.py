@@ -99,7 +99,7 @@ def as_text(data: bytes | str) -> str | None:
 
 def shortened(text: str, characters: int = SHOWN_CHARACTERS) -> str:
     """`text` with its middle left out where it is longer than a line has room for."""
-    return errors.shortened(text, characters)
+    return errors.without_middle(text, characters)
 
 
 # TLS 1.3: RFC 8446

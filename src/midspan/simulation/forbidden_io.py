@@ -47,7 +47,7 @@ def outside(what: str, do: str) -> WallClock:
     return WallClock(f"Your code uses {what}, which virtual time does not reach, so a run could not be replayed: {do}.")
 
 
-def in_words(error: BaseException) -> str:
+def crash_in_words(error: BaseException) -> str:
     """An error of the code under test in one line: with the line of the notebook's cell, if it came from one."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(CELLS) or "ipykernel_" in frame.filename]
@@ -97,7 +97,7 @@ class WallClockGuard:
 
     def __enter__(self) -> Self:
         for code in self._codes:
-            look(code)
+            refuse_forbidden_names(code)
         with _lock:
             if not _guards:
                 _install()
@@ -144,7 +144,7 @@ def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[.
     return guarded
 
 
-def look(code: object) -> None:
+def refuse_forbidden_names(code: object) -> None:
     """Raise `WallClock` if this class or function uses a forbidden function under a name of its own."""
     seen: set[int] = set()
     waiting = [code]

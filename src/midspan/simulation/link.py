@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage
 from midspan.simulation.connection import SimConnection
 from midspan.simulation.end import CLOSED, OPEN, Limits, LinkEnd, Opcode, Pipe, SimFrame
 from midspan.simulation.faults import Fault, Refuse, TimedFault, Way, When
-from midspan.simulation.forbidden_io import in_words
+from midspan.simulation.forbidden_io import crash_in_words
 from midspan.simulation.history import Recorder
 from midspan.simulation.implementation import Server
 from midspan.simulation.loop import RunLoop
@@ -328,7 +328,7 @@ class Network:
         except ConnectionClosed:
             pass
         except Exception as error:
-            self.recorder.note(who, "crashed", detail=in_words(error))
+            self.recorder.note(who, "crashed", detail=crash_in_words(error))
             await connection.close(1011)
         else:
             await connection.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from midspan.simulation.forbidden_io import in_words
+from midspan.simulation.forbidden_io import crash_in_words
 from midspan.simulation.history import App, Recorder
 from midspan.simulation.implementation import (
     Client,
@@ -207,7 +207,7 @@ class Processes:
     # what they show
 
     def _crashed(self, who: str, error: Exception) -> None:
-        self.recorder.note(who, "crashed", detail=in_words(error))
+        self.recorder.note(who, "crashed", detail=crash_in_words(error))
 
     def _sample_server(self) -> None:
         self.loop.call_soon(self._sample, "server", self.server)  # when the server has gone on with what is durable
@@ -223,7 +223,7 @@ class Processes:
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
                 error = task.exception()
                 if error is not None and not isinstance(error, self.harmless):
-                    self.recorder.note("a task", "crashed", detail=in_words(error))
+                    self.recorder.note("a task", "crashed", detail=crash_in_words(error))
         for (who, name), size in self.peaks.items():
             self.recorder.note(who, "size", detail=name, value=size)
         self.recorder.note("run", "ended")

@@ -11,7 +11,7 @@ from typing import Literal
 from midspan.errors import checked, need
 from midspan.simulation.faults import NODES, Way
 from midspan.simulation.guarantees import PREDICATES, Verdict, judge
-from midspan.simulation.history import History, Record
+from midspan.simulation.history import History, HistoryRecord
 from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import Player, Watch, play, run_in_thread
 from midspan.simulation.schedule import Schedule
@@ -129,7 +129,7 @@ def _served_by(history: History, client: str, records: int) -> str:
     return next(seen, "") or SERVER
 
 
-def _mark(record: Record, lanes: tuple[str, ...]) -> Mark | None:
+def _mark(record: HistoryRecord, lanes: tuple[str, ...]) -> Mark | None:
     if record.what == "fault":
         return Mark(record.at_s, record.who, record.detail, "fault")
     if record.what not in SHOWN or (record.what == "closed" and record.who.startswith("server/")):

@@ -10,7 +10,15 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.errors import Words
 from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import Line, Waiting, ended, in_virtual_time, lab, search_holds, spoken
+from midspan.labs.lab3_failure.searching import (
+    ListeningConnection,
+    Waiting,
+    ended,
+    in_virtual_time,
+    lab,
+    search_holds,
+    start_sender,
+)
 from midspan.simulation import (
     PREDICATES,
     Bounds,
@@ -67,10 +75,10 @@ def sender(t: Transcript, Sender: Any, ours: Implementation) -> None:  # noqa: N
 
 async def _sends(t: Transcript, make: Any) -> None:
     t.say("two messages are in the outbox, a third comes later")
-    outbox, line = Waiting(), Line()
+    outbox, line = Waiting(), ListeningConnection()
     outbox.put("one", "two")
     sender = make(outbox)
-    running = await spoken(sender, line)
+    running = await start_sender(sender, line)
     t.equal("the two are sent, in order", line.said, [["say", 1, "one"], ["say", 2, "two"]])
     t.true(
         "the sender waits for more", not running.done(), got="run() has returned", expected="waiting", id="sender-stops"

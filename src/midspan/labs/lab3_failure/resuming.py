@@ -11,7 +11,15 @@ from websockets.exceptions import ConnectionClosedError
 
 from midspan.errors import Words, need
 from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import SEARCHES, Line, Search, hunt, in_virtual_time, lab, search_holds
+from midspan.labs.lab3_failure.searching import (
+    SEARCHES,
+    ListeningConnection,
+    Search,
+    hunt,
+    in_virtual_time,
+    lab,
+    search_holds,
+)
 from midspan.simulation import Disk, Entry, Implementation, Store, judge, negative_control, play, simple
 
 KEEP = 2  # entries that the log of the checks keeps at hand
@@ -178,7 +186,7 @@ class Growing:
 
 async def _feeds(t: Transcript, feed: Any) -> None:
     t.say("a log of three entries, read two at a time; a client stands at 1")
-    log, line = Growing(0.01, most=2), Line('["entry", offset, body]')
+    log, line = Growing(0.01, most=2), ListeningConnection('["entry", offset, body]')
     log.add("one", "two", "three")
     running = asyncio.ensure_future(feed(line, log, 1))
     await asyncio.sleep(1.0)
@@ -202,7 +210,7 @@ async def _races(t: Transcript, feed: Any) -> None:
     for n in range(1, 5):
         moment_s = 0.05 * n
         t.say(f"a read takes 0.1 s; entries are added after {moment_s:g} s, and while those are read")
-        log, line = Growing(0.1), Line('["entry", offset, body]')
+        log, line = Growing(0.1), ListeningConnection('["entry", offset, body]')
         log.add("one")
         running = asyncio.ensure_future(feed(line, log, 0))
         await asyncio.sleep(moment_s)
@@ -247,7 +255,7 @@ def greet(t: Transcript, greet: Any, ours: Implementation) -> None:
     search_holds(t, ours, "greet")
 
 
-class Caller(Line):
+class Caller(ListeningConnection):
     """The server's end of a connection that says one thing, or nothing."""
 
     def __init__(self, *hello: object) -> None:

@@ -59,7 +59,7 @@ def in_virtual_time(checks: Coroutine[Any, Any, None], limit_s: float = 3600.0) 
 MANY = 1000  # looks into an outbox to which nothing was added
 
 
-class Line:
+class ListeningConnection:
     """A connection on which we hear what is sent, messages like `says`; `cut()` ends it."""
 
     def __init__(self, says: str = '["say", number, body]') -> None:
@@ -110,7 +110,7 @@ class Waiting:
         return [self.bodies.pop(n) for n in list(self.bodies) if n <= number]
 
 
-async def spoken(sender: Any, line: Line) -> asyncio.Future[None]:
+async def start_sender(sender: Any, line: ListeningConnection) -> asyncio.Future[None]:
     """Let the sender run on this line for a second; its task."""
     running: asyncio.Future[None] = asyncio.ensure_future(sender.run(line))
     await asyncio.wait([running], timeout=1.0)
@@ -243,7 +243,7 @@ def search_holds(
             if example is not None and example.predicate in (name, "no_crash"):
                 recognised = id if example.predicate == name else ""
                 got = Words(example.reason)
-                t.fail(what, got=got, expected="no violation", because=told(example), id=recognised)
+                t.fail(what, got=got, expected="no violation", because=counterexample_text(example), id=recognised)
             nothing = Words(f"vacuous in all {found.runs}: nothing was at risk")
             t.true(what, found.tested[name], got=nothing, expected="a run that tests it", id="vacuous")
 
@@ -255,15 +255,15 @@ def _hunted(implementation: Implementation, search: Search, step: str) -> Found:
         raise Wrong(str(error)) from None
 
 
-def told(example: Counterexample) -> str:
+def counterexample_text(example: Counterexample) -> str:
     """A counterexample as a check tells it: the smallest schedule as a table, the ladder, the line that replays it."""
-    rows = [f"  {row}" for row in table(example.schedule)]
+    rows = [f"  {row}" for row in schedule_table(example.schedule)]
     ladder = [f"  {line}" for line in str(example.ladder).splitlines()]
     lines = [f"The smallest schedule, found from seed {example.found.seed}:", *rows, "What happens:", *ladder]
     return "\n".join([*lines, f"To see it drawn: {example.replay}"])
 
 
-def table(schedule: Schedule) -> list[str]:
+def schedule_table(schedule: Schedule) -> list[str]:
     """A schedule as a table: a line for each client, a line for each fault."""
     rows = [("who", "starts", "says")]
     for join in schedule.joins:

@@ -16,7 +16,7 @@ from midspan.grading.notebooks import Answers
 from midspan.grading.serving import cells_of, define
 from midspan.labs import lab3_failure
 from midspan.labs.lab3_failure.searching import Search
-from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
+from midspan.labs.lab3_failure.session import of_step, seen, seen_again, session_parts
 from midspan.net.child_process import ServedNode
 from midspan.net.servers import HOST, Served
 from midspan.simulation import PREDICATES, Counterexample, Implementation, Schedule, Shape
@@ -131,7 +131,7 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such search.
     """
-    return seen(implementation, (of_step(SEARCHES, step),), step, parts_of(implementation, PARTS), LIMIT_S)
+    return seen(implementation, (of_step(SEARCHES, step),), step, session_parts(implementation, PARTS), LIMIT_S)
 
 
 @checked
@@ -141,7 +141,8 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     Raises:
         Refusal: there is no such search, or no seed was given.
     """
-    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts_of(implementation, PARTS), LIMIT_S)
+    parts = session_parts(implementation, PARTS)
+    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts, LIMIT_S)
 
 
 # Lab 4's node as an application, for processes of its own: `experiments.clusters` serves it.
@@ -155,6 +156,7 @@ LAB = "lab4"
 
 def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its text goes to another process, bare
     """What `Cluster.serve` takes."""
+    from midspan.labs.lab4_scaling.searching import on_node
 
     return on_node(node, source)
 
