@@ -7,7 +7,8 @@ import functools
 from collections.abc import Iterable
 from itertools import count
 
-from midspan.grading import limits, notebooks
+from midspan.grading import notebooks
+from midspan.grading.judge_process import run_cells
 from midspan.grading.notebooks import Answers, Part
 from midspan.simulation import Implementation
 from tests.bank import Right, edited
@@ -67,7 +68,7 @@ class Solved:
 
     def _run(self, cells: Iterable[notebooks.Cell]) -> Answers:
         made = Answers(f"{self.name}_{next(_numbers)}")
-        ran = limits.run(lambda: made.run(cells), CELLS_LIMIT_S)
+        ran = run_cells(made, cells, CELLS_LIMIT_S)
         assert ran.error is None, ran.error
         return made
 

@@ -50,7 +50,6 @@ SAME = {
     "outcome": "what a call came to, in comparable words: with the errors of lab 1, and of lab 2",
     "search_holds": "a step of labs 3, 4 and 5 searches for a counterexample",
     "main": "the entry of a program that `python -m` starts",
-    "serve": "to serve until it is stopped: a lab from the command line, and picows in place of `websockets`",
 }
 # Names with two meanings that stay, since learners or the command line use both.
 TWO_MEANINGS = {

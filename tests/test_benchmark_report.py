@@ -143,7 +143,6 @@ def test_the_line_from_which_on_it_is_felt() -> None:
     run = Paired({"a": ({"cpu_us": 100.0},), "b": ({"cpu_us": 300.0},)})
     grown = Growth({10: run, 100: run})
     assert grown.line_per_s("a", "b") == 50  # 200 µs an event, 50 times a second, are a hundredth of a core
-    assert grown.full_per_s("a") == 10_000
     assert grown.table().rows == (("a", "100", "100"), ("b", "300", "300"))
 
 

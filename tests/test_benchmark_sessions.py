@@ -8,7 +8,7 @@ from midspan.benchmark import contenders, paired
 from midspan.benchmark.clients import Echo
 from midspan.benchmark.rounds import Events, Steady
 from midspan.errors import Refusal
-from midspan.grading.finished_labs import Lab3, Lab5, extra_contenders, finished, lab3_contender, lab5_contender
+from midspan.grading.finished_labs import Lab3, Lab5, finished, lab3_contender, lab5_contender
 from tests.loops import in_a_loop
 
 SIO = contenders.AIOHTTP_SOCKETIO.name
@@ -27,15 +27,6 @@ async def test_lab_5_waits_with_its_acknowledgements_where_nobody_waits_for_them
     """Twelve events in a quarter of a second share their acknowledgement; where somebody waits, each has its own."""
     run = await paired([lab5_contender()], Steady(12, 0.02), rounds=1, tls=False, warm_up=4)
     assert run.median("lab 5", "frame_bytes") <= 20  # 23 with an ask, and a frame down, for each
-
-
-@in_a_loop
-async def test_lab_5_stays_as_it_is_on_picows() -> None:
-    """An extra: its bytes are the same, whatever library is below."""
-    pytest.importorskip("picows", reason="picows is an extra: pip install picows")
-    two = [lab5_contender(), *extra_contenders()]
-    run = await paired(two, Events(events=32, connections=4, at_once=4), rounds=1, tls=False, warm_up=16)
-    assert run.ratio("lab 5 on picows", "lab 5", "frame_bytes").median == 1
 
 
 def test_lab_5_says_once_what_comes_out_the_same_twice() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from midspan.errors import Refusal
-from midspan.grading import CheckFailed, Lab, Result, Transcript, progress
+from midspan.grading import CheckFailed, Lab, Result, Transcript
 from midspan.grading.steps import unwritten
 from midspan.grading.transcript import Wrong, in_words
 from tests.cells import defined
+from tests.standing import steps_passed
 
 HINTS = ("Look at RFC 6455.", "Use sum().", "return sum(numbers)")
 lab = Lab("lab0_demo", title="A demonstration", misconceptions={"first": "All numbers count, not only the first."})
@@ -50,7 +51,7 @@ def test_a_right_answer_passes_and_is_remembered() -> None:
     result = check.total(answer(RIGHT))
     assert result.passed
     assert str(result) == "✓ total: passed\n    We add small numbers.\n  ✓ one number\n  ✓ two numbers\n  ✓ no number"
-    assert progress.steps_passed("lab0_demo") == ("total",)
+    assert steps_passed("lab0_demo") == ("total",)
 
 
 def test_a_wrong_answer_is_told_what_was_expected_what_came_and_why() -> None:
@@ -68,7 +69,7 @@ def test_a_wrong_answer_is_told_what_was_expected_what_came_and_why() -> None:
         "  All numbers count, not only the first.",
         "  Look at the second one.",
     ]
-    assert progress.steps_passed("lab0_demo") == ()
+    assert steps_passed("lab0_demo") == ()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from midspan.__main__ import main
 from midspan.errors import Refusal
-from midspan.grading.seeds import judge_seeds
+from midspan.grading.judging import judge_seeds
 from midspan.simulation import search
 from tests.course import ROOT
 from tests.solved import LAB3

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from midspan.errors import Refusal
-from midspan.experiments.rooms import Speaks, beside_a_slow_one, delivering, socketio_on
-from midspan.labs.lab4_scaling.searching import lab4_on
 from midspan.net.brokers import Broker, broker
 from tests.loops import in_a_loop
+from tests.rooms import Speaks, beside_a_slow_one, delivering, lab4_on, socketio_on
 
 BOUNDED = ({"policy": "let go"}, {"policy": "drop oldest"}, {"policy": "conflate"})
 NO_BOUND = {"policy": "drop oldest", "most": 10**9}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from midspan.grading.seeds import judge_seeds
+from midspan.grading.judging import judge_seeds
 from tests.solved import LAB5
 from tests.test_lab3_judge import course, notebook
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from midspan.net.asyncio_fixes import keep
+from midspan.net.background_loop import fix_closed_transports
 from midspan.net.servers import HOST, Authority
 from tests.loops import in_a_loop
 
@@ -70,20 +70,20 @@ def fresh(kind: type) -> type:
 
 def test_what_is_broken_is_mended_once() -> None:
     tls, tcp = fresh(AbortRaises), fresh(LinesRaise)
-    assert keep(tls, tcp) == ["abort", "writelines"]
-    assert keep(tls, tcp) == []
+    assert fix_closed_transports(tls, tcp) == ["abort", "writelines"]
+    assert fix_closed_transports(tls, tcp) == []
 
 
 def test_a_python_that_keeps_its_promises_is_left_alone() -> None:
     tls, tcp = fresh(AbortHolds), fresh(LinesHold)
-    assert keep(tls, tcp) == []
+    assert fix_closed_transports(tls, tcp) == []
     assert vars(tls)["abort"] is AbortHolds.abort
 
 
 def test_an_open_transport_is_aborted_and_a_closed_one_is_closed() -> None:
     """The mended method still does its work."""
     tls = fresh(AbortRaises)
-    keep(tls, LinesHold)
+    fix_closed_transports(tls, LinesHold)
     below = Open()
     tls(below).abort()
     assert below.aborted
@@ -94,7 +94,7 @@ def test_an_open_transport_is_aborted_and_a_closed_one_is_closed() -> None:
 
 def test_lines_are_written_as_write_does() -> None:
     tcp = fresh(LinesRaise)
-    keep(AbortHolds, tcp)
+    fix_closed_transports(AbortHolds, tcp)
     transport = tcp()
     transport.writelines([b"a", b"b"])
     assert transport.written == b"ab"
@@ -102,7 +102,7 @@ def test_lines_are_written_as_write_does() -> None:
 
 def test_this_python_keeps_them() -> None:
     """Importing `midspan.net` has mended what there was to mend."""
-    assert keep() == []
+    assert fix_closed_transports() == []
 
 
 # On real transports

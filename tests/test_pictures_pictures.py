@@ -16,9 +16,9 @@ from midspan.errors import Refusal
 from midspan.experiments.byte_ledgers import RECORDED
 from midspan.pictures import costs, svg
 from midspan.pictures.frames import anatomy, stack
-from midspan.pictures.ladders import MOST_ARROWS, WIDTH, ladder
+from midspan.pictures.ladders import MOST_ARROWS, ladder
 from midspan.pictures.scenes import parties
-from midspan.pictures.svg import NOT_XML, Picture, mono_px, under
+from midspan.pictures.svg import NOT_XML, WIDTH, Picture, mono_px, under
 from midspan.pictures.tables import frame_table, table
 from midspan.protocols.capture import Capture, Chunk
 from midspan.protocols.dissecting import SAMPLES, dissect, names, sample

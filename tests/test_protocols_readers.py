@@ -20,10 +20,9 @@ from midspan.errors import Refusal
 from midspan.protocols.engineio import PACKET_TYPES as ENGINE_TYPES
 from midspan.protocols.engineio import EnginePacket, read_engine_packet, read_polling_payload
 from midspan.protocols.http import HttpHead, read_http
-from midspan.protocols.record import Garbage, Partial, Record, quoted, shown
+from midspan.protocols.record import Garbage, Partial, Record, quoted, read_tls_records, shown
 from midspan.protocols.socketio import PACKET_TYPES as SOCKET_TYPES
 from midspan.protocols.socketio import Attachment, Reunion, Reunited, read_socket_packet
-from midspan.protocols.tls import read_tls_records
 from midspan.protocols.websocket import OPCODES, Assembler, Frame, Message, describe_close, negotiated, read_frames
 
 HELLO_MASKED = bytes.fromhex("818537fa213d7f9f4d5158")  # RFC 6455, section 5.7
@@ -191,7 +190,10 @@ def test_engine_packets_agree_with_the_library(packet_type: int, data: str) -> N
 
 @given(
     st.lists(
-        st.tuples(st.just(4), st.text(st.characters(exclude_characters="\x1e"), max_size=9) | st.binary(max_size=9)),
+        st.tuples(
+            st.just(4),
+            st.text(st.characters(codec="utf-8", exclude_characters="\x1e"), max_size=9) | st.binary(max_size=9),
+        ),
         max_size=5,
     )
 )

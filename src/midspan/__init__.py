@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from midspan.protocols.dissecting import dissect as dissect
     from midspan.protocols.dissecting import sample as sample
     from midspan.protocols.layering import layers as layers
-    from midspan.protocols.tls import read_tls_records as read_tls_records
+    from midspan.protocols.record import read_tls_records as read_tls_records
     from midspan.protocols.websocket import Frame as Frame
     from midspan.protocols.websocket import read_frames as read_frames
     from midspan.simulation.reconnect_herd import herd as herd
@@ -74,7 +74,7 @@ HOMES = {
     "herd": "midspan.simulation.reconnect_herd",
     "open_receivers": "midspan.net.receivers",
     "raw_server": "midspan.net.servers",
-    "read_tls_records": "midspan.protocols.tls",
+    "read_tls_records": "midspan.protocols.record",
 }
 
 __all__ = sorted(HOMES)

@@ -56,7 +56,7 @@ def _judge(options: argparse.Namespace) -> int:
 
 
 def _judge_seeds(options: argparse.Namespace) -> int:
-    from midspan.grading.seeds import judge_seeds
+    from midspan.grading.judging import judge_seeds
 
     report = judge_seeds(options.file, range(options.start, options.start + options.seeds), options.link)
     print(report)
@@ -75,11 +75,10 @@ def _serve(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from midspan.benchmark.reporting import report
     from midspan.grading import progress
-    from midspan.grading.finished_labs import extra_contenders, lab3_contender, lab5_contender
+    from midspan.grading.finished_labs import lab3_contender, lab5_contender
 
     ours, idle = lab5_contender(options.source), lab5_contender(options.source, room="all")
-    others = (lab3_contender(), *extra_contenders(options.source))
-    found = asyncio.run(report(ours, *others, idle=idle, rounds=options.rounds))
+    found = asyncio.run(report(ours, lab3_contender(), idle=idle, rounds=options.rounds))
     print(found)
     benched = importlib.import_module("midspan.pictures.costs")
     for path in benched.write(found, progress.course(), readme=options.readme):

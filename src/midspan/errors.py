@@ -59,9 +59,13 @@ def need(condition: bool, expected: str, came: object, do: str) -> None:
 
 def _shown(value: object) -> str:
     """`repr(value)`, shortened in the middle to at most `SHOWN_CHARACTERS` characters."""
-    text = repr(value)
-    half = (SHOWN_CHARACTERS - 5) // 2
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
+    return without_middle(repr(value), SHOWN_CHARACTERS)
+
+
+def without_middle(text: str, characters: int) -> str:
+    """`text` with its middle left out where it is longer than `characters`."""
+    half = (characters - 5) // 2
+    return text if len(text) <= characters else f"{text[:half]} ... {text[-half:]}"
 
 
 # Arguments that fit: what stands at an entrance that people use, so that a slip is a `Refusal` and no error inside.

@@ -223,9 +223,6 @@ def _remove_old_logs(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-# `python -m midspan study`: JupyterLab on the course, and on the screen only what the learner needs.
-
-
 def open_course(start: str, options: Sequence[str]) -> None:
     """Start JupyterLab, say where it is, and return when Ctrl-C, SIGTERM or its own menu has ended it.
 
@@ -300,9 +297,8 @@ def _short(path: Path) -> Path:
 #
 # JupyterLab marks a notebook as changed as soon as its kernel says which Python it is, and saves it within two
 # minutes. The course's notebooks are stored without what differs from machine to machine (`grading/lab_source.py`),
-# so `git
-# status` would list each chapter that was only read. jupyter/jupyter_server_config.d/midspan.json switches this
-# extension on.
+# so `git status` would list each chapter that was only read. jupyter/jupyter_server_config.d/midspan.json switches
+# this extension on.
 
 
 def leave_out(model: dict[str, Any], **_: Any) -> None:

@@ -10,12 +10,11 @@ import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from midspan.grading import Lab, Result, Step, notebooks, steps
-from midspan.grading.judge_process import CELLS_LIMIT_S, judge_answers
-from midspan.grading.limits import CallOutcome, run
+from midspan.grading.judge_process import CELLS_LIMIT_S, judge_answers, run_cells
+from midspan.grading.limits import CallOutcome
 from midspan.grading.notebooks import Answers, Part, read_reference
 from midspan.grading.steps import verdict_of
 from midspan.grading.transcript import SIGNS
@@ -97,7 +96,7 @@ def results(lab: Lab, parts: dict[str, Part], first: str = "") -> dict[str, Resu
     answers = Answers(f"bank_of_{lab.name}")
     found: dict[str, Result] = {}
     for name, part in parts.items():
-        failed = _cells_failed(lab.steps[name], run(partial(answers.run, part.cells), CELLS_LIMIT_S))
+        failed = _cells_failed(lab.steps[name], run_cells(answers, part.cells))
         if found or name == (first or next(iter(parts))):
             found[name] = failed or judge_answers(lab.steps[name], answers)
             if not found[name].passed:

@@ -6,7 +6,7 @@
 
 In this order: `contenders` (what is measured, and how it is started) with `servers` and `serving` (the process that
 serves); `clients` and `load_process` (the process that sends events); `rounds` (probes, and A B A B); `statistics`
-(ratios and intervals); `reporting` (the rows of `make bench`). `picows_session` is a session on another library.
+(ratios and intervals); `reporting` (the rows of `make bench`).
 
 Each name is imported when it is first used: the processes that serve need few of them.
 """
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from midspan.benchmark.contenders import WEBSOCKETS_SOCKETIO as WEBSOCKETS_SOCKETIO
     from midspan.benchmark.contenders import Contender as Contender
     from midspan.benchmark.contenders import contender as contender
-    from midspan.benchmark.contenders import extras as extras
     from midspan.benchmark.contenders import node_contenders as node_contenders
     from midspan.benchmark.reporting import Growth as Growth
     from midspan.benchmark.reporting import growth as growth
@@ -65,7 +64,6 @@ HOMES = {
     "WEBSOCKETS_ECHO": "contenders",
     "WEBSOCKETS_ENVELOPE": "contenders",
     "WEBSOCKETS_SOCKETIO": "contenders",
-    "extras": "contenders",
     "node_contenders": "contenders",
     "Echo": "clients",
     "Envelope": "clients",

@@ -17,8 +17,8 @@ from midspan.net.tcp import WireCount, wire_count
 
 # What a client says so that a server acknowledges an event: one dialect for each kind of server. No sockets here.
 #
-# The load (`load`) speaks TCP, TLS and RFC 6455 in the same few lines for every contender; what is in the messages is
-# told by an object of such a class, one for each connection. To point the bench at another protocol, write another:
+# `load_process` speaks TCP, TLS and RFC 6455 in the same few lines for every contender; what is in the messages is told
+# by an object of such a class, one for each connection. To point the bench at another protocol, write another:
 #
 #     path        what the upgrade asks for
 #     ready       whether events may be said yet
@@ -247,9 +247,6 @@ class Peer(asyncio.Protocol):
         for message in self.dialect.first():
             self.send(message)
         self._hear(rest)
-
-
-# A lone client for round trips: a blocking socket, no event loop, so that next to nothing of its own is in them.
 
 
 WITHIN_S = 20.0

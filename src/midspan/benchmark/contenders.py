@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -177,7 +176,7 @@ class Contender(Fitting):
     Attributes:
         name: what it is called in tables.
         server: a function, as another process finds it; None if it is a command or an address.
-        dialect: what the load says; see `dialects`.
+        dialect: what the load says; see `benchmark.clients`.
         command: a command line in words; `{port}` stands for its port.
         url: where it is served already.
         trust_pem: whose certificate the load trusts at `url`.
@@ -237,7 +236,7 @@ def contender(
         name: what it is called in tables.
         server: `async def app(tls): ... yield port`, or a command line with `{port}` in it, or the address of a server
             on this machine that runs already.
-        dialect: a class as in `dialects`, from a module or a cell.
+        dialect: a class as in `benchmark.clients`, from a module or a cell.
         trust_pem: for a `wss` address: the certificate to trust.
         note: one line about it.
         options: passed on to `server`, by name; of JSON's types.
@@ -309,7 +308,7 @@ def _need_trust(one: Contender) -> None:
 # The contenders of chapter 5 by name.
 #
 # The two by two that separates protocol from implementation is four of them, {`websockets`, aiohttp} times {envelope,
-# Socket.IO}; Node's two are a third row where Node is, and picows an extra where it is installed.
+# Socket.IO}; Node's two are a third row where Node is.
 
 
 SCRIPT = Path(__file__).with_name("servers.mjs")
@@ -348,10 +347,3 @@ def node_contenders() -> tuple[Contender, ...]:
         contender("Node ws + envelope", f"{command} ws {{port}}", Envelope),
         contender("Node socket.io", f"{command} socketio {{port}}", SocketIo),
     )
-
-
-def extras() -> tuple[Contender, ...]:
-    """What is measured too where it is installed: picows."""
-    if find_spec("picows") is None:
-        return ()
-    return (contender("picows echo", servers.picows_echo, Echo, note="an extra: WebSocket in Cython"),)

@@ -59,9 +59,6 @@ def _cpu() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-# How the price of an event grows with the connections that are open, and from which rate on it is felt.
-
-
 FELT = 0.01  # of one core: below, nobody notices a difference
 CONNECTIONS = (10, 100, 1000, 5000)
 
@@ -87,11 +84,6 @@ class Growth:
         apart_us = abs(most.median(ours, "cpu_us") - most.median(theirs, "cpu_us"))
         return share * 1e6 / apart_us if apart_us else float("inf")
 
-    @checked
-    def full_per_s(self, name: str) -> float:
-        """How many events a second fill one core."""
-        return 1e6 / self.runs[max(self.runs)].median(name, "cpu_us")
-
     def table(self, title: str = "server CPU an event, us, by open connections") -> Table:
         """A row for each contender, a column for each number of connections."""
         return Table(title, ("", *(f"{count:,}" for count in self.runs)), tuple(map(self._row, self.names)))
@@ -105,7 +97,6 @@ class Growth:
     __repr__ = __str__
 
 
-@checked
 async def growth(
     contenders: Sequence[Contender],
     connections: Sequence[int] = CONNECTIONS,
@@ -142,7 +133,7 @@ async def growth(
 # What `make bench` finds out: the session with guarantees against python-socketio, and where the difference is from.
 #
 # Each row of the first table is one sentence: so much of python-socketio's price does the session pay, and not more
-# than the bar. What varies is measured in paired rounds; see `rounds`.
+# than the bar. What varies is measured in paired rounds; see `benchmark.rounds`.
 
 
 FRAMEWORK, ECHO = "python-socketio", contenders.WEBSOCKETS_ECHO.name
@@ -267,7 +258,7 @@ async def report(session: Contender, *others: Contender, idle: Contender, rounds
         idle: the same session, with all its connections in one room, for what an idle connection weighs.
         rounds: a verdict needs five.
     """
-    everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders(), *contenders.extras())
+    everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders())
     alone = await paired(everybody, Events(events=500), rounds=rounds)
     barred = (session, contenders.WEBSOCKETS_ECHO, *SERVED)
     often = await paired(barred, Events(events=1000), rounds=OFTEN * rounds)

@@ -22,7 +22,7 @@ from midspan.net.child_process import Child
 # What can be measured of a server: one class each. `connections` says how many must be open before it begins.
 #
 # A probe is asked in a round, for each contender in turn: `await probe(client, server)`, a load with its connections
-# and a server with its process. It gives numbers by name; `UNITS` in `outcome` says what they are. Where the server's
+# and a server with its process. It gives numbers by name; `statistics.UNITS` says what they are. Where the server's
 # process is not known (an address on a system that does not tell who listens), processor and memory are left out.
 
 

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import ssl
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from midspan.net.servers import HOST
-
-if TYPE_CHECKING:  # each process imports what its own server needs
-    from websockets.asyncio.server import ServerConnection
-
-import random
-from time import monotonic
-
-from websockets.asyncio.server import ServerConnection, serve
-
 from midspan.simulation.implementation import Disk, Entry, Fact, Implementation, ServerContext, Store
 
-# The contenders written in Python: short, honest servers, each as its library's own documentation would have it.
-#
 # What differs between two of them is what their names say. Each acknowledges `typing_start`, and tells everybody what
 # somebody says (`say`); compression is off, since none of these messages is long enough to gain by it (chapter 5
 # weighs it by itself). No server here knows anything of being measured.
@@ -54,7 +47,6 @@ async def tcp_echo(tls: Tls) -> AsyncIterator[int]:
 
 async def websockets_echo(tls: Tls) -> AsyncIterator[int]:
     """`websockets`, and every message goes back."""
-    from websockets.asyncio.server import serve
 
     async def handler(connection: ServerConnection) -> None:
         async for message in connection:
@@ -66,7 +58,6 @@ async def websockets_echo(tls: Tls) -> AsyncIterator[int]:
 
 async def websockets_envelope(tls: Tls) -> AsyncIterator[int]:
     """`websockets`, and an envelope of one's own in JSON."""
-    from websockets.asyncio.server import broadcast, serve
 
     async def handler(connection: ServerConnection) -> None:
         async for message in connection:
@@ -82,7 +73,6 @@ async def websockets_envelope(tls: Tls) -> AsyncIterator[int]:
 async def websockets_codec(tls: Tls) -> AsyncIterator[int]:
     """`websockets` that speaks Socket.IO with python-socketio's own packet codec, and nothing else of it."""
     from socketio.packet import ACK, CONNECT, EVENT, Packet
-    from websockets.asyncio.server import broadcast, serve
 
     hello = '0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
 
@@ -104,7 +94,6 @@ async def websockets_codec(tls: Tls) -> AsyncIterator[int]:
 async def websockets_socketio(tls: Tls) -> AsyncIterator[int]:
     """python-socketio on `websockets`, by the smallest ASGI adapter there can be."""
     import socketio
-    from websockets.asyncio.server import serve
 
     from midspan.implementations.in_memory_adapter import serve_connection
 
@@ -173,22 +162,6 @@ async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio"
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = server.force_exit = True
     await server.shutdown()
-
-
-async def picows_echo(tls: Tls) -> AsyncIterator[int]:
-    """picows, and every message goes back: an extra, for those who have installed it."""
-    from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
-
-    class Listener(WSListener):  # type: ignore[misc]
-        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-            if frame.msg_type == WSMsgType.CLOSE:
-                transport.disconnect()
-            else:
-                transport.send(frame.msg_type, frame.get_payload_as_bytes())
-
-    server = await ws_create_server(lambda _request: Listener(), HOST, 0, ssl=tls)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
 
 
 def _manager(broker: str, channel: str) -> Any:

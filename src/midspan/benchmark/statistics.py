@@ -11,7 +11,7 @@ from random import Random
 from statistics import median
 from textwrap import wrap
 
-from midspan.errors import Fitting, checked, need
+from midspan.errors import checked, need
 
 # What a run may say about two numbers that both vary: a ratio, how sure we are of it, and a verdict.
 #
@@ -51,7 +51,7 @@ class Reached(StrEnum):
 
 
 @dataclass(frozen=True)
-class Interval(Fitting):
+class Interval:
     """A median, and between which values it lies as far as these rounds can tell."""
 
     median: float
@@ -63,7 +63,7 @@ class Interval(Fitting):
 
 
 @dataclass(frozen=True)
-class Ratio(Fitting):
+class Ratio:
     """How many times as much A needs as B does.
 
     Attributes:
@@ -86,7 +86,6 @@ class Ratio(Fitting):
             return Comparison.LARGER
         return Comparison.SMALLER if self.high < 1 / (1 + self.margin) else Comparison.NOISE
 
-    @checked
     def at_most(self, bar: float) -> Reached:
         """Does it keep to `bar`? Only if its whole interval does, of enough rounds."""
         if self.rounds < LEAST_ROUNDS:
@@ -143,7 +142,7 @@ HEAD_CHARS = 9  # in a line of a name that goes over several, where the cells be
 
 
 @dataclass(frozen=True)
-class Table(Fitting):
+class Table:
     """Rows of text under a head.
 
     Attributes:
@@ -197,9 +196,6 @@ class Table(Fitting):
 
 def _width(lines: list[str]) -> int:
     return max(map(len, lines))
-
-
-# What paired rounds found out: numbers by contender and round, and what may be said of two of them.
 
 
 Numbers = dict[str, float]  # what one round found out about one contender, by name

@@ -34,9 +34,6 @@ from midspan.simulation.tls.run import play_real, shared_authority
 __all__ = ["CONTENDERS", "Candidate", "named"]
 
 
-# Who is on trial, and by which versions.
-
-
 # Who promises nothing is held to what a user would still call working: a dead connection is noticed, and all is
 # delivered again, within a minute. Both libraries' own timers fit: 20 + 20 s (+ 10 s to close) and 25 + 20 s.
 WITHIN_A_MINUTE = Bounds(detection_s=60.0, recovery_s=60.0, attempts_per_s=5)

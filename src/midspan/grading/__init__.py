@@ -6,7 +6,7 @@ In this order:
 2. `transcript`: the lines that a step writes, and its result; `limits`: an answer runs in a thread, under a time limit.
 3. `progress` (the file of what the learner has done) and `predictions` (guesses, and the ledger of claims).
 4. `notebooks`: the cells of a notebook; `judging` with `judge_process`: a whole notebook, a process for each step.
-5. `seeds`, `finished_labs`, `serving`: a finished lab is played, measured, or served to real clients.
+5. `finished_labs`, `serving`: a finished lab is measured, or served to real clients.
 6. `lab_source`: writes labs/ from solutions/, and stores the outputs of notebooks.
 """
 

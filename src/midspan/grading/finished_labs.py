@@ -8,8 +8,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -20,17 +18,14 @@ from midspan.benchmark.contenders import Contender, code_of, contender
 from midspan.benchmark.servers import Tls, serve_implementation
 from midspan.errors import Refusal, Words, need
 from midspan.grading import limits, notebooks
-from midspan.grading.judge_process import CELLS_LIMIT_S
+from midspan.grading.judge_process import broken_off, run_cells
+from midspan.grading.judging import finished_cells
 from midspan.grading.notebooks import Answers
-from midspan.grading.seeds import finished_cells
 from midspan.grading.steps import remarks
 from midspan.grading.transcript import error_in_words
 from midspan.net.receivers import MessageData
 from midspan.net.servers import HOST
 from midspan.simulation import Bounds
-
-# What the cells of a finished notebook define: for those who play, serve or measure a lab's session.
-
 
 _numbers = count(1)
 
@@ -48,10 +43,8 @@ def finished(lab: str, source: str) -> Answers:
     own, _ = parts_of(lab, source)
     cells = finished_cells(own, f"solutions/{lab}.ipynb")
     answers = Answers(f"{lab}_{next(_numbers)}")
-    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
-    if ran.error is not None or ran.expired:
-        words = error_in_words(ran.error) if ran.error else f"no end after {CELLS_LIMIT_S:g} s"
-        raise Refusal("cells that define a session", Words(words), "Run all cells of the notebook")
+    if why := broken_off(run_cells(answers, cells)):
+        raise Refusal("cells that define a session", Words(why), "Run all cells of the notebook")
     return answers
 
 
@@ -143,7 +136,7 @@ def _codes(thing: object) -> Iterator[CodeType]:
 
 WIDE = Bounds(outbox=128, replay=128)  # a schedule's are meant to be hit; these leave room for a burst
 
-_priced_names = itertools.count(1)
+_rooms = itertools.count(1)
 
 
 async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
@@ -152,12 +145,9 @@ async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
         yield port
 
 
-async def lab5(tls: Tls, source: str, on_picows: bool = False) -> AsyncIterator[int]:
+async def lab5(tls: Tls, source: str) -> AsyncIterator[int]:
     """The session of lab 5, by its own `serve_session`: a log for each client's name."""
     names = finished("lab5_overhead", source)
-    if on_picows:  # the library below it is another one; the session stays as it is
-        below = import_module("midspan.benchmark.picows_session")
-        vars(names).update(websockets=below, broadcast=below.broadcast)
     server = await names.serve_session(HOST, 0, tls)
     yield next(iter(server.sockets)).getsockname()[1]
     server.close()
@@ -168,7 +158,7 @@ class Lab3(Envelope):
 
     def __init__(self, room: str = "") -> None:
         super().__init__()
-        self.me, self.ready = room or f"c{next(_priced_names)}", False
+        self.me, self.ready = room or f"c{next(_rooms)}", False
         self.path = f"/{self.me}"  # by default a room of its own
 
     def first(self) -> list[MessageData]:
@@ -246,12 +236,3 @@ def lab5_contender(source: str = "solutions", room: str = "") -> Contender:
     """
     speaks = code_of(Lab5, {"source": source, "room": room})
     return contender("lab 5", lab5, speaks, note="the same promises, cheaper", source=source)
-
-
-def extra_contenders(source: str = "solutions") -> tuple[Contender, ...]:
-    """Lab 5's session on picows, where that is installed: what is left to the limit."""
-    if find_spec("picows") is None:
-        return ()
-    options: dict[str, Any] = {"source": source, "on_picows": True}
-    speaks, note = code_of(Lab5, {"source": source}), "an extra: the same session, another library below it"
-    return (contender("lab 5 on picows", lab5, speaks, note=note, **options),)

@@ -1,4 +1,4 @@
-"""The process in which the judge tries one step: an answer that crashes it loses this step only."""
+"""The processes in which the judge tries one step, or plays schedules: an answer that crashes it loses no other."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from midspan.grading import limits, notebooks, steps
 from midspan.grading.notebooks import Answers, Cell
 from midspan.grading.steps import Step, remarks, verdict_of
-from midspan.grading.transcript import Line, Result
+from midspan.grading.transcript import Line, Result, error_in_words
+
+if TYPE_CHECKING:
+    from midspan.simulation import Findings
 
 # What the judge's child forbids itself before a learner's answer runs: new processes, signals, most of the memory.
 #
@@ -86,15 +89,24 @@ def little_memory() -> Any:
         resource.setrlimit(resource.RLIMIT_AS, old)
 
 
-# One attempt at one step outside a notebook: run the cells, find the answers, judge them.
-
-
 CELLS_LIMIT_S = 3.0  # for all the cells before a check: definitions take milliseconds, an import of a library a second
+
+
+def run_cells(answers: Answers, cells: Iterable[Cell], limit_s: float = CELLS_LIMIT_S) -> limits.CallOutcome:
+    """Run the cells in `answers`, in a thread of its own and within the limit; an error is part of the outcome."""
+    return limits.run(lambda: answers.run(cells), limit_s)
+
+
+def broken_off(ran: limits.CallOutcome) -> str:
+    """In words: how cells ended that did not run to their end; "" for those that did."""
+    if ran.error is not None:
+        return error_in_words(ran.error)
+    return f"no end after {CELLS_LIMIT_S:g} s" if ran.expired else ""
 
 
 def attempt(step: Step, cells: Iterable[Cell], answers: Answers) -> Result:
     """Run the cells in `answers`, then judge the step's answers found there."""
-    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
+    ran = run_cells(answers, cells)
     notes = tuple(Line("note", remark) for remark in (*answers.remarks, *remarks(ran)))
     if ran.expired or ran.error is not None:
         verdict, message, error = verdict_of(ran, CELLS_LIMIT_S)
@@ -162,3 +174,71 @@ def _private_stdout() -> int:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     return out
+
+
+# The process in which a notebook's session plays many schedules. Only this one imports `midspan.simulation`.
+#
+# In: an order as above, with the cells, the implementation's name, the seeds and the link. Out: one line of JSON, the
+# counts and the counterexamples in words, or `{"refused": a sentence}`.
+
+
+NODES = "nodes"  # where a session of several nodes plays, whatever link was asked for: their broker is real
+
+
+def play_schedules() -> None:
+    """Read the order, play, answer."""
+    answer(_played)
+
+
+def _played(order: dict[str, Any]) -> dict[str, Any]:
+    sys.path[:] = order["path"]
+    cells = [Cell(**cell) for cell in order["cells"]]
+    play, broker = _player(order["link"])  # before processes are forbidden: TLS keys are made, the broker starts
+    with broker:
+        return _found(order, cells, play)
+
+
+def _found(order: dict[str, Any], cells: list[Cell], play: Any) -> dict[str, Any]:
+    from midspan.simulation import Implementation, Shape, SimulationError
+
+    attempts = forbid_processes()
+    answers = Answers("__main__")
+    with little_memory():
+        if why := broken_off(run_cells(answers, cells)):
+            return {"refused": f"a cell that ends with {why}"}
+        implementation = getattr(answers, order["name"], None)
+        if not isinstance(implementation, Implementation):
+            return {"refused": f"no implementation named {order['name']}"}
+        seeds, stores = range(order["first"], order["first"] + order["count"]), tuple(order["stores"])
+        try:
+            found = play(implementation, seeds, Shape(stores=stores) if stores else None, keep_going=True)
+        except (SimulationError, NotImplementedError) as error:
+            return {"refused": str(error) or "an answer that is still to do"}
+    if attempts:
+        return {"refused": f"code that tried to use {attempts[0]}"}
+    return _told(found, order)
+
+
+def _player(link: str) -> tuple[Any, contextlib.AbstractContextManager[object]]:
+    """What plays the schedules, and what is open meanwhile."""
+    if link == "simulated":
+        from midspan.simulation import search
+
+        return search, contextlib.nullcontext()
+    if link == NODES:
+        from midspan.simulation.nodes import bus, search_nodes
+
+        return search_nodes, bus()
+    from midspan.simulation.tls import search_real
+
+    return search_real, contextlib.nullcontext()
+
+
+def _told(found: Findings, order: dict[str, Any]) -> dict[str, Any]:
+    verdicts: dict[str, dict[str, int]] = {}
+    for (predicate, outcome), count in found.verdicts.items():
+        verdicts.setdefault(predicate, {})[outcome] = count
+    link = "" if order["link"] == NODES else f" --link {order['link']}"
+    again = f"python -m midspan judge {order['file']} --seeds 1{link} --start "
+    examples = [replace(one, replay=f"{again}{one.found.seed}") for one in found.counterexamples.values()]
+    return {"outcomes": found.outcomes, "verdicts": verdicts, "examples": [str(one) for one in examples]}

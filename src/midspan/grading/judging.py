@@ -1,4 +1,4 @@
-"""Judge a notebook's answers without running its checks: `python -m midspan judge FILE.ipynb`."""
+"""Judge a notebook's answers without running its checks, or a session by many schedules: `python -m midspan judge`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from midspan.errors import Refusal
+from midspan.errors import Refusal, Words, need
 from midspan.grading import notebooks, steps
-from midspan.grading.judge_process import CELLS_LIMIT_S
+from midspan.grading.judge_process import CELLS_LIMIT_S, NODES
 from midspan.grading.limits import kept_waiting_s, patience
 from midspan.grading.notebooks import Cell, Part
 from midspan.grading.steps import Lab, Step
 from midspan.grading.transcript import SIGNS, Result
 from midspan.net.child_process import plain_environment
-
-# One trial of one step in a process of its own: start it, wait within the limit, read its one line, end its whole
-# group.
-
 
 START = "from midspan.grading.judge_process import main; main()"
 SPARE_S = 8.0  # beyond the limits inside: a process starts in 0.5 s, and giving a thread up takes 1 s
@@ -57,7 +53,7 @@ def line_of_child(start: str, order: dict[str, Any], folder: Path, limit_s: floa
     """What a fresh interpreter answers to an order, and how it ended.
 
     Args:
-        start: Python that reads the order from stdin, as `child.main` does.
+        start: Python that reads the order from stdin, as `judge_process.answer` does.
         order: JSON; `token`, which the answer must begin with, and `path` are added.
         folder: its current folder.
         limit_s: seconds that it may take, beside its start.
@@ -141,8 +137,6 @@ class _Line:
         return self._text.decode("utf-8", "replace")
 
 
-# Judge a notebook's answers without running its checks: `python -m midspan judge FILE.ipynb`.
-#
 # Each step is tried in a process of its own, with the learner's answer to it and, for the steps before, the learner's
 # answers where they pass and the reference's where not; so one bad answer fails one step. Which ones pass is not
 # known at first. We guess (an answer that still has its stub will not), try as many steps at once as there are
@@ -307,3 +301,95 @@ def _case(suite: ElementTree.Element, result: Result) -> None:
 
 def _clean(text: str) -> str:
     return NO_CHARACTER.sub("?", text)
+
+
+# Many schedules: `python -m midspan judge FILE.ipynb --seeds N --start S --link simulated|real`.
+#
+# The steps' checks play a few hundred schedules that stress one thing each. Here all predicates judge any range of
+# seeds, on the finished answers of a notebook, in a process of its own.
+
+
+LINKS = {"simulated": 0.5, "real": 5.0, NODES: 5.0}  # link -> seconds that one schedule may take, storms included
+SHRINKING_S = 60.0  # for what is found to be shrunk
+START_PLAYING = "from midspan.grading.judge_process import play_schedules; play_schedules()"
+WIDTHS = (19, 8, 10, 9)
+
+
+@dataclass(frozen=True)
+class SeedReport:
+    """What many schedules said of one notebook's session. `str()` is the table, then the smallest counterexamples.
+
+    Args:
+        lab: whose answers.
+        file: name of the notebook.
+        seeds: of the schedules.
+        link: "simulated", "real" or "nodes".
+        outcomes: "holds", "violated", "vacuous" -> how many schedules.
+        verdicts: predicate -> the same for this predicate.
+        examples: the smallest counterexample of each violated predicate, in words.
+    """
+
+    lab: Lab
+    file: str
+    seeds: range
+    link: str
+    outcomes: dict[str, int]
+    verdicts: dict[str, dict[str, int]]
+    examples: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no schedule was violated, and at least one tested something."""
+        return not self.outcomes.get("violated") and bool(self.outcomes.get("holds"))
+
+    def __str__(self) -> str:
+        held, violated, vacuous = (self.outcomes.get(name, 0) for name in ("holds", "violated", "vacuous"))
+        where = "three nodes and a broker" if self.link == NODES else f"{self.link} link"
+        head = f"{self.lab.name}, answers from {self.file}, seeds {self.seeds[0]} to {self.seeds[-1]}, {where}"
+        rows = [_row("predicate", "held", "violated", "vacuous")]
+        rows += [_row(name, *_three(counts)) for name, counts in self.verdicts.items()]
+        total = len(self.seeds)
+        count = f"{total} schedules: {held} held, {violated} violated, {vacuous} vacuous (nothing was at risk)."
+        return "\n".join([head, *rows, count, *(f"\n{example}" for example in self.examples)])
+
+
+def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport:
+    """Play the schedules of these seeds against the session of a notebook, and judge by all predicates.
+
+    Raises:
+        Refusal: a file that cannot be judged, a part that is still to do, a cell that raises, code that hangs.
+    """
+    need(len(seeds) > 0, "at least one seed", len(seeds), "Pass --seeds 1 or more")
+    need(link in LINKS, f"a link: {' or '.join(LINKS)}", link, "Choose one of them")
+    paper = opened(file)
+    need(bool(paper.lab.plays), "a lab that builds a session", paper.lab.name, "Choose another lab")
+    link = NODES if paper.lab.on_nodes else link
+    cells = finished_cells(paper.own, f"solutions/{paper.lab.name}.ipynb")
+    order: dict[str, Any] = {"cells": [asdict(cell) for cell in cells], "name": paper.lab.plays, "file": file.name}
+    order |= {"first": seeds.start, "count": len(seeds), "link": link, "stores": paper.lab.stores}
+    line, code = line_of_child(START_PLAYING, order, file.resolve().parent, SHRINKING_S + LINKS[link] * len(seeds))
+    if not line:
+        raise Refusal("a session that ends its runs", Words(died(code)), "Run the lab's own checks: they say where")
+    told = json.loads(line)
+    if "refused" in told:
+        raise Refusal("a session that can be played", Words(told["refused"]), "Run the lab's own checks: they say why")
+    return SeedReport(paper.lab, file.name, seeds, link, told["outcomes"], told["verdicts"], tuple(told["examples"]))
+
+
+def finished_cells(own: dict[str, Part], instead: str = "the solutions") -> list[Cell]:
+    """All cells of a notebook's answers; refused, with the names and what to take `instead`, when one is to do."""
+    to_do = [step for step, part in own.items() if part.to_do]
+    if to_do:
+        words = Words(f"still to do: {', '.join(to_do)}")
+        raise Refusal("a finished lab", words, f"All steps are needed: finish it, or take {instead}")
+    return [cell for part in own.values() for cell in part.cells]
+
+
+def _three(counts: dict[str, int]) -> tuple[str, str, str]:
+    held, violated, vacuous = (str(counts.get(name, 0)) for name in ("holds", "violated", "vacuous"))
+    return held, violated, vacuous
+
+
+def _row(name: str, *cells: str) -> str:
+    first, *others = WIDTHS
+    return f"  {name:<{first}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True))

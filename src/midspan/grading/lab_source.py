@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from midspan.errors import Refusal, need
-from midspan.grading import limits, notebooks, progress
-from midspan.grading.judge_process import CELLS_LIMIT_S
+from midspan.grading import notebooks, progress
+from midspan.grading.judge_process import run_cells
 from midspan.grading.judging import Submission, opened
 from midspan.grading.notebooks import Answers
 
@@ -116,7 +116,7 @@ def earlier(lab: str) -> Earlier:
         for cell in (part if step in passing else part.answered_by(paper.reference[step])).cells
     ]
     answers = Answers(f"answers_of_{lab}")
-    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
+    ran = run_cells(answers, cells)
     if ran.error:
         raise ran.error
     mine = tuple(step for step in paper.own if step in passing)

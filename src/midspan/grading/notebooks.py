@@ -138,6 +138,11 @@ class Part:
         """All, in the order in which they run."""
         return (*self.setup, *self.answer)
 
+    @property
+    def to_do(self) -> bool:
+        """Whether its answer is missing, or still a stub."""
+        return not self.answer or any(cell.unsolved for cell in self.answer)
+
     def answered_by(self, other: Part) -> Part:
         """The same setup with another's answer."""
         return replace(self, answer=other.answer)
@@ -231,7 +236,7 @@ def _of(kind: CellKind, cells: Iterable[Raw]) -> Iterator[Cell]:
 
 
 MOST_LINES = 4  # of the way that led to the error; a recursion would fill the screen
-PACKAGE = str(Path(__file__).resolve().parents[1])
+PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 CELL = "<cell "  # the file name of code that the judge, the bank and `earlier` compile from a cell
 
@@ -270,7 +275,7 @@ def _name(code: CodeType) -> str:
 def _is_theirs(file: str) -> bool:
     if file.startswith("<"):  # frozen modules, generated code; but not cells
         return file.startswith((CELL, "<ipython-input"))
-    return not file.startswith((PACKAGE, *LIBRARIES))
+    return not file.startswith((str(PACKAGE), *LIBRARIES))
 
 
 # Run cells outside a notebook: in one namespace, with `await` at their top level, as a kernel does.

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# What the learner has done: steps passed, hints seen, predictions. One JSON file in the course's folder, sent
-# nowhere.
+# One JSON file in the course's folder, sent nowhere.
 #
 # Several kernels may write at once, so each change reads, alters and writes the file while it holds a lock file's
 # lock, and the file is replaced as a whole. Progress is a convenience: when it cannot be read or written we say so
@@ -67,11 +66,6 @@ def failed(lab: str, step: str, verdict: str) -> None:
 
     if step in standing(lab):
         _change(note)
-
-
-def steps_passed(lab: str) -> tuple[str, ...]:
-    """Steps of a lab that passed at their last check."""
-    return tuple(_sequence(read_progress()["passed"].get(lab)))
 
 
 def standing(lab: str) -> dict[str, str]:

@@ -19,9 +19,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from midspan.errors import Refusal, Words, need
-from midspan.grading import limits, notebooks, steps
+from midspan.grading import notebooks, steps
 from midspan.grading.finished_labs import parts_of
-from midspan.grading.judge_process import CELLS_LIMIT_S
+from midspan.grading.judge_process import CELLS_LIMIT_S, run_cells
 from midspan.grading.notebooks import Answers
 from midspan.grading.steps import Lab, verdict_of
 from midspan.grading.transcript import error_in_words
@@ -114,9 +114,7 @@ def _no_password() -> str:
     raise Refusal("a key without a password", Words("one with a password"), "Take the password off, or use another key")
 
 
-# Serve what a finished lab has built: `python -m midspan serve lab1 --from solutions --port 8765`.
-#
-# Loopback only, but for a node of several (see `abroad`), which also has a name and a broker (see `net.brokers`).
+# Loopback only, but for a node of several (see `need_a_safe_place`), which also has a name and a broker.
 
 
 GOODBYE_S = 1.0  # for connections to end when the server does
@@ -139,7 +137,7 @@ async def serve(
     Args:
         name: a lab, or the start of its name.
         source: "solutions", "labs", or the path of a notebook.
-        host: a loopback address; another one only as `abroad` says.
+        host: a loopback address; another one only as `need_a_safe_place` says.
         port: 0 for a free one.
         with_tls: wss with a throw-away authority, whose certificate is written to a temporary file; else plain ws.
         options: passed on to the lab's server, for those labs whose server takes them (times in seconds).
@@ -171,7 +169,7 @@ def cells_of(lab: Lab, source: str) -> list[notebooks.Cell]:
     """
     own, reference = parts_of(lab.name, source)
     steps = list(own)[: _serving(lab, reference) + 1]
-    to_do = [step for step in steps if not own[step].answer or any(cell.unsolved for cell in own[step].answer)]
+    to_do = [step for step in steps if own[step].to_do]
     more = f" and {len(to_do) - 3} more" if len(to_do) > 3 else ""
     still = Words(f"steps still to do: {', '.join(to_do[:3])}{more}")
     need(not to_do, "a lab that is written up to its server", still, _finish(lab, source))
@@ -187,7 +185,7 @@ def _serving(lab: Lab, reference: dict[str, notebooks.Part]) -> int:
 
 def define(answers: Answers, lab: Lab, cells: list[notebooks.Cell], source: str) -> None:
     """Run the cells, in a thread of their own and under a limit; what goes wrong there is a sentence."""
-    ran = limits.run(lambda: answers.run(cells), CELLS_LIMIT_S)
+    ran = run_cells(answers, cells)
     print(ran.printed, end="\n" if ran.printed else "", flush=True)
     if ran.expired or ran.error is not None:
         _, words, error = verdict_of(ran, CELLS_LIMIT_S)

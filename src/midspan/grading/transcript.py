@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from midspan.errors import need
+from midspan.errors import need, without_middle
 from midspan.grading.limits import within
 
 # Values in words: how a check shows what it expected and what came.
@@ -71,8 +71,7 @@ def _hex(data: bytes) -> str:
 
 def _shortened(text: str) -> str:
     text = text.replace("\n", "\\n")
-    half = (LONGEST - 5) // 2
-    return text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}"
+    return without_middle(text, LONGEST)
 
 
 # What a check says: lines of a transcript, a verdict, and the exception that carries both.

@@ -31,7 +31,7 @@ from midspan.net.child_process import Child, child, refuse, tell_parent
 #
 # Valkey is not written to end with whoever started it. This process is. Run by a person it prints the server's
 # address and keeps the server until Ctrl-C or SIGTERM. With `--child`, as `broker` runs it, it does what its input
-# says (`down`, `up`), and goes when the input ends, because the owner closed it or died; see `child`. In the end it
+# says (`down`, `up`), and goes when the input ends, because the owner closed it or died. In the end it
 # stops the server and removes its folder.
 
 

@@ -218,7 +218,7 @@ def _allow_files() -> None:
 #
 # The function may import, start work (`node.run`) and answer the parent's questions (`node.asked`). It sees nothing
 # of the notebook around it. A node speaks plain WebSocket and HTTP on a free loopback port: TLS ends at the balancer,
-# as it mostly does. It ends when its parent does; see `child`.
+# as it mostly does. It ends when its parent does, as any child here.
 
 
 async def listens(connection: ServerConnection) -> None:

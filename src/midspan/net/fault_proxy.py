@@ -1,7 +1,6 @@
 """A TCP proxy in front of a TLS server, with each fault as a verb in a `with` block.
 
-`Link` accepts connections; a `Carriage` is one connection that crosses it: its bytes are read, pass the active faults,
-and are written again.
+`Link` accepts connections; a `ProxiedConnection` is one that crosses it.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from midspan.errors import need
 from midspan.net.faults import (
@@ -31,17 +29,14 @@ from midspan.net.faults import (
     Ways,
 )
 from midspan.net.servers import HOST, Authority
-from midspan.net.taps import TlsEnd
-from midspan.net.tcp import TcpEnd, reset
+from midspan.net.taps import TlsEnd, ends_of
+from midspan.net.tcp import TcpEnd, close, reset
 
 # One connection that crosses a link: its bytes are read, pass the faults of the moment, and are written again.
 #
 # Each direction has a reader and a writer of its own with a window between them, as a long path holds bytes that are
 # on their way. When the window is full nobody reads on, so slowness reaches the sender.
 
-
-if TYPE_CHECKING:
-    from midspan.net.faults import Fault
 
 WINDOW_CHUNKS = 64  # of 16 KiB: a mebibyte on its way
 Ends = dict[Way, TcpEnd | TlsEnd]
@@ -91,17 +86,14 @@ class ProxiedConnection:
             for writer in self._writers:
                 reset(writer.transport)
         finally:
-            await self._close()
+            await close(self._writers)
 
     async def _open(self) -> None:
         """Connect onward; end TLS on both sides where a fault must see what it hides."""
         far = await asyncio.open_connection(HOST, self.link.target_port)
         self._writers.append(far[1])
-        if not any(fault.plaintext for fault in self.link.faults):
-            self._sources = {"up": TcpEnd(*self._near), "down": TcpEnd(*far)}
-            return
-        authority = self.link.authority
-        near, onward = TlsEnd(*self._near, authority.server), TlsEnd(*far, authority.client, HOST)
+        inspects = any(fault.plaintext for fault in self.link.faults)
+        near, onward = ends_of(self._near, far, self.link.authority if inspects else None)
         for end in (near, onward):
             async for _ in end.handshake():
                 pass
@@ -150,13 +142,6 @@ class ProxiedConnection:
                 yield carried
         if kept_bytes and not fault.plaintext:  # no link does this and goes on: see `faults.Fault`
             raise ConnectionResetError(f"{fault} kept {kept_bytes} bytes")
-
-    async def _close(self) -> None:
-        for writer in self._writers:
-            writer.close()
-        for writer in self._writers:
-            with suppress(OSError):
-                await writer.wait_closed()
 
 
 # A link that can be made to fail: a proxy in front of a TLS server, with each fault a verb in a `with` block.

@@ -81,9 +81,6 @@ class Fault(Fitting):
         """Return as soon as bytes may pass at all."""
 
 
-# Latency: everything comes later, and as much of it as before.
-
-
 @dataclass(eq=False)
 class Latency(Fault):
     """Each byte comes `delay_s` later, give or take `jitter_s`; none overtakes another.
@@ -112,9 +109,6 @@ class Latency(Fault):
         return f"latency {self.delay_s:g} s{jitter}"
 
 
-# Throttle: a narrow link.
-
-
 PART_S = 0.05  # how much time's worth of bytes passes at once: TCP on a narrow link comes in bursts too
 
 
@@ -141,9 +135,6 @@ class Throttle(Fault):
 
     def __str__(self) -> str:
         return f"throttle {self.bytes_per_s:g} bytes/s"
-
-
-# Slice: what was written at once arrives in pieces.
 
 
 @dataclass(eq=False)
@@ -177,9 +168,6 @@ class Slice(Fault):
         return f"slice into {self.size_bytes} bytes at most"
 
 
-# Blackhole: nothing passes, and nobody says so.
-
-
 @dataclass(eq=False)
 class Blackhole(Fault):
     """No byte passes, no FIN and no RST; when it is over, TCP delivers what both ends still hold.
@@ -201,9 +189,6 @@ class Blackhole(Fault):
 
     def __str__(self) -> str:
         return "blackhole"
-
-
-# Cut after so many bytes: the connection breaks in the middle of what is being said.
 
 
 @dataclass(eq=False)
@@ -228,9 +213,6 @@ class CutAfter(Fault):
         return f"cut after {self.size_bytes} bytes"
 
 
-# Reset: a firewall that wants none of it.
-
-
 @dataclass(eq=False)
 class Reset(Fault):
     """All open connections are reset at once, new ones as soon as they say something.
@@ -248,9 +230,6 @@ class Reset(Fault):
 
     def __str__(self) -> str:
         return "reset"
-
-
-# Refuse: nobody is let in, those who are in may stay.
 
 
 @dataclass(eq=False)
@@ -316,9 +295,6 @@ def _may_be_a_head(data: bytes) -> bool:
     return b"GET ".startswith(data[:4]) and END_OF_HEAD not in data and len(data) < HEAD_BYTES
 
 
-# Refuse Upgrade: a proxy that knows WebSocket, and will not have it.
-
-
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -337,9 +313,6 @@ class RefuseUpgrade(UpgradeFault):
         return "refuse upgrade"
 
 
-# Reset Upgrade: a firewall that looks into the stream.
-
-
 @dataclass(eq=False)
 class ResetUpgrade(UpgradeFault):
     """A connection that asks to upgrade is reset. As real as a firewall that knows the word and says nothing."""
@@ -350,9 +323,6 @@ class ResetUpgrade(UpgradeFault):
 
     def __str__(self) -> str:
         return "reset upgrade"
-
-
-# Strip Upgrade: an old proxy that knows no WebSocket.
 
 
 HOP_BY_HOP = (b"upgrade:", b"connection:")  # a proxy must not forward these (RFC 9110 section 7.6.1)
@@ -373,9 +343,6 @@ class StripUpgrade(UpgradeFault):
 
     def __str__(self) -> str:
         return "strip upgrade"
-
-
-# Swallow Upgrade: the request is taken, and no answer ever comes.
 
 
 @dataclass(eq=False)

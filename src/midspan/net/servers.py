@@ -318,9 +318,6 @@ def _need_place(tls: object, port: object) -> None:
     need(is_port, "a port from 0 to 65535", port, "Leave it out, or pass 0 for a free one")
 
 
-# python-socketio as an ASGI application, served by uvicorn: the other usual way to run it.
-
-
 @asynccontextmanager
 async def asgi_server(
     register: Register, tls: ssl.SSLContext | None, *, uvicorn_options: dict[str, Any] | None = None, **options: Any

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from midspan.errors import need
 from midspan.net.servers import HOST, Authority
-from midspan.net.tcp import TcpEnd, WireCount, close, reset_on_close, wire_count
+from midspan.net.tcp import Ends, TcpEnd, WireCount, close, reset_on_close, wire_count
 from midspan.protocols.capture import OTHER, Capture, Chunk, ChunkKind, Side
 
 # One end of a TLS connection that shows every record twice: as it is on the wire, and as plaintext.
@@ -124,8 +124,6 @@ class TlsEnd:
 #
 # Without an authority it taps plain TCP: the same bytes, and no records around them.
 
-
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 KEPT_BYTES = 64 * 2**20  # of plaintext and records; past this the tap passes on without keeping, and says so
 SETTLE_S = 1.0  # how long `settled` waits for connections that are about to end
@@ -252,7 +250,8 @@ async def _pass_on(
     try:
         onward = await asyncio.open_connection(HOST, port)
         writers.append(onward[1])
-        ends = _ends((reader, writer), onward, authority)
+        near, far = ends_of((reader, writer), onward, authority)
+        ends: dict[Side, TlsEnd | TcpEnd] = {"client": near, "server": far}
         for side, end in ends.items():
             seen.reaches(connection, side, end.writer)
             async for record in end.handshake():
@@ -268,11 +267,11 @@ async def _pass_on(
         seen.gone(connection)
 
 
-def _ends(near: Stream, onward: Stream, authority: Authority | None) -> dict[Side, TlsEnd | TcpEnd]:
-    """The way to each side: to the client we are the server, to the server its client."""
+def ends_of(near: Ends, onward: Ends, authority: Authority | None) -> tuple[TlsEnd | TcpEnd, TlsEnd | TcpEnd]:
+    """The way to each side: to the client we are the server, to the server its client. None: TLS stays closed."""
     if authority is None:
-        return {"client": TcpEnd(*near), "server": TcpEnd(*onward)}
-    return {"client": TlsEnd(*near, authority.server), "server": TlsEnd(*onward, authority.client, HOST)}
+        return TcpEnd(*near), TcpEnd(*onward)
+    return TlsEnd(*near, authority.server), TlsEnd(*onward, authority.client, HOST)
 
 
 async def _pump(seen: Tap, connection: int, sender: Side, source: TlsEnd | TcpEnd, sink: TlsEnd | TcpEnd) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -16,9 +16,6 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, web
 
 from midspan.errors import need
 from midspan.net.servers import HOST
-
-# One end of a TCP connection whose bytes are nobody's business.
-
 
 CHUNK_BYTES = 2**14
 
@@ -262,15 +259,20 @@ async def carry(one: Ends, other: Ends) -> None:
     Raises:
         OSError: one side was reset.
     """
-    ways = [asyncio.ensure_future(_pump(one[0], other[1])), asyncio.ensure_future(_pump(other[0], one[1]))]
+    for way in await until_one_ends(_pump(one[0], other[1]), _pump(other[0], one[1])):
+        way.result()
+
+
+async def until_one_ends(*ways: Coroutine[Any, Any, None]) -> set[asyncio.Task[None]]:
+    """Run these together until one of them has ended, then cancel the others; the tasks that had ended."""
+    tasks = [asyncio.create_task(way) for way in ways]
     try:
-        done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for way in done:
-            way.result()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return done
     finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -347,18 +349,12 @@ async def _pass_socket(session: aiohttp.ClientSession, url: str, request: web.Re
 
 async def _both_ways(here: Socket, there: Socket) -> None:
     """Pass messages both ways until one side closes; then close the other with the same code."""
-    pumps = [asyncio.create_task(_relay_pump(here, there)), asyncio.create_task(_relay_pump(there, here))]
-    try:
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
+    await until_one_ends(_pump_messages(here, there), _pump_messages(there, here))
     code = here.close_code or there.close_code
     await asyncio.gather(*(side.close(code=1000 if code in NOT_SENT else code) for side in (here, there)))
 
 
-async def _relay_pump(source: Socket, sink: Socket) -> None:
+async def _pump_messages(source: Socket, sink: Socket) -> None:
     async for message in source:
         if message.type is WSMsgType.TEXT:
             await sink.send_str(message.data)

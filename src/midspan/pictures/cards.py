@@ -162,9 +162,6 @@ def _bar(done: int, of: int) -> str:
     return f'<div aria-hidden="true" style="background:{SHADE};border-radius:4px;max-width:420px">{inner}</div>'
 
 
-# An error that a notebook means to see: shown as one line, neither hidden nor a traceback.
-
-
 class expected:  # noqa: N801  a verb in a `with` block, as pytest.raises
     """`with expected(InvalidStatus) as refused:` lets that error happen, and `refused` then shows it.
 

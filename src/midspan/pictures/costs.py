@@ -21,6 +21,7 @@ from midspan.pictures.svg import (
     TCP,
     TLS,
     WEBSOCKET,
+    WIDTH,
     Picture,
     Protocol,
     chip,
@@ -40,10 +41,6 @@ from midspan.protocols.exchange import Exchange
 from midspan.protocols.ledgers import ByteLedger
 from midspan.protocols.record import count
 
-# Byte ledgers as bars, one under the other on one scale: which protocol has which part of the wire.
-
-
-WIDTH = 900
 LEFT, RIGHT = 190.0, 880.0
 BAR_PX, ROW_PX = 22.0, 32.0
 BESIDE_PX = 62.0  # for the sum, right of the longest bar
@@ -122,9 +119,6 @@ def _legend(ledgers: Iterable[ByteLedger], y: float) -> list[str]:
             elements += [_box(x, y - 10, 12, 12, name, protocol), label(x + 16, y, name, size=12, fill=QUIET)]
             x += 16 + sans_px(name, 12) + 16
     return elements
-
-
-# What contenders cost, as bars: one each, with the interval in which its median lies.
 
 
 PRICES_ROW_PX, PRICES_BAR_PX, MARGIN_PX, TOP_PX = 24.0, 14.0, 12.0, 38.0

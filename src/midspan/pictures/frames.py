@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from midspan.errors import checked, need
+from midspan.errors import need
 from midspan.pictures.svg import (
     APPLICATION,
     INK,
@@ -13,6 +13,7 @@ from midspan.pictures.svg import (
     QUIET,
     SHADE,
     WEBSOCKET,
+    WIDTH,
     Picture,
     Protocol,
     character,
@@ -35,10 +36,9 @@ from midspan.protocols.websocket import OPCODES, Frame
 # the payload with the XOR that masks it.
 
 
-WIDTH = 900
 LEFT, BIT_PX = 34.0, 52.0
 BYTE_PX = 50.0
-MOST_BYTES = 14  # of the payload, one column each
+PAYLOAD_COLUMNS = 14  # of the payload, one column each
 
 # RFC 6455, section 5.2: name, how many bits, where the first one stands
 FIELDS = (("FIN", 1), ("RSV1", 1), ("RSV2", 1), ("RSV3", 1), ("opcode", 4), ("MASK", 1), ("payload len", 7))
@@ -64,7 +64,6 @@ def anatomy(frame: Frame, *, title: str = "") -> Picture:
     return picture(WIDTH, y, body, title=finding, text="\n".join(_text(frame)))
 
 
-@checked
 def meanings(frame: Frame) -> dict[str, str]:
     """What each field of the first two bytes says in this frame."""
     length = frame.header[1] & 0x7F
@@ -130,8 +129,8 @@ def _row(name: str, data: bytes, says: str, y: float) -> list[str]:
 def _payload(frame: Frame, y: float) -> tuple[list[str], float]:
     """The payload's first bytes: on the wire, the key over them, and in the clear."""
     start = len(frame.raw) - len(frame.payload)
-    wire, clear = frame.raw[start:][:MOST_BYTES], frame.payload[:MOST_BYTES]
-    key = (frame.mask_key * MOST_BYTES)[: len(clear)]
+    wire, clear = frame.raw[start:][:PAYLOAD_COLUMNS], frame.payload[:PAYLOAD_COLUMNS]
+    key = (frame.mask_key * PAYLOAD_COLUMNS)[: len(clear)]
     texts = [character(byte) for byte in clear]
     rows = [("on the wire", _hex(wire)), ("XOR key", _hex(key)), ("payload", _hex(clear)), ("as text", texts)]
     rows = rows if frame.masked else rows[2:]
@@ -146,7 +145,7 @@ def _payload(frame: Frame, y: float) -> tuple[list[str], float]:
             ink = APPLICATION.ink if clear_row else INK
             elements.append(label(x + BYTE_PX / 2 - 1, y + 18, value, size=14, fill=ink, anchor="middle", mono=True))
         if left:
-            elements.append(label(LEFT + 96 + MOST_BYTES * BYTE_PX, y + 18, f"... +{left}", size=12, fill=QUIET))
+            elements.append(label(LEFT + 96 + PAYLOAD_COLUMNS * BYTE_PX, y + 18, f"... +{left}", size=12, fill=QUIET))
         y += 28
     return elements, y + 10
 
@@ -176,12 +175,11 @@ def _text(frame: Frame) -> list[str]:
 # hexadecimal, and, where a client has masked it, as it really was inside the TLS record.
 
 
-STACK_WIDTH = 900
 NAMES_PX = 190.0  # the column with the layers' names
 BAR_PX = 24.0
 CELL_PX, PER_ROW = 26.0, 32
 MARGIN_PX = 60.0  # left of the bytes: what each line of them shows
-STACK_MOST_BYTES = 192  # shown one by one; the middle of a longer message is left out
+CELLS_AT_MOST = 192  # shown one by one; the middle of a longer message is left out
 SIZE = 12.5  # px of a byte
 LEAST_PX = 3.0  # a header of 2 bytes before 64 KiB must still be seen
 
@@ -203,12 +201,12 @@ def stack(seen: Stack | Sighting | Frame, *, title: str = "") -> Picture:
     bars, y = _bars(cut, 30)
     cells, height = _cells(cut, y + 26)
     heading = label(8, 18, finding, size=15, bold=True)
-    return picture(STACK_WIDTH, height, [heading, *bars, *cells], title=finding, text=cut.text())
+    return picture(WIDTH, height, [heading, *bars, *cells], title=finding, text=cut.text())
 
 
 def _bars(cut: Stack, y: float) -> tuple[list[str], float]:
     """A row for each layer: its number, name and size, then its bar."""
-    scale = (STACK_WIDTH - NAMES_PX - 12) / max(cut.size_bytes, 1)
+    scale = (WIDTH - NAMES_PX - 12) / max(cut.size_bytes, 1)
     elements: list[str] = []
     for number, (layer, start, end) in enumerate(_spans(cut), 1):
         protocol = OF_LAYER[layer.name]
@@ -225,12 +223,12 @@ def _bars(cut: Stack, y: float) -> tuple[list[str], float]:
         y += BAR_PX
     total = label(12, y + 14, "in all", size=12.5, fill=QUIET)
     size = label(NAMES_PX - 10, y + 14, count(cut.size_bytes, "byte"), size=12, fill=QUIET, anchor="end")
-    return [*elements, line(12, y, STACK_WIDTH - 12, y, colour=LINE), total, size], y + BAR_PX
+    return [*elements, line(12, y, WIDTH - 12, y, colour=LINE), total, size], y + BAR_PX
 
 
 def _says(layer: Layer, protocol: Protocol, x: float, own: float, y: float) -> list[str]:
     """What the layer says: right of its own bytes, else on them, else left of them, where there is the most room."""
-    right, left = STACK_WIDTH - 12 - x - own, x - NAMES_PX
+    right, left = WIDTH - 12 - x - own, x - NAMES_PX
     places = [
         (right, x + own + 6, "start", INK),
         (own, x + 6, "start", protocol.ink),
@@ -270,7 +268,7 @@ def _cells(cut: Stack, y: float) -> tuple[list[str], float]:
 def _shown(layer: Layer, size_bytes: int) -> list[int]:
     """Which of a layer's bytes are drawn; -1 stands for those left out of the middle of a long layer."""
     every = list(range(len(layer.data)))
-    long = size_bytes > STACK_MOST_BYTES and len(every) > 2 * PER_ROW
+    long = size_bytes > CELLS_AT_MOST and len(every) > 2 * PER_ROW
     return [*every[: PER_ROW - 8], -1, *every[-7:]] if long else every
 
 

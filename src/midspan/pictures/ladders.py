@@ -22,6 +22,7 @@ from midspan.pictures.svg import (
     SOCKETIO,
     TCP,
     WEBSOCKET,
+    WIDTH,
     Picture,
     Protocol,
     chip,
@@ -41,7 +42,6 @@ from midspan.protocols.exchange import Exchange, Sighting
 from midspan.protocols.http import HttpBody
 from midspan.protocols.record import Record, TcpEvent, count, shortened
 
-WIDTH = 900
 CLIENT, SERVER = 60.0, 840.0
 TIMES_PX = 70.0  # the room that time labels take on the left
 HEAD_PX = 30.0  # down to the lower edge of the names; a title is above them

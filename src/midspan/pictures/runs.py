@@ -19,6 +19,7 @@ from midspan.pictures.svg import (
     QUIET,
     SHADE,
     WEBSOCKET,
+    WIDTH,
     Picture,
     chip,
     chip_px,
@@ -35,7 +36,6 @@ from midspan.pictures.svg import (
 from midspan.protocols.record import count, shortened
 from midspan.simulation.run_report import BROKER, Ladder, Mark, Rung
 
-WIDTH = 900
 FIRST, LAST = 112.0, 846.0  # the outermost lanes; the times stand left of the first
 HEAD_PX, TITLE_PX = 30.0, 26.0
 ROW_PX = 27.0

@@ -17,6 +17,7 @@ from midspan.pictures.svg import (
     SOCKETIO,
     TLS,
     WEBSOCKET,
+    WIDTH,
     Picture,
     chip,
     label,
@@ -29,10 +30,7 @@ from midspan.pictures.svg import (
 from midspan.protocols.record import shortened
 from midspan.simulation.reconnect_herd import WINDOW_S, Herd, Return
 
-# Who talks to whom: the client, the tap and each server of a bench, and the link between them where it has one.
-
-
-WIDTH, ROW_PX = 900, 66.0
+ROW_PX = 66.0
 SPEAKS = {"raw": (TLS, WEBSOCKET), "socketio": (TLS, HTTP, WEBSOCKET, SOCKETIO)}  # what passes on the way to each
 CLIENT, CLIENT_WIDTH = 16.0, 130.0
 FIRST, MIDDLE_WIDTH, GAP = 340.0, 64.0, 34.0  # what stands in the middle, from left to right
@@ -109,7 +107,6 @@ def _box(x: float, y: float, w: float, h: float, name: str, words: str) -> list[
 # How a herd comes back: for each library a row of bars, one bar for each quarter of a second, all on one scale.
 
 
-HERD_WIDTH = 900
 LEFT, RIGHT = 60.0, 880.0
 HERD_ROW_PX, BARS_PX = 118.0, 84.0
 COLOURS = {"python-socketio": SOCKETIO.colour, "socket.io-client": SOCKETIO.colour, "websockets": WEBSOCKET.colour}
@@ -135,7 +132,7 @@ def herd_picture(herd: Herd, *, title: str = "") -> Picture:
     height = 40 + len(herd.returns) * HERD_ROW_PX + 26
     words = f"seconds after the server's return; a bar is the clients that came back within {WINDOW_S * 1000:.0f} ms"
     body.append(label((LEFT + RIGHT) / 2, height - 8, words, size=12, fill=QUIET, anchor="middle"))
-    return picture(HERD_WIDTH, height, body, title=title or "How a herd comes back", text=str(herd))
+    return picture(WIDTH, height, body, title=title or "How a herd comes back", text=str(herd))
 
 
 class _Rows:
@@ -183,7 +180,6 @@ class _Rows:
 # When customers come back in a restart: a row of bars for each way to restart, a bar for each quarter of a second.
 
 
-RETURNS_WIDTH = 900
 RETURNS_LEFT, RETURNS_RIGHT = 40.0, 880.0
 RETURNS_ROW_PX, RETURNS_BARS_PX = 96.0, 52.0
 
@@ -209,7 +205,7 @@ def returns_picture(reports: Mapping[str, OrderReport], *, title: str = "When cu
     words = f"seconds since the customers began; a bar is those who came back within {RETURN_WINDOW_S} s"
     body.append(label((RETURNS_LEFT + RETURNS_RIGHT) / 2, height - 6, words, size=12, fill=QUIET, anchor="middle"))
     text = "\n".join(f"{name}: {report}" for name, report in reports.items())
-    return picture(RETURNS_WIDTH, height, body, title=title, text=text)
+    return picture(WIDTH, height, body, title=title, text=text)
 
 
 class _ReturnsRows:

@@ -97,6 +97,7 @@ def of_record(record: Record) -> Protocol:
 
 
 NOT_XML = re.compile("[^\\t\\n\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")  # XML 1.0, section 2.2
+WIDTH = 900  # px, of every picture
 CHARACTER_EM = 0.602  # DejaVu Sans Mono's width; the other monospaced faces in use are a little narrower
 TAG_PX = 10
 

@@ -158,9 +158,6 @@ def _legend(matrix: Matrix, y: float, width: float) -> tuple[list[str], float]:
     return drawn, y + 14
 
 
-# An exchange as a table: a pandas frame, to be filtered, counted and summed like any other.
-
-
 def table(exchange: Exchange, *, times: bool = False) -> pandas.DataFrame:
     """Everything seen, a row for each sighting.
 

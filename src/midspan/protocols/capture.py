@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args, overload
 
 from midspan.errors import Refusal, need
-from midspan.protocols.tls import CONTENT_TYPES
+from midspan.protocols.record import CONTENT_TYPES
 
 Side = Literal["client", "server"]
 ChunkKind = Literal["opened", "data", "ended", "reset"]

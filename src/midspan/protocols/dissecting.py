@@ -74,7 +74,6 @@ class Carrying:
         return (packet, inside)
 
 
-@checked
 def carrying_of(target: str) -> Carrying:
     """What a request for `target` leads to: `/socket.io/?EIO=4...` Socket.IO, anything else nothing."""
     path, query = _split(target)
@@ -82,7 +81,6 @@ def carrying_of(target: str) -> Carrying:
     return Carrying(engineio, engineio and ENGINEIO_PATH not in path)
 
 
-@checked
 def session_of(target: str) -> str:
     """The session that a request belongs to by its own word, "" before there is one."""
     return _split(target)[1].get("sid", [""])[0]
@@ -118,7 +116,7 @@ def dissect(capture: Capture) -> Exchange:
     """Read everything in a capture.
 
     Bytes that end in the middle of something become `Partial`, bytes that are nothing known become `Garbage`; TCP's own
-    events are records too. TLS records without plaintext (handshake, alerts) are left to `protocols.tls`.
+    events are records too. TLS records without plaintext (handshake, alerts) are left to `protocols.record`.
 
     Raises:
         Refusal: `capture` is no Capture.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import overload
 
-from midspan.errors import Refusal, checked, need
+from midspan.errors import Refusal, need
 from midspan.protocols.capture import OTHER, SIDES, Chunk, Side
 from midspan.protocols.engineio import EnginePacket
 from midspan.protocols.http import HttpBody, HttpHead
@@ -195,7 +195,6 @@ class Exchange(Sequence[Sighting]):
         return Exchange(sightings, self.sids)
 
 
-@checked
 def without_sids(text: str) -> str:
     """`text` of one record, for which `Exchange` is too much: a session id shows as `<sid>`."""
     return CACHE_BUSTER.sub("", SID_ANYWHERE.sub(r"\1<sid>", text))

@@ -15,9 +15,8 @@ from midspan.errors import Refusal
 from midspan.protocols.engineio import SEPARATOR, EnginePacket
 from midspan.protocols.exchange import Sighting, without_sids
 from midspan.protocols.http import HttpBody, HttpHead
-from midspan.protocols.record import Record, count, shown
+from midspan.protocols.record import TRAILER_BYTES, Record, TlsRecord, count, read_tls_records, shown
 from midspan.protocols.socketio import PACKET_TYPES, SocketPacket
-from midspan.protocols.tls import TRAILER_BYTES, TlsRecord, read_tls_records
 from midspan.protocols.websocket import OPCODES, Frame, describe_close
 
 SHOWN_BYTES = 8  # of a layer in its line of text

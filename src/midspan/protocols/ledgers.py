@@ -18,8 +18,7 @@ from midspan.protocols.dissecting import dissect
 from midspan.protocols.exchange import Sighting
 from midspan.protocols.http import HttpHead
 from midspan.protocols.layering import Layer, layers
-from midspan.protocols.record import Record, as_text, count
-from midspan.protocols.tls import HEADER_BYTES, TRAILER_BYTES, read_tls_records
+from midspan.protocols.record import HEADER_BYTES, TRAILER_BYTES, Record, as_text, count, read_tls_records
 from midspan.protocols.websocket import CONTROL, Frame
 
 SEGMENT_HEADER_BYTES = 20 + 20 + 12

@@ -1,4 +1,4 @@
-"""What every record has in common, and the records that belong to no protocol in particular.
+"""What every record has in common, the records that belong to no protocol in particular, and those of TLS.
 
 A record is a frozen dataclass. `str()` is one line of the wire, `.raw` the bytes as they stood there.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
+
+from midspan import errors
+from midspan.errors import need
 
 SHOWN_CHARACTERS = 72  # of a payload in a line: what is left of 120 after the arrow and the frame's own words
 
@@ -95,6 +98,61 @@ def as_text(data: bytes | str) -> str | None:
 
 
 def shortened(text: str, characters: int = SHOWN_CHARACTERS) -> str:
-    """`text` with its middle left out where it is longer than `characters`."""
-    half = (characters - 5) // 2
-    return text if len(text) <= characters else f"{text[:half]} ... {text[-half:]}"
+    """`text` with its middle left out where it is longer than a line has room for."""
+    return errors.without_middle(text, characters)
+
+
+# TLS 1.3: RFC 8446
+HEADER_BYTES = 5
+# section 5.2: 1 byte of true content type, and 16 bytes of tag with each cipher of section B.4 but CCM_8
+TRAILER_BYTES = 17
+# section 5.1 (and appendix B.1)
+CONTENT_TYPES: dict[int, str] = {
+    0: "invalid",
+    20: "change_cipher_spec",
+    21: "alert",
+    22: "handshake",
+    23: "application_data",
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TlsRecord:
+    """One record, as a tap without keys sees it: header in the clear, then a fragment, encrypted after the handshake.
+
+    What a record says about itself is part of the price of TLS, 5 bytes in front and 17 behind (the true content type
+    and the tag), and is all that a stranger on the wire learns.
+    """
+
+    content_type: int
+    fragment: bytes
+    raw: bytes
+
+    @property
+    def name(self) -> str:
+        """The content type in the specification's word. In TLS 1.3 all that is encrypted says application_data."""
+        return CONTENT_TYPES.get(self.content_type, f"unknown type {self.content_type}")
+
+    @property
+    def header(self) -> bytes:
+        """Type, version (0303 whatever the version), length."""
+        return self.raw[:HEADER_BYTES]
+
+    def __str__(self) -> str:
+        return f"{self.name} {count(len(self.fragment), 'byte')}"
+
+    __repr__ = __str__
+
+
+def read_tls_records(data: bytes) -> tuple[tuple[TlsRecord, ...], bytes]:
+    """All whole records at the beginning of `data` (`Chunk.tls`), and the bytes that are left."""
+    need(isinstance(data, bytes), "bytes of a TLS stream", data, "Pass Chunk.tls")
+    records, at = [], 0
+    while len(data) - at >= HEADER_BYTES:
+        length = int.from_bytes(data[at + 3 : at + 5], "big")
+        end = at + HEADER_BYTES + length
+        if end > len(data):
+            break
+        records.append(TlsRecord(data[at], data[at + HEADER_BYTES : end], data[at:end]))
+        at = end
+    return tuple(records), data[at:]

@@ -12,7 +12,7 @@ from websockets.frames import Close, Opcode
 from websockets.frames import Frame as LibraryFrame
 from websockets.headers import parse_extension
 
-from midspan.errors import Refusal, checked, need
+from midspan.errors import Refusal, need
 from midspan.protocols.capture import Side
 from midspan.protocols.http import HttpHead
 from midspan.protocols.record import Garbage, as_text, count, shown
@@ -113,7 +113,6 @@ def read_frames(data: bytes) -> tuple[tuple[Frame, ...], bytes]:
     return tuple(frames), data[at:]
 
 
-@checked
 def describe_close(payload: bytes) -> str:
     """A close frame's payload in the library's words: `1000 (OK) bye`."""
     try:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-
-from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import outcome
-
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import CLOSE, CONTINUATION, KEY, PING, PONG, TEXT, masked, outcome, plain, said
-
+from midspan.labs.lab1_framing.frames import (
+    CLOSE,
+    CONTINUATION,
+    KEY,
+    PING,
+    PONG,
+    TEXT,
+    lab,
+    masked,
+    outcome,
+    plain,
+    said,
+)
 
 # Step 6: what a close says (RFC 6455, sections 5.5.1 and 7.4).
 
@@ -97,8 +102,12 @@ ECHO, ECHO_CLOSE = 'TEXT fin 2 bytes "Hi"', "CLOSE 1001"
         "finish with close_payload(code, why).",
     ),
     words={
-        "pong-without-payload": "A pong carries the same payload as its ping: so the asker knows which ping was answered.",
-        "control-breaks-message": "A control frame between two fragments is no part of the message, and does not end it.",
+        "pong-without-payload": (
+            "A pong carries the same payload as its ping: so the asker knows which ping was answered."
+        ),
+        "control-breaks-message": (
+            "A control frame between two fragments is no part of the message, and does not end it."
+        ),
         "answers-after-all": (
             "What follows a message is looked at when the next message is asked for: else the close of "
             "a later violation overtakes the answer."
@@ -109,8 +118,12 @@ ECHO, ECHO_CLOSE = 'TEXT fin 2 bytes "Hi"', "CLOSE 1001"
             "After a close no data follows: not ours behind our close, and none of the peer's behind its own."
         ),
         "second-close": "Each end sends one close, whatever happens afterwards.",
-        "violation-not-told": "A violation is told to the peer by a close with its code; then nothing more is processed.",
-        "done-too-early": "Our own close is half of the handshake: messages still count until the peer's close is here.",
+        "violation-not-told": (
+            "A violation is told to the peer by a close with its code; then nothing more is processed."
+        ),
+        "done-too-early": (
+            "Our own close is half of the handshake: messages still count until the peer's close is here."
+        ),
         "eof-is-1000": "A stream that ends without a close is 1006, whoever ended it.",
         "eof-forgets-close": "When the peer's close was here, the end of the stream takes nothing away from its code.",
         "client-does-not-mask": "A client masks every frame that it sends, each with a fresh key.",

@@ -1,23 +1,97 @@
-"""Steps 1 to 3: the accept key, the mask, a frame in bytes (RFC 6455 sections 1.3, 5.2 and 5.3)."""
+"""Lab 1, with what its checks feed and read; steps 1 to 3: the accept key, the mask, a frame in bytes (RFC 6455)."""
 
 from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
+from websockets.frames import Frame as LibraryFrame
+from websockets.frames import Opcode
 from websockets.utils import apply_mask
 
-from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import KEY
+from midspan.grading import Lab, Transcript
+from midspan.protocols.websocket import read_frames
 
-from collections.abc import Callable
+lab = Lab(
+    "lab1_framing",
+    title="Whole messages only",
+    misconceptions={"nothing-returned": "A function that ends without `return` gives None."},
+    serves="serve_echo",
+)
 
-from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import BINARY, CONTINUATION, HELLO, KEY, PING, TEXT, masked, plain
+# What the checks of lab 1 feed and read: frames from a library's writer, and what an answer did in comparable words.
+#
+# The frames are made and read by `websockets` and by `midspan.protocols`: the package does not carry the lab's
+# answers. Wrong frames stand in the checks as bytes.
+
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+KEY = bytes.fromhex("37fa213d")  # of the example in section 5.7
+HELLO = bytes.fromhex("818537fa213d7f9f4d5158")  # the example itself: a masked "Hello"
+
+
+class Frame(NamedTuple):
+    """As the notebook defines it."""
+
+    opcode: int
+    payload: bytes
+    fin: bool = True
+    rest: int = 0
+
+
+def plain(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
+    """A frame as a server sends it."""
+    return LibraryFrame(Opcode(opcode), payload, fin).serialize(mask=False)
+
+
+def masked(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
+    """A frame as a client sends it, always with the same key, so that each run shows the same bytes."""
+    frame = plain(opcode, payload, fin)
+    size = len(frame) - len(payload)
+    stream = KEY * (len(payload) // 4 + 1)
+    hidden = bytes(a ^ b for a, b in zip(payload, stream, strict=False))
+    return bytes([frame[0], frame[1] | 0x80]) + frame[2:size] + KEY + hidden
+
+
+def pieces(data: bytes, size: int) -> list[bytes]:
+    """The data in pieces of `size` bytes, the last one shorter."""
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def said(data: bytes) -> list[str]:
+    """The frames that an answer has written, one phrase each, without mask keys: `TEXT fin 2 bytes "Hi"`."""
+    frames, rest = read_frames(data)
+    lines = [f"{frame.words()} {frame.carries}".rstrip() for frame in frames]
+    return lines + ([f"{len(rest)} bytes that are no whole frame"] if rest else [])
+
+
+def outcome(call: Callable[..., Any], *arguments: object) -> Any:
+    """What `call(*arguments)` returns; "Violation 1002", "Refused 400", "Closed 1006" for the lab's errors."""
+    try:
+        return call(*arguments)
+    except Exception as error:
+        name, code = type(error).__name__, getattr(error, "code", getattr(error, "status", None))
+        if name in ("Violation", "Refused", "Closed"):
+            return f"{name} {code}"
+        if isinstance(error, UnicodeDecodeError):  # the likeliest of the others: say it where it happens
+            return name
+        raise
+
+
+def drain(t: Transcript, what: str, call: Callable[..., Any], *arguments: object) -> tuple[list[Any], str]:
+    """All that an iterator gives before it ends or raises one of the lab's errors, and that error in words."""
+    given: list[Any] = []
+
+    def exhaust() -> None:
+        iterable = call(*arguments)
+        if not isinstance(iterable, Iterable):
+            t.fail(what, got=iterable, expected="an iterator: a generator or a list")
+        for item in iterable:
+            given.append(item)
+
+    return given, outcome(exhaust) or ""
 
 
 # Steps 1 and 2: the accept key, and the mask (RFC 6455, sections 4.2.2 and 5.3).
@@ -54,8 +128,12 @@ SLOW = 4.0  # a loop over the bytes takes 20 to 40 times as long as two large nu
     ),
     words={
         "bytes-not-text": "The right bytes. A header is text: `.decode()` makes it so.",
-        "key-without-guid": "The key alone proves nothing: the GUID of section 1.3 is joined to its end before the hash.",
-        "hex-not-base64": "The digest travels as base64 of its 20 raw bytes, not of its hexadecimal text, and not as hex.",
+        "key-without-guid": (
+            "The key alone proves nothing: the GUID of section 1.3 is joined to its end before the hash."
+        ),
+        "hex-not-base64": (
+            "The digest travels as base64 of its 20 raw bytes, not of its hexadecimal text, and not as hex."
+        ),
         "key-decoded": "The key is hashed as the text that stands in the header. It is not decoded first.",
         "guid-in-front": "The key comes first, the GUID is joined to its end.",
         "guid-in-lower-case": "The GUID is hashed as section 1.3 writes it, in capitals.",
@@ -220,7 +298,9 @@ SIZES = {  # payload bytes -> (header in hex, misconception)
         "size < 126, < 65536, and above.",
     ),
     words={
-        "length-126-boundary": "125 is the longest length that fits into 7 bits: 126 and 127 are marks for longer fields.",
+        "length-126-boundary": (
+            "125 is the longest length that fits into 7 bits: 126 and 127 are marks for longer fields."
+        ),
         "length-64k-boundary": "65,535 is the longest length that fits into 16 bits; 65,536 needs the 64-bit field.",
         "length-little-endian": "Lengths on the wire are in network byte order: the most significant byte comes first.",
         "length-127-four-bytes": "The mark 127 announces eight bytes of length, not four.",

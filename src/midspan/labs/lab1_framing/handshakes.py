@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import HELLO, outcome
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import CLOSE, HELLO, PING, TEXT, masked, plain, said
+from midspan.labs.lab1_framing.frames import CLOSE, HELLO, PING, TEXT, lab, masked, outcome, plain, said
 from midspan.net.servers import HOST
-
 
 # Steps 8 to 10: the opening handshake (RFC 6455, section 4).
 
@@ -113,7 +105,9 @@ def _with(good: dict[str, list[str]], change: dict[str, list[str]]) -> dict[str,
         "request-not-checked": "A request that is not a WebSocket handshake is refused, with the status that says why.",
         "version-not-told": "A server that does not speak the asked version says 426, and which one it speaks.",
         "key-not-checked": "The key is the base64 of 16 bytes: 22 characters and two `=`.",
-        "accept-not-checked": "Whoever answers without having read our key is no WebSocket server: a cache, for instance.",
+        "accept-not-checked": (
+            "Whoever answers without having read our key is no WebSocket server: a cache, for instance."
+        ),
         "status-not-checked": "Only 101 switches protocols; all else is an HTTP answer.",
         "unasked-extension": "What we did not ask for, we do not speak: the connection fails.",
     },
@@ -281,7 +275,9 @@ async def _closed(socket: Any) -> str:
     ),
     words={
         "recv-is-read": "One read is not one message: what came is kept, and what is missing is waited for.",
-        "no-flush-in-recv": "Pongs and closes are due when the bytes that ask for them were read, not when we next send.",
+        "no-flush-in-recv": (
+            "Pongs and closes are due when the bytes that ask for them were read, not when we next send."
+        ),
         "tcp-left-open": "After both closes the server ends TCP at once; a client waits for that.",
         "waits-for-ever": "A peer that never answers is waited for as long as the timeout says, and no longer.",
         "handler-ends-open": "When the handler is done, so is the connection: with a close, then the end of TCP.",

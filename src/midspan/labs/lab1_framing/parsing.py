@@ -6,15 +6,21 @@ import time
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import BINARY, CLOSE, CONTINUATION, Frame, HELLO, PING, TEXT, drain, masked, pieces, plain  # fmt: skip
-
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import BINARY, CONTINUATION, Frame, TEXT, outcome
-
+from midspan.labs.lab1_framing.frames import (  # fmt: skip
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    HELLO,
+    PING,
+    TEXT,
+    Frame,
+    drain,
+    lab,
+    masked,
+    outcome,
+    pieces,
+    plain,
+)
 
 # Step 4: bytes in, frames out, however they are cut (RFC 6455, sections 5.1, 5.2, 5.4, 5.5).
 
@@ -84,11 +90,17 @@ VIOLATIONS = [
         ),
         "masked-accepted": "A server never masks; a client refuses a frame that is masked.",
         "fin-not-read": "FIN tells the last frame of a message from one that goes on. It has to be handed on.",
-        "reserved-accepted": "Reserved bits and opcodes mean nothing yet: without an extension they fail the connection.",
+        "reserved-accepted": (
+            "Reserved bits and opcodes mean nothing yet: without an extension they fail the connection."
+        ),
         "control-unlimited": "A control frame is never fragmented and carries at most 125 bytes.",
-        "non-minimal-accepted": "A length is written in the fewest bytes, and a 64-bit length never has its top bit set.",
+        "non-minimal-accepted": (
+            "A length is written in the fewest bytes, and a 64-bit length never has its top bit set."
+        ),
         "limit-after-payload": "The header alone says that a frame is too long: nobody has to receive it to find out.",
-        "violation-hides-frames": "Frames in front of a violation are good frames: they are handed on before it is raised.",
+        "violation-hides-frames": (
+            "Frames in front of a violation are good frames: they are handed on before it is raised."
+        ),
         "quadratic-buffer": (
             "The work grows with the square of the bytes: each frame copies, or looks again at, all that "
             "waits behind it."

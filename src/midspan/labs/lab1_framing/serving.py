@@ -11,20 +11,22 @@ from websockets.asyncio.client import connect as library_connect
 from websockets.asyncio.server import ServerConnection
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.handshakes import ACCEPT, SAMPLE_KEY
-from midspan.labs.lab1_framing.handshakes import BYE, SHORT_S, soon
-from midspan.labs.lab1_framing.lab import HELLO, said
-from midspan.net.servers import HOST, Authority
-from midspan.net.servers import raw_server
-
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab1_framing.lab import lab
-from midspan.labs.lab1_framing.lab import BINARY, CLOSE, CONTINUATION, KEY, PING, TEXT, masked, outcome, said
+from midspan.labs.lab1_framing.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    HELLO,
+    KEY,
+    PING,
+    TEXT,
+    lab,
+    masked,
+    outcome,
+    said,
+)
+from midspan.labs.lab1_framing.handshakes import ACCEPT, BYE, SAMPLE_KEY, SHORT_S, soon
+from midspan.net.servers import HOST, Authority, raw_server
 from midspan.protocols.websocket import read_frames
-
 
 ASK = (
     f"GET / HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

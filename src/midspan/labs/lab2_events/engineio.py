@@ -6,19 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import LEFT, Options, VIOLATION, outcome
-
-from collections.abc import Callable
-from typing import Any
-
 from socketio import packet as library
 
 from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import Envelope, VALUE_ERROR, outcome
-
+from midspan.labs.lab2_events.lab import LEFT, VALUE_ERROR, VIOLATION, Envelope, Options, lab, outcome
 
 # Step 8: Engine.IO v4 over one WebSocket: the request, the opening, packets, the heartbeat.
 
@@ -214,11 +205,15 @@ UNREADABLE = (
         "binary-type": "With attachments an event has type 5, an answer type 6; their number stands before the dash.",
         "dash-anywhere": "A dash in the data says nothing: attachments are counted in front of the namespace only.",
         "digits-of-all-scripts": "isdigit() and \\d know the digits of many scripts; the wire has ten.",
-        "order-of-fields": "Type, attachments, namespace, id, JSON: in this order, and each but the first may be missing.",
+        "order-of-fields": (
+            "Type, attachments, namespace, id, JSON: in this order, and each but the first may be missing."
+        ),
         "anything-is-read": "Whatever the text is, it is an envelope or a ValueError: nothing in between.",
         "rest-ignored": "What stands behind the JSON belongs to no field: the packet is not readable.",
         "null-is-nothing": "null is data of the wrong type, not the absence of data.",
-        "error-has-no-packet": "Socket.IO has no packet for an error: an answer in its place would be taken for a result.",
+        "error-has-no-packet": (
+            "Socket.IO has no packet for an error: an answer in its place would be taken for a result."
+        ),
     },
 )
 def packet(t: Transcript, encode_packet: Callable[[Any], str], decode_packet: Callable[[str], Any]) -> None:

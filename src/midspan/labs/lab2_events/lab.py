@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from midspan.grading import Lab
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from midspan.grading import Lab
 from midspan.grading.transcript import Wrong
-
 
 lab = Lab("lab2_events", title="Names, answers, namespaces", serves="serve_lab")
 

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import Envelope, Limits, VALUE_ERROR, VIOLATION, outcome
-
 import math
 from collections.abc import Callable
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import Envelope, Limits, VIOLATION, outcome
-
-
-# Step 6: bytes beside JSON: split, restore, and the assembler.
+from midspan.labs.lab2_events.lab import VALUE_ERROR, VIOLATION, Envelope, Limits, lab, outcome
 
 
 def hole(number: Any) -> dict[str, Any]:
@@ -79,7 +68,9 @@ Split = Callable[[Any], tuple[Any, list[bytes]]]
         "number-trusted": "A placeholder's number comes from a stranger: -1, True and 7 are no index.",
         "named-twice": "Each attachment is named once: twice, and a small message grows large.",
         "attachment-lost": "An attachment that no placeholder names would be dropped in silence.",
-        "announced-not-kept": "A text where an attachment is due, bytes that nobody announced: somebody lost the thread.",
+        "announced-not-kept": (
+            "A text where an attachment is due, bytes that nobody announced: somebody lost the thread."
+        ),
         "gives-too-early": "The envelope is whole when its last attachment is here.",
         "size-of-the-text": "The limit is for all of it: many attachments, each allowed, are still too much.",
         "state-kept": "What is whole is handed on and forgotten: the next envelope begins with nothing.",
@@ -176,9 +167,6 @@ def _loses_no_thread(t: Transcript, make: Any) -> None:
     t.equal(
         "another one after it too", getattr(outcome(there.receive, bytes(900)), "kind", None), "event", id="state-kept"
     )
-
-
-# Step 7: nothing that we cannot use.
 
 
 LIMITS = Limits(name_chars=10, depth=4, attachments=3)

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 from collections.abc import Callable
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import Envelope, VIOLATION, outcome
-
-import inspect
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import Envelope, FAILED, Outbox, Raises, ending, of_values, outcome
-
-import asyncio
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
 from midspan.labs.lab2_events.lab import (
-    Envelope,
+    FAILED,
     LEFT,
-    Outbox,
-    Raises,
     TIMEOUT,
     VIOLATION,
+    Envelope,
+    Outbox,
+    Raises,
     begun,
     ending,
+    lab,
     of_values,
     outcome,
     turns,
 )
-
 
 PAIRS = (
     (Envelope("event", ["typing_start", "ann"]), '{"kind":"event","data":["typing_start","ann"]}'),
@@ -111,9 +99,6 @@ def _is_json(text: str) -> bool:
         return False
 
 
-# Step 2: on, emit, handle.
-
-
 async def _awaited(t: Transcript, what: str, got: Any) -> Any:
     """What awaiting gives; a plain function has nothing to await."""
     if not inspect.isawaitable(got):
@@ -139,11 +124,17 @@ async def _awaited(t: Transcript, what: str, got: Any) -> Any:
         "decorator-returns-nothing": "A decorator gives the function back; else its name holds None afterwards.",
         "arguments-in-a-list": "Each argument of emit is one argument of the handler: the star goes on both sides.",
         "handler-not-awaited": "Calling an async function makes a coroutine; nothing happens before it is awaited.",
-        "unknown-event-crashes": "An event that nobody handles is an everyday thing: Failed says so, KeyError is a bug.",
+        "unknown-event-crashes": (
+            "An event that nobody handles is an everyday thing: Failed says so, KeyError is a bug."
+        ),
         "namespace-forgotten": "An envelope says in which namespace it speaks; the default is only right in `/`.",
         "result-not-returned": "handle gives back what the handler returned: without `return` that is None.",
-        "on-takes-the-name": "on(name) takes the name alone and returns a decorator: a function that takes the handler.",
-        "bug-told-as-failed": "A handler's own KeyError is a bug in it: look the name up first, outside of any `except`.",
+        "on-takes-the-name": (
+            "on(name) takes the name alone and returns a decorator: a function that takes the handler."
+        ),
+        "bug-told-as-failed": (
+            "A handler's own KeyError is a bug in it: look the name up first, outside of any `except`."
+        ),
     },
 )
 async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer is a class
@@ -185,9 +176,6 @@ async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer
     t.equal("each end has handlers of its own", Events(out).handlers, {})
 
 
-# Step 3: call, and how it ends: an answer, an error, a timeout, a cancellation, the end of the connection.
-
-
 SHORT_S = 0.02
 SECRET = "the password is sesame"
 
@@ -208,20 +196,30 @@ SECRET = "the password is sesame"
     ),
     words={
         "send-outside-the-limit": "A send hangs when the other end reads nothing: the time limit covers it too.",
-        "cancelled-not-left": "A cancelled future cancels its caller: give it a result, or Left as its exception, instead.",
+        "cancelled-not-left": (
+            "A cancelled future cancels its caller: give it a result, or Left as its exception, instead."
+        ),
         "waits-for-ever": "An answer may never come: only a time limit ends the wait.",
-        "call-leaks": "However a call ends, nothing of it stays in `waiting`: not after a timeout or cancellation either.",
+        "call-leaks": (
+            "However a call ends, nothing of it stays in `waiting`: not after a timeout or cancellation either."
+        ),
         "registered-too-late": "The answer can be back before send returns: the call is registered before it is sent.",
         "id-used-twice": "Two calls under one id: the answers cannot be told apart.",
         "answers-in-order": "Answers come in any order; each belongs to the call whose id it carries.",
-        "values-not-unpacked": "No value is None, one value is itself, several are a tuple: as the handler returned them.",
-        "error-is-a-value": "An error is raised at the caller; a caller that gets it as a value takes it for an answer.",
+        "values-not-unpacked": (
+            "No value is None, one value is itself, several are a tuple: as the handler returned them."
+        ),
+        "error-is-a-value": (
+            "An error is raised at the caller; a caller that gets it as a value takes it for an answer."
+        ),
         "late-answer-crashes": "An answer that nobody waits for any more is nobody's fault: it is counted and dropped.",
         "answer-never-asked": "An answer to a call that was never made is made up: a Violation.",
         "handler-takes-all-down": "A handler's exception is its own: it ends in `handle`, and the caller is told.",
         "text-of-a-bug-sent": "What a bug says may hold secrets: only the text of Failed was meant for the other end.",
         "answers-unasked": "Who gave no id asked for no answer.",
-        "calls-outlive-the-peer": "When the namespace is left no answer will come: calls end now, not with their timeout.",
+        "calls-outlive-the-peer": (
+            "When the namespace is left no answer will come: calls end now, not with their timeout."
+        ),
         "sends-after-the-end": "A namespace that was left is not spoken in any more.",
     },
 )

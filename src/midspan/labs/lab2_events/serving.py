@@ -14,12 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import Namespace, Options
 from midspan.grading.limits import within
-from midspan.net.servers import HOST
-from midspan.net.servers import http_session
-
+from midspan.labs.lab2_events.lab import Namespace, Options, lab
+from midspan.net.servers import HOST, http_session
 
 QUERY = "/socket.io/?EIO=4&transport=websocket"
 BLOB = bytes(4 * 2**20)  # more than the buffers on the way hold: whoever sends it has to wait
@@ -146,8 +143,12 @@ async def _joined(t: Transcript, client: ClientConnection) -> None:
     words={
         "violation-survived": "A malformed packet closes the connection at once, not at the next missed heartbeat.",
         "attachments-mixed": "Two handlers send at the same time: a lock keeps a packet and its attachments together.",
-        "no-heartbeat": "The server pings; a client that hears none within interval and timeout thinks that we are gone.",
-        "pings-too-late": "A pong moves the deadline while the clock sleeps: who sleeps until the old one pings too late.",
+        "no-heartbeat": (
+            "The server pings; a client that hears none within interval and timeout thinks that we are gone."
+        ),
+        "pings-too-late": (
+            "A pong moves the deadline while the clock sleeps: who sleeps until the old one pings too late."
+        ),
         "silence-survived": "Without a pong in time the connection is ended.",
         "clock-waits-for-send": "A client that reads nothing blocks our sends, the ping too: the clock must not wait.",
         "never-joins": "Who joins nothing in time is let go of: idle connections are a cheap attack.",

@@ -8,16 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import Envelope, LEFT, Limits, Namespace, Outbox, VIOLATION, begun, ending, turns
-
-import asyncio
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.lab import Envelope, LEFT, Namespace, begun, ending, turns
-
+from midspan.labs.lab2_events.lab import LEFT, VIOLATION, Envelope, Limits, Namespace, Outbox, begun, ending, lab, turns
 
 JOIN, LEAVE = Envelope("join"), Envelope("leave")
 
@@ -96,11 +87,15 @@ async def joined(t: Transcript, session: Any, out: Outbox, namespace: str = "/",
     ),
     words={
         "unknown-namespace": "A namespace that the server does not offer is refused, with an object that says why.",
-        "welcome-before-reply": "The reply to the join goes first: before it, the client knows nothing of the namespace.",
+        "welcome-before-reply": (
+            "The reply to the join goes first: before it, the client knows nothing of the namespace."
+        ),
         "speaks-before-joining": "Who has not joined may not speak: that is a Violation, also for answers.",
         "joins-twice": "A second join, or a refusal from a client, makes no sense: a Violation.",
         "handler-blocks": "A slow handler must not keep the next message waiting: each runs in a task of its own.",
-        "handlers-unbounded": "A task for each message without a limit: who sends faster than we work fills our memory.",
+        "handlers-unbounded": (
+            "A task for each message without a limit: who sends faster than we work fills our memory."
+        ),
         "leave-forgets-calls": "To leave is to end the peer, not only to forget it.",
     },
 )
@@ -209,9 +204,6 @@ async def _leaves(t: Transcript, make: Any) -> None:
         t.equal("a new join is a new peer", desk.peers[2] is desk.peers[1], False)
 
 
-# Step 5: who may join a namespace, and for how long.
-
-
 LASTS_S = 0.25  # a busy machine may need some of it to look at the join
 VIP = "/vip"
 
@@ -243,8 +235,12 @@ def _permissions(desk: Desk, refused: Any) -> dict[str, Namespace]:
         "open-on-error": "What cannot be checked is not allowed: any exception in authorise means no.",
         "reason-leaks": "Only the text of Refused was written for the client.",
         "never-expires": "A permission that has a time ends with it, also in the middle of a connection.",
-        "expires-somebody-else": "The permission that ends belongs to one join; who left and joined again has a new one.",
-        "late-is-violation": "What was on its way when we ended the permission is no violation: the client could not know.",
+        "expires-somebody-else": (
+            "The permission that ends belongs to one join; who left and joined again has a new one."
+        ),
+        "late-is-violation": (
+            "What was on its way when we ended the permission is no violation: the client could not know."
+        ),
         "expired-for-good": "After a new join, asked anew, the namespace is open again.",
     },
 )

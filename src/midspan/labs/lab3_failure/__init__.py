@@ -12,4 +12,4 @@ from midspan.labs.lab3_failure.session import again, implementation_of, earlier,
 
 check = lab.checks
 
-__all__ = ["again", "implementation_of", "check", "earlier", "lab", "look", "show"]
+__all__ = ["again", "check", "earlier", "implementation_of", "lab", "look", "show"]

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import ListeningConnection, Waiting, ended, start_sender
-from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.errors import Words
-from midspan.simulation import PREDICATES, Implementation, judge, play, simple
-
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Bounds, Implementation, ClientContext, Fault, HalfOpen, Trigger, ServerContext, play, simple
-
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import (
+    ListeningConnection,
+    Waiting,
+    ended,
+    in_virtual_time,
+    lab,
+    search_holds,
+    start_sender,
+)
+from midspan.simulation import (
+    PREDICATES,
+    Bounds,
+    ClientContext,
+    Fault,
+    HalfOpen,
+    Implementation,
+    ServerContext,
+    Trigger,
+    judge,
+    play,
+    simple,
+)
 
 # Step 1: a session on a good day. It works while nothing goes wrong, and a run in which nothing does is vacuous.
 

@@ -17,13 +17,10 @@ from websockets.exceptions import (
 from websockets.frames import Close
 from websockets.http11 import Response
 
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import search_holds
-from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.errors import Words
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import in_virtual_time, lab, search_holds
 from midspan.simulation import Implementation
-
 
 LONG_S = 4 * 3600.0  # longer than all of a story takes
 REFUSED, TIMED_OUT = ConnectionRefusedError(111, "Connect call failed"), TimeoutError("timed out")
@@ -68,13 +65,17 @@ STEPS_TO_CAP = 6  # 0.1 s, doubled so often, is more than 5 s
         "no-cap": "A wait that doubles without a cap is soon longer than the outage was.",
         "no-backoff": "A client that tries all the time keeps a server from getting up again.",
         "backoff-overflows": "A link can be down for a thousand attempts, and 2**1000 is no float.",
-        "no-reconnect": "A refused attempt, a timeout, a lost connection: after each of them we wait and connect again.",
+        "no-reconnect": (
+            "A refused attempt, a timeout, a lost connection: after each of them we wait and connect again."
+        ),
         "opening-ends-it": (
             "A connection can break while it opens, and a proxy can answer for a server that is down: "
             "websockets then raises an InvalidHandshake, which is no OSError. The next attempt may succeed."
         ),
         "never-gives-up": "Who may not be here is told so by the close code, and asking again does not change it.",
-        "gives-up": "An outage lasts for as many attempts as it lasts: what counts them is a reason to wait, not to end.",
+        "gives-up": (
+            "An outage lasts for as many attempts as it lasts: what counts them is a reason to wait, not to end."
+        ),
         "not-counted": "Who does not count waits after each attempt as after the first: client.attempt += 1.",
         "reset-by-connection": (
             "A server can let us in and hang up before it says a word: an open connection is no "

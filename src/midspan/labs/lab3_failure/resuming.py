@@ -9,21 +9,18 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosedError
 
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import ListeningConnection
-from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import search_holds
-from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.simulation import Implementation, Disk, Entry, Store
-
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import SEARCHES, Search, search_holds, hunt
 from midspan.errors import Words, need
-from midspan.simulation import Implementation, judge, negative_control, play, simple
-
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import (
+    SEARCHES,
+    ListeningConnection,
+    Search,
+    hunt,
+    in_virtual_time,
+    lab,
+    search_holds,
+)
+from midspan.simulation import Disk, Entry, Implementation, Store, judge, negative_control, play, simple
 
 KEEP = 2  # entries that the log of the checks keeps at hand
 ENTRIES = ["one", "two", "three", "four", "five"]
@@ -50,7 +47,9 @@ ENTRIES = ["one", "two", "three", "four", "five"]
             "The next offset is the last one and 1. Whoever sets it to whatever comes skips what "
             "did not come, for good."
         ),
-        "no-reset": "When the server goes on elsewhere, what the application shows is of another log: it must forget it.",
+        "no-reset": (
+            "When the server goes on elsewhere, what the application shows is of another log: it must forget it."
+        ),
         "replay-unbounded": "A log in memory grows for ever: the last entries at hand, the others from the store.",
         "resume-from-start": "Who goes on where it stood is sent what it missed, not everything again.",
     },
@@ -118,9 +117,6 @@ def _stands(t: Transcript, make: Any) -> None:
     cursor.takes(2)
     t.equal("the server goes on at 2 of e2: forget what we have?", cursor.moves_to("e2", 2), True, id="no-reset")
     t.equal("we stand at", (cursor.epoch, cursor.offset), ("e2", 2), id="epoch-ignored")
-
-
-# step 9
 
 
 @lab.step(
@@ -235,9 +231,6 @@ def _raise(task: asyncio.Future[None]) -> None:
         task.result()
 
 
-# step 10
-
-
 @lab.step(
     "Who comes back is asked again",
     minutes=10,
@@ -346,7 +339,12 @@ def control(t: Transcript, broken: Any, ours: Implementation) -> None:
 
 def works(t: Transcript, implementation: object, called: str, *, id: str) -> None:
     """The learner's mistake is an implementation, and breaks nothing on a good day."""
-    need(isinstance(implementation, Implementation), "an Implementation", implementation, "Return Implementation(YourServer, YourClient)")
+    need(
+        isinstance(implementation, Implementation),
+        "an Implementation",
+        implementation,
+        "Return Implementation(YourServer, YourClient)",
+    )
     assert isinstance(implementation, Implementation)
     t.say(f"{called}: two clients, no fault")
     verdicts = judge(play(implementation, simple(4, gap_s=0.1))).values()
@@ -354,7 +352,9 @@ def works(t: Transcript, implementation: object, called: str, *, id: str) -> Non
     t.equal("it works", wrong, [], id=id)
 
 
-def does_not_pass(t: Transcript, implementation: Implementation, step: str, called: str, searches: tuple[Search, ...], *, id: str) -> None:
+def does_not_pass(
+    t: Transcript, implementation: Implementation, step: str, called: str, searches: tuple[Search, ...], *, id: str
+) -> None:
     """The search of a step finds what it breaks on a bad day."""
     (search,) = searches
     t.say(f"{called}: {search.seeds} schedules: {search.faults}")

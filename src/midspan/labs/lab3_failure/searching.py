@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
-
-from midspan.grading.transcript import Wrong
-from midspan.simulation import SimulationError, run_in_virtual_time
-
 import asyncio
 import json
-from typing import Any
-
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError
-
-from midspan.grading.transcript import Wrong
-from midspan.grading.transcript import in_words
-
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from midspan.grading import Transcript
-from midspan.grading.transcript import Wrong
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+
 from midspan.errors import Words
+from midspan.grading import Lab, Transcript
+from midspan.grading.transcript import Wrong, in_words
 from midspan.simulation import (
     PREDICATES,
-    Implementation,
     Counterexample,
+    Implementation,
     Schedule,
     ServerRestart,
     Shape,
@@ -38,11 +27,11 @@ from midspan.simulation import (
     counterexample,
     generate,
     judge,
+    run_in_virtual_time,
 )
 from midspan.simulation.run import Player
-from midspan.simulation.shrinking import MOST_RUNS
 from midspan.simulation.searching import guarded
-from midspan.grading import Lab
+from midspan.simulation.shrinking import MOST_RUNS
 
 lab = Lab(
     "lab3_failure",
@@ -221,7 +210,9 @@ def hunt(implementation: Implementation, search: Search, step: str) -> Found:
         if worst is None:
             return Found(runs, tested, None)
         again = f'again(ours, "{step}", {broken[worst].seed})'
-        return Found(runs, tested, counterexample(implementation, broken[worst], worst, again, player, search.most_runs))
+        return Found(
+            runs, tested, counterexample(implementation, broken[worst], worst, again, player, search.most_runs)
+        )
 
 
 def _to_do(crash: str) -> None:
@@ -230,7 +221,9 @@ def _to_do(crash: str) -> None:
         raise NotImplementedError
 
 
-def search_holds(t: Transcript, implementation: Implementation, step: str, searches: tuple[Search, ...] | None = None) -> None:
+def search_holds(
+    t: Transcript, implementation: Implementation, step: str, searches: tuple[Search, ...] | None = None
+) -> None:
     """The searches of a step find nothing; else the smallest counterexample is told."""
     for search in SEARCHES[step] if searches is None else searches:
         t.say(f"{search.seeds} schedules{search.where}: {search.faults}")

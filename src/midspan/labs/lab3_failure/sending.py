@@ -6,21 +6,15 @@ import asyncio
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import ListeningConnection, Waiting, start_sender
-from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import search_holds
-from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.simulation import Implementation, Disk, Store
-
-import asyncio
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import lab
-from midspan.labs.lab3_failure.searching import search_holds
-from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.simulation import Implementation
-
+from midspan.labs.lab3_failure.searching import (
+    ListeningConnection,
+    Waiting,
+    in_virtual_time,
+    lab,
+    search_holds,
+    start_sender,
+)
+from midspan.simulation import Disk, Implementation, Store
 
 LIMIT = 3  # of the outbox in the checks
 
@@ -53,7 +47,9 @@ LIMIT = 3  # of the outbox in the checks
         "outbox-out-of-order": "The outbox is a queue: what was put first is given out first.",
         "outbox-keeps": "What is acknowledged is forgotten, in the store as well: else it comes back after a restart.",
         "outbox-forgets": "Only what is acknowledged is forgotten: the numbers behind it still wait.",
-        "one-is-acknowledged": "An acknowledgement is for its number and all before it: one that is lost does not matter.",
+        "one-is-acknowledged": (
+            "An acknowledgement is for its number and all before it: one that is lost does not matter."
+        ),
     },
     limit_s=8.0,
 )
@@ -131,9 +127,6 @@ def _lost(box: Any) -> str:
     if 1 in numbers:
         return "outbox-keeps"
     return "outbox-out-of-order" if sorted(numbers) == list(range(2, 13)) else "outbox-in-memory"
-
-
-# step 5
 
 
 @lab.step(
@@ -308,12 +301,16 @@ def _adopts(t: Transcript, make: Any) -> None:
         "inbox.safe(who) in both other cases.",
     ),
     words={
-        "ack-before-durable": "An acknowledgement is a promise: it is given when a crash can no longer take the message.",
+        "ack-before-durable": (
+            "An acknowledgement is a promise: it is given when a crash can no longer take the message."
+        ),
         "no-lock": (
             "Two connections of one client can be at work at once: between the question (new?) and the answer "
             "(taken) nobody else may ask."
         ),
-        "gap-taken": "A message that is not the next is not taken: the ones before it come first, else the order is lost.",
+        "gap-taken": (
+            "A message that is not the next is not taken: the ones before it come first, else the order is lost."
+        ),
     },
     limit_s=8.0,
 )

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from midspan.grading.finished_labs import finished
-from midspan.labs.lab3_failure.searching import lab
-from midspan.errors import Refusal
-from midspan.simulation import Bounds, Implementation
-
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-from midspan.grading import notebooks
-from midspan.grading.notebooks import Answers
-from midspan.grading.finished_labs import finished
-from midspan.labs.lab3_failure.searching import lab
-from midspan.errors import Refusal
-from midspan.simulation import SimulationError, search
-
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
-
-from midspan.errors import checked
-from midspan.grading.finished_labs import LIMIT_S, show
-from midspan.labs.lab3_failure.searching import SEARCHES, Found, Search, hunt
-from midspan.errors import Words, need
-from midspan.simulation import Implementation, Counterexample
-
 from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
 
-from midspan.errors import checked
-from midspan.experiments.on_trial import CONTENDERS, Candidate
-from midspan.experiments.on_trial import Recorded
-from midspan.experiments.guarantee_matrix import Matrix, OnTrial, assemble, matrix_cells, chosen
-from midspan.errors import Refusal, need
+from midspan.errors import Refusal, Words, checked, need
+from midspan.experiments.guarantee_matrix import Matrix, OnTrial, assemble, chosen, matrix_cells
+from midspan.experiments.on_trial import CONTENDERS, Candidate, Recorded
+from midspan.grading import notebooks
+from midspan.grading.finished_labs import LIMIT_S, finished, show
+from midspan.grading.notebooks import Answers
+from midspan.labs.lab3_failure.searching import SEARCHES, Found, Search, hunt, lab
+from midspan.simulation import Bounds, Counterexample, Implementation, SimulationError, search
 from midspan.simulation.run import run_in_thread
-from midspan.simulation.implementation import Implementation
 
 
 def implementation_of(source: str = "solutions", bounds: Bounds | None = None) -> Implementation:
@@ -127,10 +105,16 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
 
 
 def seen(
-    implementation: Implementation, searches: tuple[Search, ...], step: str, parts: list[object], limit_s: float = LIMIT_S
+    implementation: Implementation,
+    searches: tuple[Search, ...],
+    step: str,
+    parts: list[object],
+    limit_s: float = LIMIT_S,
 ) -> Counterexample | None:
     """The smallest counterexample of these searches; None, and a sentence, when there is none, or a part is to do."""
-    found: list[Found] | None = show(lambda: [hunt(implementation, one, step) for one in searches], *parts, limit_s=limit_s)
+    found: list[Found] | None = show(
+        lambda: [hunt(implementation, one, step) for one in searches], *parts, limit_s=limit_s
+    )
     if found is None:
         return None
     for one in found:
@@ -204,10 +188,15 @@ def guarantee_matrix(*, faults: tuple[str, ...] | None = None, **more: Implement
         more: implementations of your own, by the name of their column.
 
     Raises:
-        Refusal: a fault is unknown; what is passed is not an implementation, takes a name that is taken, or never speaks.
+        Refusal: a fault is unknown; what is passed is no implementation, takes a name that is taken, or never speaks.
     """
     for name, implementation in more.items():
-        need(isinstance(implementation, Implementation), f"an implementation as {name}", implementation, "Pass Implementation(server, client)")
+        need(
+            isinstance(implementation, Implementation),
+            f"an implementation as {name}",
+            implementation,
+            "Pass Implementation(server, client)",
+        )
     yours = (*_yours(), *(Candidate(name, "passed by you", implementation) for name, implementation in more.items()))
     columns: tuple[OnTrial, ...] = (*CONTENDERS, Recorded(), _reference(), *yours)
     return assemble(columns, chosen(faults), lambda one, trial: run_in_thread(_once, one, trial))

@@ -2,7 +2,8 @@
 
 Begin with `searching` (the lab and its schedules) and `doubles` (stand-ins for a connection and a broker). Then a
 module for each group of steps, in the order of the notebook: `membership` (rooms, and a bus between nodes),
-`broker_log` (a log in the broker), `ownership` (which node owns a connection, slow readers), `departures` (nodes leave).
+`broker_log` (a log in the broker), `ownership` (which node owns a connection, slow readers), `departures` (nodes
+leave).
 """
 
 from midspan.grading.finished_labs import show  # noqa: I001 - importing registers the steps, in the notebook's order

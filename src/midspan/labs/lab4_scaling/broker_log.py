@@ -5,30 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from midspan.simulation.nodes import NodeContext, bus
-from midspan.grading import Transcript
-from midspan.labs.lab4_scaling.doubles import Brokered, Follower, brokered
-from midspan.labs.lab4_scaling.searching import lab
-from midspan.labs.lab4_scaling.searching import search_holds
-from midspan.grading.transcript import Wrong
-from midspan.simulation import Implementation
-from midspan.simulation.run import run_in_thread
-
-import asyncio
-from typing import Any
-
 import redis.exceptions
 
 from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab4_scaling.searching import lab
-from midspan.labs.lab4_scaling.searching import search_holds
 from midspan.grading.transcript import Wrong
+from midspan.labs.lab3_failure.searching import in_virtual_time
+from midspan.labs.lab4_scaling.doubles import Brokered, Follower, brokered
+from midspan.labs.lab4_scaling.searching import lab, search_holds
 from midspan.simulation import Implementation
-
-
-# Step 4: a log in the broker that several nodes write to, and follow from where they stand.
-
+from midspan.simulation.nodes import NodeContext, bus
+from midspan.simulation.run import run_in_thread
 
 AT_ONCE = 8
 KEEP, MANY = 100, 600  # entries that are kept, and said
@@ -77,7 +63,9 @@ SLACK = 200  # a trimming that goes by whole blocks is a trimming too: Valkey's 
             "meanwhile comes too."
         ),
         "starts-over": "After a new link we go on behind the last entry that we gave, not at the first.",
-        "log-unbounded": "A log that is never trimmed grows for ever: the broker keeps the last `KEEP` entries of a room.",
+        "log-unbounded": (
+            "A log that is never trimmed grows for ever: the broker keeps the last `KEEP` entries of a room."
+        ),
         "resumes-anywhere": "Who stands outside of what is kept, or in another log, goes on at its start.",
     },
     limit_s=30.0,
@@ -158,7 +146,9 @@ async def _taken(log: Any, epoch: str, number: int, body: str) -> Any:
     return await log.take("red", epoch, "a", number, body)
 
 
-async def _takes_at_once(t: Transcript, broker: Brokered, context: NodeContext, epoch: str, first: Any, second: Any) -> None:
+async def _takes_at_once(
+    t: Transcript, broker: Brokered, context: NodeContext, epoch: str, first: Any, second: Any
+) -> None:
     t.say(f"a's message 3 comes {AT_ONCE} times at once, on both nodes; an old link is still at work")
     asking = [_taken([first, second][turn % 2], epoch, 3, "three") for turn in range(AT_ONCE)]
     answers = await asyncio.gather(*asking, return_exceptions=True)
@@ -268,7 +258,9 @@ class Broken:
         "now() >= until_s, else sleep AGAIN_S.",
     ),
     words={
-        "ack-before-durable": "An acknowledgement is a promise. It is given when the broker has the message, not before.",
+        "ack-before-durable": (
+            "An acknowledgement is a promise. It is given when the broker has the message, not before."
+        ),
         "gives-up-at-once": (
             "A broker that is away for a moment comes back. Its clients are held meanwhile: nothing is "
             "lost, as nothing was acknowledged."

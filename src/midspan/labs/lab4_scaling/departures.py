@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab4_scaling.doubles import brokered
-from midspan.labs.lab4_scaling.searching import lab
-
 import asyncio
 from contextlib import suppress
 from typing import Any
 
-from midspan.simulation.nodes import bus
-from midspan.grading import Transcript
-from midspan.labs.lab4_scaling.doubles import SOON_S, brokered
-from midspan.labs.lab4_scaling.searching import lab
-from midspan.labs.lab4_scaling.ownership import entered, nodes
-from midspan.labs.lab4_scaling.searching import search_holds
-from midspan.grading.limits import within
-from midspan.errors import Words
-from midspan.simulation import Implementation
-from midspan.simulation.run import run_in_thread
-
-from typing import Any
-
-from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
-from midspan.grading import Transcript
-from midspan.labs.lab4_scaling.searching import lab
-from midspan.labs.lab4_scaling.searching import FIRST, SEARCHES, search_holds
 from midspan.errors import Words, need
+from midspan.grading import Transcript
+from midspan.grading.limits import within
+from midspan.labs.lab4_scaling.doubles import SOON_S, brokered
+from midspan.labs.lab4_scaling.ownership import entered, nodes
+from midspan.labs.lab4_scaling.searching import FIRST, SEARCHES, lab, search_holds
 from midspan.simulation import Implementation, judge, simple
-
+from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
+from midspan.simulation.run import run_in_thread
 
 # Step 8: who is here, and who only seems to be. Clocks are numbers of ours; the broker is real.
 
@@ -59,13 +42,15 @@ class Clock:
         "Which two things about a node must you remember to tell, later, that its number has not changed for a while?",
         "`hincrby` beats, `hgetall` reads all numbers. self.seen[node] = number, now: only when the number is another "
         "one than before.",
-        "living: for each node of hgetall(self.beats), note number and self.context.now() when the number is new; return "
-        "those whose note is younger than LEASE_S. present: owners whose node (the text before the last space) lives; "
-        "release_script for the others, with the value that you read.",
+        "living: for each node of hgetall(self.beats), note number and self.context.now() when the number is new; "
+        "return those whose note is younger than LEASE_S. present: owners whose node (the text before the last space) "
+        "lives; release_script for the others, with the value that you read.",
     ),
     words={
         "ghosts": "A node that is killed releases nobody. Only that it beats no more tells that its people are gone.",
-        "ghost-kept": "What a dead node left in the registry is removed by whoever finds it: else it is found for ever.",
+        "ghost-kept": (
+            "What a dead node left in the registry is removed by whoever finds it: else it is found for ever."
+        ),
         "wall-clocks": "Two hosts' clocks differ. Compare numbers of the other node, and times of your own clock only.",
         "dead-too-soon": "A node that missed one beat is late, not dead: that is what the lease is for.",
     },
@@ -127,9 +112,6 @@ async def _returns(t: Transcript, three: list[Any], owners: list[Any], claims: d
     t.equal("a leaves; present, says n1", sorted(await three[0].present()), ["b", "c"])
 
 
-# Step 9: a node leaves, and nobody loses anything by it.
-
-
 GOING_DOWN = 1012  # Service Restart (IANA registry of close codes)
 MEMBERS = 5
 GRACE_S = 0.2  # in this check
@@ -151,7 +133,9 @@ GRACE_S = 0.2  # in this check
         "still-takes": "A node that leaves takes nobody and nothing new: `node.draining` comes first.",
         "closes-before-acks": "What was taken is acknowledged before the goodbye: wait until `node.work.idle`.",
         "hangs-up": "A close code says that the node leaves on purpose; a connection that breaks says nothing.",
-        "one-after-another": "One client that does not answer the goodbye must not keep the others: say it to all at once.",
+        "one-after-another": (
+            "One client that does not answer the goodbye must not keep the others: say it to all at once."
+        ),
         "drain-waits-for-ever": "What does not end within GRACE_S is not waited for: a node must be able to leave.",
     },
     limit_s=30.0,
@@ -261,9 +245,6 @@ def _raised(leaving: asyncio.Future[None]) -> None:
         leaving.result()
 
 
-# Step 10: all guarantees at once on three nodes; and an implementation of the learner's that must not pass.
-
-
 TRIES = 25  # schedules until a mistake is found
 
 
@@ -274,10 +255,11 @@ TRIES = 25  # schedules until a mistake is found
     points=3,
     hints=(
         "Take our node and one of the misconceptions that you have met. What would a careless colleague change?",
-        "A subclass of Node can replace a part after super().__init__(context): self.log, for instance, with a subclass "
-        "of Log.",
+        "A subclass of Node can replace a part after super().__init__(context): self.log, for instance, with a "
+        "subclass of Log.",
         "class Deaf(Log): async def after(self, room, offset, end): return []. class Careless(Node): in __init__ call "
-        "super().__init__(context), then self.log = Deaf(self.broker, context). Return Implementation(Careless, Client).",
+        "super().__init__(context), then self.log = Deaf(self.broker, context). Return Implementation(Careless, "
+        "Client).",
     ),
     words={
         "control-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
@@ -290,7 +272,12 @@ def control(t: Transcript, broken: Any, ours: Implementation) -> None:
     with bus():
         search_holds(t, ours, "control")
         implementation = broken()
-        need(isinstance(implementation, Implementation), "an Implementation", implementation, "Return Implementation(YourNode, YourClient)")
+        need(
+            isinstance(implementation, Implementation),
+            "an Implementation",
+            implementation,
+            "Return Implementation(YourNode, YourClient)",
+        )
         t.say("broken(): four clients on three nodes, no fault")
         verdicts = judge(play_nodes(implementation, simple(6, ("a", "b", "c", "d"), gap_s=0.1))).values()
         wrong = [str(verdict) for verdict in verdicts if verdict.outcome == "violated"]

@@ -15,10 +15,10 @@ from redis.backoff import NoBackoff
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Frame, Opcode
 
-from midspan.simulation.nodes import NodeContext, bus
-from midspan.simulation.nodes.broker import RunBroker
 from midspan.grading.limits import within
 from midspan.simulation import Bounds
+from midspan.simulation.nodes import NodeContext, bus
+from midspan.simulation.nodes.broker import RunBroker
 
 SOON_S = 1.0  # for what a broker on this machine does in a millisecond
 

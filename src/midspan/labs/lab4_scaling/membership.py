@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import Any
 
-from midspan.grading import Transcript
-from midspan.labs.lab4_scaling.searching import lab
 from midspan.errors import Words
-
-import asyncio
-from typing import Any
-
-from midspan.simulation.nodes import bus
 from midspan.grading import Transcript
 from midspan.labs.lab4_scaling.doubles import Brokered, Follower, brokered
 from midspan.labs.lab4_scaling.searching import lab
-
-
-# Steps 1 and 2: who is in which room on one node, and one frame for all of them.
+from midspan.simulation.nodes import bus
 
 
 @lab.step(
@@ -37,7 +29,9 @@ from midspan.labs.lab4_scaling.searching import lab
             "A connection that ends takes its member out of all its rooms: the way back, from the member to "
             "its rooms, says which."
         ),
-        "empty-room-kept": "A room that nobody is in any more is deleted: else a server knows every room that ever was.",
+        "empty-room-kept": (
+            "A room that nobody is in any more is deleted: else a server knows every room that ever was."
+        ),
         "joined-twice": "Who joins twice is in the room once, and hears everything once.",
         "first-not-told": "The first in a room and the last one out begin and end what this node hears of it.",
     },
@@ -67,9 +61,6 @@ def rooms(t: Transcript, Rooms: Any) -> None:  # noqa: N803 - the answer is a cl
         made.leave(f"m{number}")
     t.equal("how many rooms there are", len(made), 0, id="empty-room-kept")
     t.equal("was red empty before c?", made.join("c", "red"), True, id="first-not-told")
-
-
-# step 2
 
 
 class Ear:

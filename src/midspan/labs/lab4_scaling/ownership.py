@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from midspan.simulation.nodes import bus
-from midspan.grading import Transcript
-from midspan.labs.lab4_scaling.doubles import Brokered, ScriptedConnection, brokered
-from midspan.labs.lab4_scaling.searching import lab
-from midspan.simulation import Implementation
-
-import asyncio
-import inspect
-from typing import Any
-
+from midspan.errors import Words
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab4_scaling.doubles import ScriptedConnection, frame
+from midspan.labs.lab4_scaling.doubles import Brokered, ScriptedConnection, brokered, frame
 from midspan.labs.lab4_scaling.searching import lab
-from midspan.errors import Words
-
-
-# Step 6: who is connected where, and direct messages that only that node hears.
-
+from midspan.simulation import Implementation
+from midspan.simulation.nodes import bus
 
 MEMBERS = 50
 PATIENT_S = 5.0
@@ -161,9 +150,6 @@ async def _direct(t: Transcript, three: list[Any], mailbox: Any) -> None:
     t.true("a is told that it is safe", await a.hears("handed", 2, "b"), got=a.heard, expected='["handed", 2, "b"]')
     b = await entered(three[2], "b", "red", "", 0)
     t.true("b hears both there", await b.hears("direct", 2, "two"), got=b.heard, expected='["direct", 2, "two"]')
-
-
-# Step 7: what goes to one connection is never waited for, and never more than a bound.
 
 
 MOST = 3

@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from midspan.simulation.nodes import NODE_SHAPE, generate_nodes
-from midspan.simulation.nodes.run import opened_nodes
-from midspan.grading import Transcript
-from midspan.labs import lab3_failure
-from midspan.labs.lab3_failure.searching import Search
-from midspan.simulation import PREDICATES, Implementation, Schedule, Shape
-from midspan.simulation.run import Player
-
-from midspan.errors import checked
+from midspan.errors import checked, need
+from midspan.grading import Lab, Transcript, steps
 from midspan.grading.finished_labs import written
-from midspan.labs.lab3_failure.session import of_step, session_parts, seen, seen_again
-from midspan.errors import need
-from midspan.simulation import Implementation, Counterexample
-
-import contextlib
-import functools
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-from websockets.asyncio.connection import Connection
-
-from midspan.errors import checked
-from midspan.benchmark.clients import Echo
-from midspan.benchmark.contenders import contender
-from midspan.experiments.rooms import LAB4, Speaks
-from midspan.grading import steps
 from midspan.grading.notebooks import Answers
 from midspan.grading.serving import cells_of, define
-from midspan.net.brokers import Broker
-from midspan.net.servers import HOST
+from midspan.labs import lab3_failure
+from midspan.labs.lab3_failure.searching import Search
+from midspan.labs.lab3_failure.session import of_step, seen, seen_again, session_parts
 from midspan.net.child_process import ServedNode
-from midspan.net.servers import Served
-from midspan.grading import Lab
+from midspan.net.servers import HOST, Served
+from midspan.simulation import PREDICATES, Counterexample, Implementation, Schedule, Shape
+from midspan.simulation.nodes import NODE_SHAPE, generate_nodes
+from midspan.simulation.nodes.run import opened_nodes
+from midspan.simulation.run import Player
 
 lab = Lab(
     "lab4_scaling",
@@ -159,13 +140,14 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     Raises:
         Refusal: there is no such search, or no seed was given.
     """
-    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, session_parts(implementation, PARTS), LIMIT_S)
+    parts = session_parts(implementation, PARTS)
+    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts, LIMIT_S)
 
 
-# Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` are told of it.
+# Lab 4's node as an application, for processes of its own: `experiments.clusters` serves it.
 #
 #     nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
-#     await nodes.serve(lab4_node)                            # ours; source="labs": the learner's
+#     await nodes.serve(lab4_node)        # ours; source="labs": the learner's
 
 
 LAB = "lab4"
@@ -176,49 +158,6 @@ def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its 
     from midspan.labs.lab4_scaling.searching import on_node
 
     return on_node(node, source)
-
-
-async def app(
-    tls: Any,
-    source: str = "solutions",
-    outlet: dict[str, Any] | None = None,
-    heartbeat: bool = True,
-    **options: str,
-) -> AsyncIterator[int]:
-    """The lab's node as `benchmark` starts servers; gives its port.
-
-    Args:
-        tls: a server's context, or None.
-        source: "solutions", "labs", or the path of a notebook.
-        outlet: arguments of its outlets, in place of what they have by themselves: policy, most.
-        heartbeat: whether it lets go of who answers no ping; False: what its outlets do is seen alone.
-        options: broker, node, prefix.
-    """
-    answers = defined(source)
-    if not heartbeat:
-        vars(answers)["session"].heartbeat = Connection.wait_closed
-    if outlet:
-        vars(answers)["Outlet"] = functools.partial(answers.Outlet, **outlet)
-    server = await answers.serve_node(HOST, 0, tls, **options)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
-@checked
-def lab4_on(
-    bus: Broker,
-    nodes: int = 1,
-    source: str = "solutions",
-    outlet: dict[str, Any] | None = None,
-    heartbeat: bool = True,
-) -> Speaks:
-    """The lab's nodes on a broker, as `experiments.rooms` measures them; arguments as of `app`."""
-    options: dict[str, Any] = {"broker": bus.url, "prefix": bus.prefix, "source": source, "outlet": outlet or {}}
-    ours = [f"n{i}" for i in range(1, nodes + 1)]
-    made = [contender(name, app, Echo, node=name, heartbeat=heartbeat, **options) for name in ours]
-    return Speaks("lab 4", tuple(made), LAB4)
 
 
 def defined(source: str) -> Answers:

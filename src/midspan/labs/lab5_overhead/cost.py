@@ -15,15 +15,11 @@ from typing import Any, NamedTuple
 
 from socketio.packet import ACK, EVENT, Packet
 
-from midspan.errors import checked
-from midspan.simulation import Bounds, Implementation, ClientContext, Join, Say, Schedule, play
+from midspan.errors import Words, checked
+from midspan.grading import Transcript
+from midspan.simulation import Bounds, ClientContext, Implementation, Join, Say, Schedule, play
 from midspan.simulation.faults import Way
 from midspan.simulation.run import Watch
-
-from midspan.grading import Transcript
-from midspan.errors import Words
-from midspan.simulation import Implementation
-
 
 NAME, DATA = "typing_start", {"room": "general", "user": "ana"}
 BODY = '["typing_start",{"room":"general","user":"ana"}]'
@@ -143,7 +139,9 @@ def _played(implementation: Implementation, situation: Situation) -> list[Sent]:
             sent.append(Sent(at_s, way, framed(len(data), way)))
 
     said = (Say(0.0, "a", BODY), *(Say(at_s, "a", BODY) for at_s in turns_s(situation)))
-    play(_saying(implementation, situation), Schedule(0, (Join(0.0, "a"),), said, (), 0.001, 0.0001), Watch(trace=trace))
+    play(
+        _saying(implementation, situation), Schedule(0, (Join(0.0, "a"),), said, (), 0.001, 0.0001), Watch(trace=trace)
+    )
     return sent
 
 

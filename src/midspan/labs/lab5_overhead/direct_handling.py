@@ -6,37 +6,13 @@ import asyncio
 import random
 from typing import Any
 
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab5_overhead.searching import SlowReader
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.cost import beats, costs_at_most
-from midspan.labs.lab5_overhead.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Implementation, Disk, Store
-
-import random
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab5_overhead.searching import SlowReader
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.cost import beats, costs_at_most
-from midspan.labs.lab5_overhead.searching import search_holds
-from midspan.simulation import Bounds, Implementation, Disk, ServerContext, Store
-
-from typing import Any
-
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.resuming import does_not_pass, ours_fails, works
-from midspan.labs.lab5_overhead.cost import LOW_RATE, costs
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.cost import beats
-from midspan.labs.lab5_overhead.searching import SEARCHES, search_holds
-from midspan.errors import Words
-from midspan.simulation import Implementation
-
+from midspan.labs.lab3_failure.searching import in_virtual_time
+from midspan.labs.lab5_overhead.cost import LOW_RATE, beats, costs, costs_at_most
+from midspan.labs.lab5_overhead.searching import SEARCHES, SlowReader, lab, search_holds
+from midspan.simulation import Bounds, Disk, Implementation, ServerContext, Store
 
 # Step 8: write without waiting, with a bound. The other end reads nothing until it is told to.
 
@@ -61,10 +37,14 @@ MANY = 64  # bodies of that size: four times as much as there is room
         "the task.",
     ),
     words={
-        "no-bound": "broadcast() writes whatever waits already: for somebody who reads nothing, until the memory is full.",
+        "no-bound": (
+            "broadcast() writes whatever waits already: for somebody who reads nothing, until the memory is full."
+        ),
         "gives-up-when-full": "A full buffer is a reason to wait, not to leave entries out.",
         "store-skipped": "What is not at hand is in the store: a task reads it, in its order.",
-        "always-a-task": "A task and a turn of the loop cost as much as the frame itself: write at once if there is room.",
+        "always-a-task": (
+            "A task and a turn of the loop cost as much as the frame itself: write at once if there is room."
+        ),
         "only-a-count": "A count says that all of it is the receiver's own: it stands for no entry of somebody else.",
     },
     limit_s=15.0,
@@ -181,12 +161,20 @@ ONE, TWO, OTHER = '["typing_start",{"room":"one"}]', '["typing_start",{"room":"t
         ),
         "direct-loses": "True means that it is handled: nobody looks at this message again.",
         "direct-numbers": "A number that is said holds here too: after a reconnect a first message is seldom number 1.",
-        "direct-twice": "A link that was cut sends copies. Here no desk looks: ask the inbox, and tell it what was taken.",
-        "direct-gap": "A message before this one is missing: to take this one all the same is to lose that one for good.",
+        "direct-twice": (
+            "A link that was cut sends copies. Here no desk looks: ask the inbox, and tell it what was taken."
+        ),
+        "direct-gap": (
+            "A message before this one is missing: to take this one all the same is to lose that one for good."
+        ),
         "direct-ask": "Somebody waits: flush the feed where you hear it, and the answer leaves with this very call.",
         "direct-swallows": "What cannot be read ends the connection. Let the error out: the task in recv gets it.",
-        "direct-not-durable": "What the store has not written yet is not safe. If it takes time, leave the message alone.",
-        "direct-reads-first": "A wire learns as it reads. What is left to the task must be as it was: ask before you read.",
+        "direct-not-durable": (
+            "What the store has not written yet is not safe. If it takes time, leave the message alone."
+        ),
+        "direct-reads-first": (
+            "A wire learns as it reads. What is left to the task must be as it was: ask before you read."
+        ),
     },
     limit_s=15.0,
 )
@@ -203,7 +191,9 @@ class Scene:
 
     def __init__(self, names: dict[str, Any], write_s: float) -> None:
         self.disk, self.connection = Disk(), SlowReader(READING_ROOM_BYTES)
-        context = ServerContext(Store(self.disk, write_s), lambda _who, _token: True, random.Random(1), lambda: 0.0, Bounds())
+        context = ServerContext(
+            Store(self.disk, write_s), lambda _who, _token: True, random.Random(1), lambda: 0.0, Bounds()
+        )
         server, wire = names["Server"](context), names["Wire"]()
         self.client = names["Wire"]()
         self.feed = names["Feed"](self.connection, wire, server.log, "a", 0, 0, 4)
@@ -265,9 +255,6 @@ async def _refuses(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
         t.raises("at_once(up, data)", lambda: at_once(scene.up, missing), names["OutOfOrder"], id="direct-gap")
         t.equal("in the store", scene.bodies, [], id="direct-gap")
         t.raises("bytes that are no packets", lambda: at_once(scene.up, b"\xdc"), ValueError, id="direct-swallows")
-
-
-# Step 10: all guarantees at once, on both links; the budgets; and a saving that a guarantee pays for.
 
 
 @lab.step(

@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab5_overhead.searching import lab
-
-from functools import partial
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import search_holds
-from midspan.simulation import Implementation
-
-from functools import partial
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import search_holds
-from midspan.errors import Words
-from midspan.simulation import Implementation
-
 import random
 import tracemalloc
 import zlib
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from midspan.grading import Transcript
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.searching import search_holds
 from midspan.errors import Words
+from midspan.grading import Transcript
+from midspan.labs.lab5_overhead.cost import costs_at_most
+from midspan.labs.lab5_overhead.searching import lab, search_holds
 from midspan.simulation import Implementation
-
 
 KIND = 3
 HEADS = {  # number -> the bytes of its head, of kind 3
@@ -75,7 +49,9 @@ RESERVED = ("7c", "7c" + 16 * " 00", "7d 00", "7e 0000000000", "7f fffffffffffff
         "head-too-narrow": "A number that grows for as long as a session lasts outgrows two bytes, then four.",
         "head-little-endian": "The most significant byte comes first, as everywhere in a protocol of the network.",
         "head-not-shortest": "The shortest form that holds a number: up to 23 in the head, then 1, 2, 4 or 8 bytes.",
-        "head-reads-on": "What is not all there is not there: a slice beyond the end is shorter than asked, and no error.",
+        "head-reads-on": (
+            "What is not all there is not there: a slice beyond the end is shorter than asked, and no error."
+        ),
     },
 )
 def head(t: Transcript, head: Any, read_head: Any) -> None:
@@ -129,9 +105,6 @@ def _written_wrong(number: int, got: object, expected: bytes) -> str:
     return "head-too-narrow" if number >= 2**16 else ""
 
 
-# Step 2: packets in bytes.
-
-
 MESSAGES: tuple[tuple[str, list[tuple[str, Any]], str], ...] = (
     ("an ask", [("ask", 0)], "c0"),
     ("a count", [("mine", 3)], "a3"),
@@ -174,9 +147,6 @@ def wire(t: Transcript, Wire: Any, ours: Implementation) -> None:  # noqa: N803 
         t.raises(what, partial(Wire().read, bytes.fromhex(text)), ValueError)
     search_holds(t, ours, "wire")
     costs_at_most(t, ours, waited_for=120)
-
-
-# Step 3: the shapes of events, learned once a connection.
 
 
 EVENT = '["typing_start",{"room":"general","user":"ana"}]'
@@ -289,9 +259,6 @@ def _short(body: str) -> str:
     return repr(body) if len(body) < 50 else repr(body[:47])[:-1] + "...'"
 
 
-# Step 4: deflate, where it pays, and inflate with a limit.
-
-
 LONGEST = 2**20  # bytes of a text, as the notebook says
 BOMB = 2**26  # bytes that come out of 64 KiB
 HELD_BYTES = 2**23  # that an answer may hold while it refuses the bomb
@@ -317,7 +284,9 @@ TEXTS = ("", "a", "h\u00e9 \u4f60\u597d", HARD, REPEATED, "\u4f60" * 200, "x" * 
         "deflate-never": "A long text that repeats itself shrinks to a part of its size.",
         "inflate-unbounded": "A kilobyte of a stranger's can become a megabyte of ours: inflate with a limit.",
         "inflate-raises": "Bytes that are not deflated are a stranger's mistake, not ours: ValueError.",
-        "characters-for-bytes": "A size counts bytes. A text has fewer characters than bytes as soon as it leaves ASCII.",
+        "characters-for-bytes": (
+            "A size counts bytes. A text has fewer characters than bytes as soon as it leaves ASCII."
+        ),
     },
     limit_s=15.0,
 )

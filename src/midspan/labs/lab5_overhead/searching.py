@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from websockets.exceptions import ConnectionClosedError
 from websockets.protocol import State
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-
-from midspan.grading import Transcript
+from midspan.errors import checked
+from midspan.grading import Lab, Transcript
+from midspan.grading.finished_labs import show
 from midspan.labs import lab3_failure
 from midspan.labs.lab3_failure.searching import Search
-from midspan.simulation import PREDICATES, Implementation, Fault, Refuse, Say, Schedule, Shape
-
-from midspan.errors import checked
-from midspan.grading.finished_labs import show
-from midspan.labs.lab3_failure.session import of_step, session_parts, seen, seen_again
+from midspan.labs.lab3_failure.session import of_step, seen, seen_again, session_parts
 from midspan.labs.lab5_overhead.cost import Costs, costs
-from midspan.simulation import Implementation, Counterexample
-from midspan.grading import Lab
+from midspan.simulation import PREDICATES, Counterexample, Fault, Implementation, Refuse, Say, Schedule, Shape
 
 STORES = (0.0, 0.0, 0.005, 0.03)  # s that an append takes: some write at once
 lab = Lab(
@@ -78,7 +73,7 @@ class SlowReader:
     """
 
     send_in_progress = None
-    logger = logging.getLogger("midspan.grading.lab5")
+    logger = logging.getLogger("midspan.labs.lab5_overhead")
     state = State.OPEN
 
     def __init__(self, limit_bytes: int) -> None:

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import Waiting, ended
-from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab5_overhead.searching import ListeningConnection, Packets, Plain
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import search_holds
-from midspan.errors import Words
-from midspan.simulation import Implementation
-
-from typing import Any
-
-from midspan.grading import Transcript
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import search_holds
-from midspan.simulation import Implementation
-
 from dataclasses import replace
 from typing import Any
 
-from midspan.grading import Transcript
-from midspan.labs.lab5_overhead.searching import lab
-from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import search_holds
 from midspan.errors import Words
-from midspan.simulation import Bounds, Implementation, History, Join, Say, Schedule, play
-
+from midspan.grading import Transcript
+from midspan.labs.lab3_failure.searching import Waiting, ended, in_virtual_time
+from midspan.labs.lab5_overhead.cost import costs_at_most
+from midspan.labs.lab5_overhead.searching import ListeningConnection, Packets, Plain, lab, search_holds
+from midspan.simulation import Bounds, History, Implementation, Join, Say, Schedule, play
 
 # Step 5: numbers that nobody sends, and one frame for what waits. Judged in virtual time.
 
@@ -59,7 +38,9 @@ LONG_OUTAGE = 200  # messages
         ),
         "numbers-in-full": "Both ends can count: a number goes out only where it is not the next.",
         "batch-reorders": "A batch is sent in the order in which its messages were said: their numbers follow from it.",
-        "batch-waits": "A batch gathers what is there. Who waits for more delays the first message; at a low rate, each.",
+        "batch-waits": (
+            "A batch gathers what is there. Who waits for more delays the first message; at a low rate, each."
+        ),
         "batch-unbounded": "What waits after a long outage does not fit into one frame: BATCH at most, then the next.",
         "no-batch": "What waits together goes in one frame.",
         "ask-kept": "Somebody waits once: an ask that is never cleared asks for each acknowledgement from then on.",
@@ -155,9 +136,6 @@ def _bodies(*bodies: str) -> Packets:
 def _raised(running: asyncio.Future[None]) -> None:
     if running.done() and running.exception() is not None:
         running.result()
-
-
-# Step 6: what its sender knows already is a count.
 
 
 ONE, TWO, THREE = ("a1", "a", 1), ("a2", "a", 2), ("a3", "a", 3)

@@ -1,19 +1,17 @@
 """A room: how many messages a server delivers in a second, what a delivery costs it, and what one slow reader costs.
 
-    from midspan.experiments.rooms import delivering, socketio_on
-    from midspan.labs.lab4_scaling.searching import lab4_on
     run = await delivering([lab4_on(bus), socketio_on()], members=1000)
     run.ratio("python-socketio on aiohttp", "lab 4", "each_us")     # 3.1x: larger; lab 4 delivers three times as many
 
 Each server stands in processes of its own, on one core; the room on another (`net.receivers`); the broker where there
-is
-room. Whoever speaks is one more member, in this process; it says the next message when everybody has that of some
+is room. Whoever speaks is one more member, in this process; it says the next message when everybody has that of some
 messages before, so that the server never rests, and never outruns those who listen.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import secrets
 import time
@@ -24,16 +22,19 @@ from statistics import median
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import Connection
 
 from midspan.benchmark import contenders, servers
-from midspan.benchmark.clients import SocketIo
+from midspan.benchmark.clients import Echo, SocketIo
 from midspan.benchmark.contenders import Contender, Started, contender, started
 from midspan.benchmark.rounds import averaged, turned
 from midspan.benchmark.statistics import Numbers, Paired
-from midspan.errors import Fitting, Words, checked, need
+from midspan.errors import Fitting, Words, need
+from midspan.labs.lab4_scaling.searching import defined
 from midspan.net.brokers import Broker
 from midspan.net.child_process import Child
 from midspan.net.receivers import open_receivers
+from midspan.net.servers import HOST
 
 AHEAD = 16  # messages under way
 FEW_AHEAD = 2  # of large ones: 16 under way wait for each other, and that hides what a slow reader costs
@@ -42,7 +43,7 @@ TEXT = "hello, everybody in this room"
 
 
 @dataclass(frozen=True)
-class Voice(Fitting):
+class Voice:
     """How a member speaks to a server: texts, in which `{n}` is its number, `{i}` a message's, `{body}` what it says.
 
     `{room}` is the room's name: a new one each time that a room is opened, so that no log is there before.
@@ -71,7 +72,7 @@ LAB4 = Voice("/", '["hello","p{n}","t","",0,1,"{room}"]', '["say",{i},{body}]', 
 
 
 @dataclass(frozen=True)
-class Speaks(Fitting):
+class Speaks:
     """Who is measured: one node, or several that share a broker, and how one speaks to them."""
 
     name: str
@@ -91,6 +92,48 @@ def socketio_on(bus: Broker | None = None, nodes: int = 1, server: str = "aiohtt
     options = {} if bus is None else {"broker": bus.url, "channel": bus.name(server)}  # or they hear each other
     made = [contender(f"node {i}", SOCKETIO_SERVERS[server], SocketIo, **options) for i in range(nodes)]
     return Speaks(f"python-socketio on {server}", tuple(made), SOCKETIO)
+
+
+async def app(
+    tls: Any,
+    source: str = "solutions",
+    outlet: dict[str, Any] | None = None,
+    heartbeat: bool = True,
+    **options: str,
+) -> AsyncIterator[int]:
+    """The lab's node as `benchmark` starts servers; gives its port.
+
+    Args:
+        tls: a server's context, or None.
+        source: "solutions", "labs", or the path of a notebook.
+        outlet: arguments of its outlets, in place of what they have by themselves: policy, most.
+        heartbeat: whether it lets go of who answers no ping; False: what its outlets do is seen alone.
+        options: broker, node, prefix.
+    """
+    answers = defined(source)
+    if not heartbeat:
+        vars(answers)["session"].heartbeat = Connection.wait_closed
+    if outlet:
+        vars(answers)["Outlet"] = functools.partial(answers.Outlet, **outlet)
+    server = await answers.serve_node(HOST, 0, tls, **options)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def lab4_on(
+    bus: Broker,
+    nodes: int = 1,
+    source: str = "solutions",
+    outlet: dict[str, Any] | None = None,
+    heartbeat: bool = True,
+) -> Speaks:
+    """The lab's nodes on a broker, as they are measured here; arguments as of `app`."""
+    options: dict[str, Any] = {"broker": bus.url, "prefix": bus.prefix, "source": source, "outlet": outlet or {}}
+    ours = [f"n{i}" for i in range(1, nodes + 1)]
+    made = [contender(name, app, Echo, node=name, heartbeat=heartbeat, **options) for name in ours]
+    return Speaks("lab 4", tuple(made), LAB4)
 
 
 @dataclass(frozen=True)
@@ -113,7 +156,6 @@ class Beside(Fitting):
     __repr__ = __str__
 
 
-@checked
 async def beside_a_slow_one(
     server: Speaks, *, members: int = 100, messages: int = 600, size_bytes: int = 2**16, rounds: int = 5
 ) -> Beside:
@@ -144,7 +186,6 @@ async def beside_a_slow_one(
     return Beside(server.name, tuple(times), tuple(grown))
 
 
-@checked
 async def delivering(
     contenders: Sequence[Speaks], *, members: int = 1000, messages: int = 30, rounds: int = 5, seed: int = 0
 ) -> Paired:
