@@ -107,35 +107,35 @@ class Controller:
             report.longrepr = (file_of(crashitem), 0, "Skipped: the time was over")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when in ("call", "setup"):
+        if report.when == "call" or not report.passed:
             self.reported.add(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Time that is over is no failure; neither is a choice that leaves no test."""
-        is_over_only = exitstatus == pytest.ExitCode.INTERRUPTED and is_over(self.config) and not self._count("failed")
-        is_empty_only = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.tests == []
-        if is_over_only or is_empty_only:
-            session.exitstatus = pytest.ExitCode.OK
+        session.exitstatus = self.judged(exitstatus)
+
+    def judged(self, code: int) -> int:
+        """Time that is over is no failure, unless no test had its turn; neither is a choice that leaves no test."""
+        if code == pytest.ExitCode.NO_TESTS_COLLECTED and self.tests == []:
+            return pytest.ExitCode.OK
+        if code == pytest.ExitCode.INTERRUPTED and is_over(self.config) and not self._count("failed", "error"):
+            code = pytest.ExitCode.OK
+        is_empty = code == pytest.ExitCode.OK and self.tests and not self.reported
+        return pytest.ExitCode.NO_TESTS_COLLECTED if is_empty else code
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.write_line("")
-        terminalreporter.write_line(f"{SAYS}{sentence(self._count('passed'), self._count('failed'), self.left())}")
+        counts = f"{self._count('passed')} passed, {self._count('failed', 'error')} failed"
+        end = "the time was over" if is_over(self.config) else "it stopped"
+        unfinished = f"; {end} before the end of {some(self.left())}" if self.left() else ""
+        terminalreporter.write_line(f"\n{SAYS}{counts}, nearest first{unfinished}")
 
     def left(self) -> list[str]:
         """The files of which a test did not run, in their order."""
         return list(dict.fromkeys(file_of(it) for it in self.tests or [] if it not in self.reported))
 
-    def _count(self, outcome: str) -> int:
+    def _count(self, *kinds: str) -> int:
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
-        kinds = ("failed", "error") if outcome == "failed" else (outcome,)
         return sum(len(reporter.stats.get(kind, ())) for kind in kinds) if reporter else 0
-
-
-def sentence(passed: int, failed: int, left: list[str]) -> str:
-    """ "12 passed, nearest first; the time was over before the end of a, b"."""
-    counts = f"{passed} passed" + (f", {failed} failed" if failed else "")
-    return counts + (f", nearest first; the time was over before the end of {some(left)}" if left else "")
 
 
 def some(names: Iterable[str], most: int = NAMED) -> str:

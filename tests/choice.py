@@ -13,6 +13,7 @@ COMPARE = ("tests/test_labs.py", "the_labs_of_the_course_are_what_the_solutions_
 RULES = "tests/test_notebook_rules.py"
 BANK = "tests/test_bank.py"
 TOO_LONG_S = 100.0  # files that no budget of a check holds
+SHORT_S = 2.5  # a guess, of a file that tests/shares.py does not name: to collect it, and to run it
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,25 @@ class Chosen:
         return f"{self.path}{part}: {self.why}"
 
 
-def choose(root: Path, changed: Iterable[str]) -> list[Chosen]:
-    """The tests that the changed files reach: nearest first; at the same distance short ones first."""
-    changed = list(changed)
-    known = ImportMap(root, gone=changed)
+def choose(known: ImportMap, changed: Iterable[str]) -> list[Chosen]:
+    """The tests that the changed files reach: nearest first; at the same distance short ones first, and of these the
+    ones that import the least, which are about the least else.
+    """
     found: dict[str, Chosen] = {}
-    for one in (it for path in changed for it in [*_belonging(root, path), *_reached(known, path)]):
-        if (root / one.path).is_file():
+    for one in (it for path in changed for it in [*_belonging(known.root, path), *_reached(known, path)]):
+        if (known.root / one.path).is_file():
             found[one.path] = _nearer(found[one.path], one) if one.path in found else one
     return sorted(found.values(), key=lambda it: (it.steps, _seconds(it), len(known.uses[it.path]), it.path))
 
 
-def is_too_long(chosen: Chosen) -> bool:
-    return SECONDS.get(chosen.path, 0.0) >= TOO_LONG_S
+def affordable(chosen: Iterable[Chosen], seconds: float) -> list[Chosen]:
+    """The nearest that may take about so many seconds together; to collect the others would take time from these."""
+    kept, taken_s = [], 0.0
+    for one in chosen:
+        if _seconds(one) < TOO_LONG_S and taken_s < seconds:
+            kept.append(one)
+            taken_s += max(_seconds(one), SHORT_S)
+    return kept
 
 
 def _seconds(chosen: Chosen) -> float:

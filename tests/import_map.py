@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 PROGRAM = re.compile(r"\bfrom (midspan[\w.]*) import ([\w, ]+)|\bimport (midspan[\w.]*)")
+KINDS = (ast.Import, ast.ImportFrom, ast.Attribute, ast.Constant, ast.JoinedStr)  # nodes that may name a module
 CONFTESTS = ("conftest.py", "tests/conftest.py")
 NO_READERS = {"tests/shares.py"}  # names every notebook, and reads none
 
@@ -176,7 +177,7 @@ class _Uses:
 
     def __init__(self, known: ImportMap, source: Source) -> None:
         self.known, self.source, self.offers = known, source, source.offers
-        self.nodes = list(ast.walk(source.tree))
+        self.nodes = [node for node in ast.walk(source.tree) if isinstance(node, KINDS)]
         self.bound: dict[str, str] = {}  # name in the source -> module that it stands for
 
     def all(self) -> set[str]:
