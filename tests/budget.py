@@ -124,10 +124,13 @@ class Controller:
         return pytest.ExitCode.NO_TESTS_COLLECTED if is_empty else code
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        counts = f"{self._count('passed')} passed, {self._count('failed', 'error')} failed"
+        """The line that tests/check.py shows."""
+        counts = f"{self._count('passed')} passed, {self._count('failed', 'error')} failed, nearest first"
+        if self.tests and not self.reported:
+            counts = "no test had its turn"
         end = "the time was over" if is_over(self.config) else "it stopped"
         unfinished = f"; {end} before the end of {some(self.left())}" if self.left() else ""
-        terminalreporter.write_line(f"\n{SAYS}{counts}, nearest first{unfinished}")
+        terminalreporter.write_line(f"\n{SAYS}{counts}{unfinished}")
 
     def left(self) -> list[str]:
         """The files of which a test did not run, in their order."""

@@ -87,7 +87,7 @@ def _belonging(root: Path, path: str) -> Iterator[Chosen]:
     file = PurePosixPath(path)
     if str(file.parent) == "tests/bank" and file.stem.startswith("lab"):
         yield Chosen(BANK, 0, f"{path} changed", only=file.stem)
-    if file.suffix == ".ipynb" and (root / path).is_file() and len(file.parts) == 2:
+    if str(file.parent) in ("notebooks", "labs", "solutions") and (root / path).is_file():
         yield Chosen(RULES, 0, f"the rules for {path}", only=f"{file.parent}/{file.stem}-")
         if file.parts[0] in ("solutions", "labs"):
             yield Chosen(COMPARE[0], 0, f"{path} changed", only=COMPARE[1])
