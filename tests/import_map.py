@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 PROGRAM = re.compile(r"\bfrom (midspan[\w.]*) import ([\w, ]+)|\bimport (midspan[\w.]*)")
 KINDS = (ast.Import, ast.ImportFrom, ast.Attribute, ast.Constant, ast.JoinedStr)  # nodes that may name a module
 CONFTESTS = ("conftest.py", "tests/conftest.py")
-NO_READERS = {"tests/shares.py"}  # names every notebook, and reads none
+NAME_ONLY = {"tests/shares.py", "tests/test_check.py"}  # their strings name files and programs, and use none
 
 Offered = dict[str, tuple[str, str]]  # name in a package -> module that it comes from, and its name there
 
@@ -135,7 +135,7 @@ class ImportMap:
 
     def _naming(self, words: list[str], inside: tuple[str, ...]) -> set[str]:
         texts = {path: it.text for path, it in self.sources.items() if path.startswith(inside)}
-        return {path for path, text in texts.items() if path not in NO_READERS and any(it in text for it in words)}
+        return {path for path, text in texts.items() if path not in NAME_ONLY and any(it in text for it in words)}
 
     def steps(self, path: str) -> dict[str, int]:
         """Each file that a changed file reaches, and in how many steps."""
@@ -204,9 +204,9 @@ class _Uses:
             first, *rest = _names(node)
             if self.bound.get(first, "") in self.known.modules:
                 yield from self.known.dotted(".".join([self.bound[first], *rest]))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and self.source.path not in NAME_ONLY:
             yield from self._in_a_string(node.value)
-        elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+        elif isinstance(node, ast.JoinedStr) and node.values and isinstance(node.values[0], ast.Constant):
             yield from self._below(str(node.values[0].value))
 
     def _in_a_string(self, text: str) -> Iterator[str]:
