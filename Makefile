@@ -11,13 +11,16 @@ READY  := $(VENV)/.ready
 SAY    := @printf '== %s\n'
 
 .DELETE_ON_ERROR:
-.PHONY: help study test test-pythons nbval lint bench labs store lock wheels node chromium clean
+.PHONY: help study check test test-pythons nbval lint bench labs store lock wheels node chromium clean
 
 help:  ## list the doors
 	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 study: $(READY)  ## create what is missing, then open JupyterLab on the course
 	@exec $(PY) -m midspan study $(if $(START),--start $(START)) -- $(ARGS)
+
+check: $(READY)  ## whether an edit is right, in a minute and a half: lint, and the tests it reaches (BASE=main, SECONDS=120)
+	@$(PY) -m tests.check --workers $(WORKERS) $(if $(BASE),--base $(BASE)) $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 test: $(READY) chromium node lint  ## create what is missing, then pass every test (ARGS="-k frames" picks some)
 	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"

@@ -49,9 +49,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first; the order within a file stays."""
-    items.sort(key=lambda item: -seconds(item.nodeid))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest first; the order within a file stays. With a time budget (tests/budget.py): as they were named."""
+    if config.getoption("until", None) is None:
+        items.sort(key=lambda item: -seconds(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

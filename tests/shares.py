@@ -35,6 +35,7 @@ SECONDS: dict[str, float] = {
     "tests/test_lab1_notebook.py": 12,
     "tests/test_lab3_checks.py": 11,
     "tests/test_bad_input.py": 10,
+    "tests/test_budget.py": 10,
     "tests/test_lab3_session.py": 9,
     "tests/test_guarantees.py": 8,
     "tests/test_lab1_conformance.py": 8,

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -169,14 +170,20 @@ def test_a_share_is_judged_as_strictly_as_a_test(monkeypatch: pytest.MonkeyPatch
 Rows = dict[str, list[Judged]]
 
 
+def asked_for(items: Sequence[pytest.Item]) -> list[str]:
+    """The labs whose bank is judged by a test of this run: all of them, or those that `make check` means."""
+    judging = [item.name for item in items if "course_rows" in getattr(item, "fixturenames", ())]
+    return [name for name in bank.banks() if any(f"[{name}]" in it for it in judging)]
+
+
 @pytest.fixture(scope="module")
-def course_rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    """All entries of all banks, judged once; they leave no temporary file."""
+def course_rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """All entries of the banks that are asked for, judged once; they leave no temporary file."""
     temporary = tmp_path_factory.mktemp("temporary")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(temporary))
         patch.setenv("MIDSPAN_HOME", str(tmp_path_factory.mktemp("home")))
-        rows = apart.judged_apart(bank.banks())
+        rows = apart.judged_apart(asked_for(request.session.items))
     assert list(temporary.iterdir()) == []
     return rows
 
