@@ -20,9 +20,9 @@ from types import FrameType, SimpleNamespace
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
+from midspan import pictures
 from midspan.grading import CheckFailed
 from midspan.labs.lab1_framing import check
-from midspan.pictures import cards, display, outputs  # noqa: F401 - what is imported late is not part of a walk
 from midspan.simulation import Cut, Trigger, show_run, simple
 from midspan.simulation.baseline import draft
 
@@ -116,7 +116,7 @@ def traced() -> Iterator[list[tuple[str, str]]]:
 def show() -> Show:
     """What a cell shows for its value, through IPython's own formatter."""
     shell = SimpleNamespace(display_formatter=DisplayFormatter())
-    display.register(shell)
+    pictures.register(shell)
 
     def html(value: object) -> str:
         shown, _ = shell.display_formatter.format(value)

@@ -71,8 +71,8 @@ INNER = {
     **dict.fromkeys(
         (f"pictures.outputs.{name}" for name in SHOWN), "IPython calls it with the type it is registered for"
     ),
-    "midspan.pictures.display": "IPython calls it",
-    "midspan.protocols.record": "words for the records' own text",
+    "midspan.pictures": "IPython calls it",
+    "midspan.protocols.capture": "words for the records' own text",
     **dict.fromkeys(
         (f"pictures.cards.{name}_card" for name in ("result", "hint", "guess", "score")), "IPython calls it"
     ),
@@ -167,7 +167,7 @@ CASES: dict[str, Good] = {
     "protocols.dissecting.names": good(),
     "protocols.dissecting.sample": good(name="raw"),
     "protocols.socketio.read_socket_packet": good(text='2["hi"]'),
-    "protocols.record.read_tls_records": good(data=b"\x17\x03\x03\x00\x01a"),
+    "protocols.capture.read_tls_records": good(data=b"\x17\x03\x03\x00\x01a"),
     # wires
     "net.servers.raw_server": good(handler=lambda: handler, tls=None, port=0),
     "net.servers.socketio_server": good(register=lambda: register, tls=None, port=0),
@@ -397,7 +397,7 @@ def is_ours(thing: Any) -> bool:
 
 
 def test_a_function_is_public_where_the_course_names_it() -> None:
-    assert {"pictures.frames.anatomy", "protocols.record.read_tls_records"} <= set(public())
+    assert {"pictures.frames.anatomy", "protocols.capture.read_tls_records"} <= set(public())
     assert "protocols.exchange.without_sids" not in public()
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from midspan.experiments.disconnection import OVERTAKEN, RECIPE, SAME_KEY, SHAPES, lost_though_safe
-from midspan.implementations.python_socketio import RecipeClient
+from midspan.implementations.in_python import RecipeClient
 from midspan.simulation import Schedule, draw, judge, play, shrink
 from midspan.simulation.run import run_in_thread
 from midspan.simulation.tls import play_real

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
+from midspan import pictures
 from midspan.errors import Refusal
 from midspan.experiments.guarantee_matrix import SIGNS, TRIALS, Matrix, measure
 from midspan.experiments.on_trial import Candidate, Recorded, named
-from midspan.pictures import display
 from midspan.pictures.tables import matrix_picture, matrix_table
 from midspan.simulation.guarantees import PREDICATES
 
@@ -61,7 +61,7 @@ def test_its_text_is_its_twin_and_the_same_twice(matrix: Matrix) -> None:
 
 def test_a_notebook_shows_the_picture_and_stores_the_text(matrix: Matrix) -> None:
     shell = SimpleNamespace(display_formatter=DisplayFormatter())
-    display.register(shell)
+    pictures.register(shell)
     data, _ = shell.display_formatter.format(matrix)
     assert data["text/plain"] == str(matrix)
     assert "<svg" in data["text/html"]

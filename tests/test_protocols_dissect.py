@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midspan.errors import Refusal
-from midspan.protocols.capture import SIDES, Capture, Chunk, Side
+from midspan.protocols.capture import SIDES, Capture, Chunk, Garbage, Partial, Side
 from midspan.protocols.dissecting import SAMPLES, dissect, names, sample
 from midspan.protocols.exchange import Exchange
 from midspan.protocols.layering import Stack, layers
-from midspan.protocols.record import Garbage, Partial
 from midspan.protocols.websocket import Frame
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"

@@ -17,10 +17,10 @@ from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
 from midspan.errors import Refusal
+from midspan.protocols.capture import Garbage, Partial, Record, quoted, read_tls_records, shown
 from midspan.protocols.engineio import PACKET_TYPES as ENGINE_TYPES
 from midspan.protocols.engineio import EnginePacket, read_engine_packet, read_polling_payload
 from midspan.protocols.http import HttpHead, read_http
-from midspan.protocols.record import Garbage, Partial, Record, quoted, read_tls_records, shown
 from midspan.protocols.socketio import PACKET_TYPES as SOCKET_TYPES
 from midspan.protocols.socketio import Attachment, Reunion, Reunited, read_socket_packet
 from midspan.protocols.websocket import OPCODES, Assembler, Frame, Message, describe_close, negotiated, read_frames

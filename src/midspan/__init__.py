@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from midspan.pictures.tables import matrix_table as matrix_table
     from midspan.pictures.tables import table as table
     from midspan.protocols.capture import Capture as Capture
+    from midspan.protocols.capture import read_tls_records as read_tls_records
     from midspan.protocols.dissecting import dissect as dissect
     from midspan.protocols.dissecting import sample as sample
     from midspan.protocols.layering import layers as layers
-    from midspan.protocols.record import read_tls_records as read_tls_records
     from midspan.protocols.websocket import Frame as Frame
     from midspan.protocols.websocket import read_frames as read_frames
     from midspan.simulation.reconnect_herd import herd as herd
@@ -74,7 +74,7 @@ HOMES = {
     "herd": "midspan.simulation.reconnect_herd",
     "open_receivers": "midspan.net.receivers",
     "raw_server": "midspan.net.servers",
-    "read_tls_records": "midspan.protocols.record",
+    "read_tls_records": "midspan.protocols.capture",
 }
 
 __all__ = sorted(HOMES)
@@ -96,7 +96,7 @@ def _show_in_notebook() -> None:
     """In a notebook, register how our records are shown; anywhere else do nothing."""
     shell = running_shell()
     if shell is not None:
-        import_module("midspan.pictures.display").register(shell)
+        import_module("midspan.pictures").register(shell)
 
 
 _show_in_notebook()

@@ -16,7 +16,7 @@ from socketio.exceptions import SocketIOError
 
 from midspan.errors import checked, need
 from midspan.experiments.on_trial import named
-from midspan.implementations import python_socketio
+from midspan.implementations import in_python
 from midspan.net.servers import Authority, http_session, socketio_server
 from midspan.simulation.faults import Cut, HalfOpen, Trigger
 from midspan.simulation.history import Bounds, History, Index
@@ -98,7 +98,7 @@ def _websockets(interval_s: float, timeout_s: float) -> Implementation:
 def _socketio(interval_s: float, timeout_s: float) -> Implementation:
     """Both settings are the server's; its clients are told on connection."""
 
-    class Server(python_socketio.EventServer):
+    class Server(in_python.EventServer):
         options: ClassVar[dict[str, Any]] = {"ping_interval": interval_s, "ping_timeout": timeout_s}
 
     return replace(named("python-socketio").implementation, server=Server)

@@ -14,7 +14,7 @@ from typing import Any
 
 from midspan.errors import checked, need
 from midspan.experiments.guarantee_matrix import TRIALS, Play, Trial, moments
-from midspan.implementations import python_socketio, raw
+from midspan.implementations import in_python
 from midspan.implementations.in_memory_adapter import patched_clock_and_random
 from midspan.implementations.javascript_clients import javascript, node
 from midspan.simulation.end import Limits
@@ -72,21 +72,25 @@ def _cast(server: Callable[..., object], client: Callable[..., object], limits: 
 WEBSOCKETS, SOCKETIO = (f"{name} {version(name)}" for name in ("websockets", "python-socketio"))
 
 CONTENDERS = (
-    Candidate("raw", f"{WEBSOCKETS}, no keepalive, one connection", _cast(raw.RoomServer, raw.OnceClient, Limits())),
+    Candidate(
+        "raw",
+        f"{WEBSOCKETS}, no keepalive, one connection",
+        _cast(in_python.RoomServer, in_python.OnceClient, Limits()),
+    ),
     Candidate(
         "websockets",
         f"{WEBSOCKETS}, its keepalive and its reconnecting client",
-        _cast(raw.GuardedServer, raw.ReconnectingClient, KEEPALIVE),
+        _cast(in_python.GuardedServer, in_python.ReconnectingClient, KEEPALIVE),
     ),
     Candidate(
         "python-socketio",
         f"{SOCKETIO} as it comes",
-        _cast(python_socketio.EventServer, python_socketio.EventClient, AIOHTTP),
+        _cast(in_python.EventServer, in_python.EventClient, AIOHTTP),
     ),
     Candidate(
         "recipe",
         f'{SOCKETIO} with the "exactly once" recipe',
-        _cast(python_socketio.RecipeServer, python_socketio.RecipeClient, AIOHTTP),
+        _cast(in_python.RecipeServer, in_python.RecipeClient, AIOHTTP),
     ),
 )
 

@@ -21,8 +21,8 @@ from engineio.base_client import connected_clients
 from websockets.exceptions import ConnectionClosed
 
 from midspan.net import servers
+from midspan.simulation.forbidden_io import Patch
 from midspan.simulation.implementation import ClientContext
-from midspan.simulation.patching import Patch
 
 # `python-engineio` and the two reconnecting clients call `time.time()`, `random.random()` and `secrets.token_bytes()`.
 # Inside a run these must be the run's own, or it could not be replayed.

@@ -36,10 +36,10 @@ from midspan.pictures.svg import (
     under,
 )
 from midspan.protocols import ledgers as rows
+from midspan.protocols.capture import count
 from midspan.protocols.dissecting import dissect, sample
 from midspan.protocols.exchange import Exchange
 from midspan.protocols.ledgers import ByteLedger
-from midspan.protocols.record import count
 
 LEFT, RIGHT = 190.0, 880.0
 BAR_PX, ROW_PX = 22.0, 32.0

@@ -25,9 +25,9 @@ from midspan.pictures.svg import (
     rect,
     sans_px,
 )
+from midspan.protocols.capture import count, shortened
 from midspan.protocols.exchange import Sighting
 from midspan.protocols.layering import Layer, Stack, layers
-from midspan.protocols.record import count, shortened
 from midspan.protocols.websocket import OPCODES, Frame
 
 # The anatomy of a frame, bit by bit: RFC 6455, section 5.2, with the values of one captured frame in it.

@@ -38,9 +38,9 @@ from midspan.pictures.svg import (
     rect,
     sans_px,
 )
+from midspan.protocols.capture import Record, TcpEvent, count, shortened
 from midspan.protocols.exchange import Exchange, Sighting
 from midspan.protocols.http import HttpBody
-from midspan.protocols.record import Record, TcpEvent, count, shortened
 
 CLIENT, SERVER = 60.0, 840.0
 TIMES_PX = 70.0  # the room that time labels take on the left

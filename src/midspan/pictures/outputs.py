@@ -202,7 +202,7 @@ def browser(page: Page) -> str:
     return f'<div style="{style}">{frame}</iframe><div>{words} {link}</div><script>{script}</script></div>'
 
 
-# What a notebook shows for each kind of record: the functions that `display` names.
+# What a notebook shows for each kind of record: the functions that the package registers.
 #
 # Each gives a picture, a picture with words around it, or HTML; None means that the text is enough.
 

@@ -33,7 +33,7 @@ from midspan.pictures.svg import (
     rect,
     sans_px,
 )
-from midspan.protocols.record import count, shortened
+from midspan.protocols.capture import count, shortened
 from midspan.simulation.run_report import BROKER, Ladder, Mark, Rung
 
 FIRST, LAST = 112.0, 846.0  # the outermost lanes; the times stand left of the first

@@ -27,7 +27,7 @@ from midspan.pictures.svg import (
     polygon,
     rect,
 )
-from midspan.protocols.record import shortened
+from midspan.protocols.capture import shortened
 from midspan.simulation.reconnect_herd import WINDOW_S, Herd, Return
 
 ROW_PX = 66.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from html import escape
 
 from midspan.errors import need
+from midspan.protocols.capture import Garbage, Partial, Record, TcpEvent
 from midspan.protocols.engineio import EnginePacket
 from midspan.protocols.http import HttpBody, HttpHead
-from midspan.protocols.record import Garbage, Partial, Record, TcpEvent
 from midspan.protocols.socketio import Attachment, Reunited, SocketPacket
 from midspan.protocols.websocket import CONTROL, Frame, Message
 

@@ -21,7 +21,7 @@ from midspan.pictures.svg import (
     rect,
     sans_px,
 )
-from midspan.protocols.record import count
+from midspan.protocols.capture import count
 from midspan.simulation.guarantees import PREDICATES
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 from typing import TYPE_CHECKING, Any
 
 from midspan.pictures.svg import of_record
+from midspan.protocols.capture import Record
 from midspan.protocols.engineio import EnginePacket
 from midspan.protocols.exchange import Exchange, Sighting
 from midspan.protocols.http import HttpBody
-from midspan.protocols.record import Record
 from midspan.protocols.socketio import SocketPacket
 from midspan.protocols.websocket import Frame
 

@@ -2,7 +2,7 @@
 
 A record is a small frozen dataclass; its `str()` is one line, and `.raw` keeps its bytes. In this order:
 
-1. `record` (what all records share, and the records of TLS) and `capture` (the chunks that a tap saw).
+1. `capture`: what all records share, the records of TLS, and the chunks that a tap saw.
 2. A module for each other protocol: `http`, `websocket`, `engineio`, `socketio`.
 3. `dissecting` follows the protocols on a connection; the result is an `exchange`.
 4. `layering` says which layer put which byte into a message, and `ledgers` adds the bytes up.

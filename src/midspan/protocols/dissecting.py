@@ -15,11 +15,10 @@ from itertools import accumulate
 from urllib.parse import parse_qs, urlsplit
 
 from midspan.errors import Refusal, checked, need
-from midspan.protocols.capture import SIDES, Capture, Chunk, Side
+from midspan.protocols.capture import SIDES, Capture, Chunk, Garbage, Partial, Record, Side, TcpEvent
 from midspan.protocols.engineio import EnginePacket, read_engine_packet, read_polling_payload
 from midspan.protocols.exchange import Exchange, Sighting
 from midspan.protocols.http import HttpBody, HttpHead, read_http
-from midspan.protocols.record import Garbage, Partial, Record, TcpEvent
 from midspan.protocols.socketio import Reunion, SocketPacket, read_socket_packet
 from midspan.protocols.websocket import Assembler, Message, negotiated, read_frames
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from engineio import packet as library
 
 from midspan.errors import Refusal, need
-from midspan.protocols.record import Garbage, count, shortened, shown
+from midspan.protocols.capture import Garbage, count, shortened, shown
 
 # Engine.IO packets, version 4 of the protocol: one digit, then data; a binary message has no digit on a WebSocket.
 #

@@ -14,10 +14,9 @@ from functools import cached_property
 from typing import overload
 
 from midspan.errors import Refusal, need
-from midspan.protocols.capture import OTHER, SIDES, Chunk, Side
+from midspan.protocols.capture import OTHER, SIDES, Chunk, Record, Side
 from midspan.protocols.engineio import EnginePacket
 from midspan.protocols.http import HttpBody, HttpHead
-from midspan.protocols.record import Record
 from midspan.protocols.socketio import SocketPacket
 from midspan.protocols.websocket import Frame, Message
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import h11
 
 from midspan.errors import Refusal, need
-from midspan.protocols.record import count, shown
+from midspan.protocols.capture import count, shown
 
 # What differs from run to run, or from machine to machine, in a head of the same conversation.
 VOLATILE: tuple[tuple[str, str], ...] = (

@@ -12,10 +12,10 @@ from itertools import cycle
 from typing import overload
 
 from midspan.errors import Refusal
+from midspan.protocols.capture import TRAILER_BYTES, Record, TlsRecord, count, read_tls_records, shown
 from midspan.protocols.engineio import SEPARATOR, EnginePacket
 from midspan.protocols.exchange import Sighting, without_sids
 from midspan.protocols.http import HttpBody, HttpHead
-from midspan.protocols.record import TRAILER_BYTES, Record, TlsRecord, count, read_tls_records, shown
 from midspan.protocols.socketio import PACKET_TYPES, SocketPacket
 from midspan.protocols.websocket import OPCODES, Frame, describe_close
 

@@ -13,12 +13,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from midspan.errors import checked, need
-from midspan.protocols.capture import SIDES, Capture, Side
+from midspan.protocols.capture import (
+    HEADER_BYTES,
+    SIDES,
+    TRAILER_BYTES,
+    Capture,
+    Record,
+    Side,
+    as_text,
+    count,
+    read_tls_records,
+)
 from midspan.protocols.dissecting import dissect
 from midspan.protocols.exchange import Sighting
 from midspan.protocols.http import HttpHead
 from midspan.protocols.layering import Layer, layers
-from midspan.protocols.record import HEADER_BYTES, TRAILER_BYTES, Record, as_text, count, read_tls_records
 from midspan.protocols.websocket import CONTROL, Frame
 
 SEGMENT_HEADER_BYTES = 20 + 20 + 12

@@ -15,7 +15,7 @@ from typing import Any
 from socketio import packet as library
 
 from midspan.errors import Refusal, need
-from midspan.protocols.record import count, shortened
+from midspan.protocols.capture import count, shortened
 
 # Socket.IO protocol, 5th version, "Exchange protocol": id -> (type, usage)
 PACKET_TYPES: dict[int, tuple[str, str]] = {

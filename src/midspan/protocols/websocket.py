@@ -13,9 +13,8 @@ from websockets.frames import Frame as LibraryFrame
 from websockets.headers import parse_extension
 
 from midspan.errors import Refusal, need
-from midspan.protocols.capture import Side
+from midspan.protocols.capture import Garbage, Side, as_text, count, shown
 from midspan.protocols.http import HttpHead
-from midspan.protocols.record import Garbage, as_text, count, shown
 
 # WebSocket frames, RFC 6455 section 5: read by the library's own parser, shown as one wire line each.
 #

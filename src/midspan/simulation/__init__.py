@@ -5,7 +5,7 @@ virtual time. The result is a *history*, and *predicates* judge it. In this orde
 
 1. `faults` and `schedule` (the input, as data), `implementation` (what is under test, and what it is given).
 2. `run`: one run. It uses `loop` (virtual time), `process` (start, kill, start again), and `link` with `connection`
-   and `end` (a link without a wire). `forbidden_io` refuses real clocks and sockets, with `patching`.
+   and `end` (a link without a wire). `forbidden_io` refuses real clocks and sockets.
 3. `history` (what happened), `guarantees` (the predicates), `run_report` (a run as a ladder, with its verdicts).
 4. `searching`, `shrinking`: many schedules, and the smallest that breaks a guarantee. `baseline`: a first draft.
 5. `tls/` (the same run on real sockets), `nodes/` (three nodes and a broker), `reconnect_herd`.

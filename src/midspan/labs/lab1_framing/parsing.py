@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.frames import (  # fmt: skip
+from midspan.labs.lab1_framing.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

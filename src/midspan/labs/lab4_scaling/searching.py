@@ -155,7 +155,6 @@ LAB = "lab4"
 
 def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its text goes to another process, bare
     """What `Cluster.serve` takes."""
-    from midspan.labs.lab4_scaling.searching import on_node
 
     return on_node(node, source)
 

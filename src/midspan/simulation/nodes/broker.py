@@ -20,8 +20,7 @@ from redis.asyncio import Redis
 from midspan.errors import need
 from midspan.net.background_loop import LoopThread
 from midspan.net.brokers import Broker, broker
-from midspan.simulation.forbidden_io import SimulationError
-from midspan.simulation.patching import Patch
+from midspan.simulation.forbidden_io import Patch, SimulationError
 
 # It is a real Valkey. While it works, the clock of a run stands: when nothing is ready here, the loop asks the broker
 # (`settle`). Valkey does one thing after the other, in rounds: it takes what has reached it, does it, and writes the

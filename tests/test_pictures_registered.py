@@ -16,13 +16,14 @@ from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 import midspan
+from midspan import pictures
 from midspan.errors import Refusal
 from midspan.experiments.bench import Leftovers
 from midspan.grading import progress as remembered
 from midspan.grading.predictions import Guess, Score
 from midspan.grading.steps import Hint, Lab
 from midspan.grading.transcript import Line, Result, Transcript
-from midspan.pictures import cards, display
+from midspan.pictures import cards
 from midspan.pictures import outputs as shown_as
 from midspan.pictures.ladders import ladder
 from midspan.pictures.outputs import SIZE, Caption, _plain, png
@@ -46,8 +47,8 @@ WRONG = Result("lab9", "frame", "wrong", LINES, f"Mind the length.\n{HOSTILE}", 
 def shell() -> Any:
     """What our formatters need of an IPython shell; registered twice, as when a cell is run again."""
     made = SimpleNamespace(display_formatter=DisplayFormatter())
-    display.register(made)
-    display.register(made)
+    pictures.register(made)
+    pictures.register(made)
     return made
 
 
@@ -86,9 +87,9 @@ def test_each_kind_has_a_picture_and_a_text(shell: Any) -> None:
 
 def test_what_is_stored_is_shown_by_every_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
     """No HTML and no SVG, which are taken apart where a notebook is not trusted: a PNG of its size, or the text."""
-    monkeypatch.setenv(display.PORTABLE, "1")
+    monkeypatch.setenv(pictures.PORTABLE, "1")
     made = SimpleNamespace(display_formatter=DisplayFormatter())
-    display.register(made)
+    pictures.register(made)
     for thing in shown():
         data, metadata = made.display_formatter.format(thing)
         assert data["text/plain"] == str(thing)
@@ -144,10 +145,10 @@ def test_formatters_name_things_that_exist() -> None:
     """A type that is renamed would silently lose its picture."""
     from importlib import import_module
 
-    for (module, name), (shown_by, function) in display.PICTURES.items():
+    for (module, name), (shown_by, function) in pictures.PICTURES.items():
         assert isinstance(getattr(import_module(module), name), type)
         assert callable(getattr(import_module(shown_by), function))
-    for module, name in display.TEXTS:
+    for module, name in pictures.TEXTS:
         assert isinstance(getattr(import_module(module), name), type)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from midspan.simulation.patching import Patch
+from midspan.simulation.forbidden_io import Patch
 
 module: Any = ModuleType("module")
 module.answer = lambda: "the original"
