@@ -19,15 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.sync_api import Page, sync_playwright
 
 from tests.course import ROOT, Cell
+from tests.left_behind import children
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Without a sandbox (CI runs as root), without a GPU, and without Chromium's own traffic.
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 ANSWER_MS = 60_000
+HELPERS_END_S = 20.0
 
 OPEN = """async path => {
     await window.jupyterapp.restored;
@@ -229,3 +232,10 @@ def lab(url: str) -> Iterator[Lab]:
         page.evaluate(STARTED, re.findall(r"/lab/tree/([^?]+)", url)[0])
         yield Lab(page)
         browser.close()
+        wait_for_helpers()
+
+
+def wait_for_helpers() -> None:
+    """Chromium's own processes end by themselves, a little after the browser."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.wait_procs([child for child in children() if child.name().startswith("chrom")], timeout=HELPERS_END_S)

@@ -27,7 +27,7 @@ from midspan.experiments.clusters import Cluster, cluster
 from midspan.labs.lab4_scaling.searching import defined, lab4_node
 from midspan.net.servers import Authority
 from midspan.simulation import History, Implementation, judge
-from midspan.simulation.history import Record, Recorder
+from midspan.simulation.history import HistoryRecord, Recorder
 from midspan.simulation.implementation import Disk, Store
 from midspan.simulation.nodes import ROOMS, MemberContext
 from midspan.simulation.nodes.network import BODY, stream
@@ -135,7 +135,7 @@ class Members:
         """What happened, and at its end what the streams hold."""
         now_s, records = self.recorder.now(), self.recorder.records
         for room, bodies in (await self.logs(broker)).items():
-            records += [Record(now_s, "broker", "durable", body, room) for body in bodies]
+            records += [HistoryRecord(now_s, "broker", "durable", body, room) for body in bodies]
         self.recorder.note("run", "ended")
         rooms: dict[str, list[str]] = {}
         for who, room in self.room_of.items():

@@ -46,7 +46,7 @@ from midspan.protocols.dissecting import dissect, sample
 from midspan.protocols.ledgers import byte_ledger
 from midspan.protocols.websocket import Frame, read_frames
 from midspan.simulation.baseline import BaselineClient, BaselineServer
-from midspan.simulation.nodes import MemberContext, NodeContext, draw_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes import MemberContext, NodeContext, play_nodes, search_nodes
 from midspan.simulation.reconnect_herd import herd as sim_herd
 from tests.course import found
 from tests.labs import lab0_adding
@@ -54,7 +54,17 @@ from tests.loops import in_a_loop
 
 SENTENCE = re.compile(r"Expected .+, but got .+\. \S.+\.", re.DOTALL)
 LAYERS = ("protocols", "pictures")  # whose modules' functions are public, but for these:
-SHOWN = ("drawing", "exchange", "sighting", "stack", "head", "run", "played", "counterexample", "png")
+SHOWN = (
+    "drawing",
+    "exchange",
+    "sighting",
+    "stack_picture",
+    "head_lines",
+    "ladder_picture",
+    "run_report_picture",
+    "counterexample_picture",
+    "png",
+)
 INNER = {
     "midspan.pictures.svg": "the elements and colours of our pictures, called with what our figures compute",
     **dict.fromkeys(
@@ -228,16 +238,15 @@ CASES: dict[str, Good] = {
     "pictures.tables.frame_table": good("times", exchange=exchange, times=False),
     "pictures.tables.table": good("times", exchange=exchange, times=False),
     # checks
-    "grading.progress.ledger": good(),
-    "grading.progress.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
+    "grading.predictions.ledger": good(),
+    "grading.predictions.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
     "grading.finished_labs.show": good(demonstration=lambda: nothing, limit_s=5.0),
     "grading.finished_labs.written": good(),
     "grading.judging.judge": good(file=lambda: notebooks.solution("lab0_adding")),
     "grading.lab_source.earlier": good(lab="lab0_adding"),
-    "grading.progress.predict": good(id="x", question="?", options=lambda: OPTIONS, mine="?"),
-    "grading.progress.score": good(id="x", answer="a"),
+    "grading.predictions.predict": good(id="x", question="?", options=lambda: OPTIONS, mine="?"),
+    "grading.predictions.score": good(id="x", answer="a"),
     "grading.steps.Lab": good(name="lab0", title="", misconceptions=dict, serves="", steps=dict),
-    "grading.transcript.Transcript": good(misconceptions=None),
     # sim
     "simulation.run.run_in_thread": good(function=lambda: history),
     "simulation.run.run_in_virtual_time": good(main=nothing, limit_s=1.0),
@@ -307,15 +316,15 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
     "experiments.byte_ledgers.Weighing", "benchmark.reporting.Growth",
     "simulation.nodes.network.MemberContext", "simulation.nodes.network.NodeContext",
     "grading.steps.Checks", "grading.steps.Hint", "grading.steps.Step", "grading.transcript.CheckFailed",
-    "grading.transcript.Result", "protocols.capture.Capture", "protocols.websocket.Frame",
-    "protocols.websocket.negotiated",
+    "grading.transcript.Result", "grading.transcript.Transcript", "protocols.capture.Capture",
+    "protocols.websocket.Frame", "protocols.websocket.negotiated",
     "simulation.implementation.Client", "simulation.implementation.ClientContext", "simulation.implementation.Server",
     "simulation.implementation.ServerContext", "simulation.loop.VirtualLoop",
     "simulation.shrinking.Counterexample", "simulation.baseline.BaselineClient", "simulation.baseline.BaselineServer",
     "simulation.baseline.say",
     "simulation.forbidden_io.Deadlock", "simulation.forbidden_io.OutOfTime",
     "simulation.forbidden_io.SimulationError", "simulation.forbidden_io.WallClock",
-    "simulation.history.App", "simulation.history.History", "simulation.history.Record",
+    "simulation.history.App", "simulation.history.History", "simulation.history.HistoryRecord",
     "simulation.run_report.Ladder", "simulation.run_report.Mark",
     "simulation.run_report.Rung", "simulation.run_report.RunReport", "simulation.searching.Findings",
     "simulation.implementation.Disk", "simulation.implementation.Entry",
@@ -327,7 +336,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "benchmark.rounds.paired",  # tests/test_benchmark_rounds.py
     "benchmark.rounds.Several", "net.servers.asgi_server",  # tests/test_chapter05.py
     "grading.finished_labs.lab5_contender",  # tests/test_benchmark_sessions.py
-    "simulation.nodes.run.play_nodes", "simulation.nodes.run.draw_nodes",  # tests/test_simulation_nodes.py
+    "simulation.nodes.run.play_nodes",  # tests/test_simulation_nodes.py
     "simulation.nodes.run.search_nodes",
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
@@ -340,7 +349,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
 ]  # fmt: skip
 ALSO = (  # what the labs' authors and the command line call
     *(written, judge, earlier),
-    *(draw_nodes, play_nodes, search_nodes, MemberContext, NodeContext),
+    *(play_nodes, search_nodes, MemberContext, NodeContext),
 )
 
 

@@ -162,7 +162,7 @@ def test_the_command_measures_prints_and_writes(
         return report()
 
     monkeypatch.setattr("midspan.benchmark.reporting.report", made)
-    monkeypatch.setattr("midspan.grading.notebooks.course", lambda: tmp_path)
+    monkeypatch.setattr("midspan.grading.progress.course", lambda: tmp_path)
     assert main(["bench", "--rounds", "7"]) == 0
     assert asked["names"][:2] == ["lab 5", "lab 3"]
     assert (asked["idle"].name, asked["rounds"]) == ("lab 5", 7)

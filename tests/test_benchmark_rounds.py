@@ -22,7 +22,7 @@ from midspan.benchmark.servers import websockets_envelope
 from midspan.benchmark.statistics import Comparison
 from midspan.errors import Refusal
 from midspan.net.child_process import Child
-from midspan.net.receivers import Reader, frame
+from midspan.net.receivers import Reader, masked_frame
 from midspan.protocols.websocket import read_frames
 from tests.loops import in_a_loop
 from tests.node import needs_node
@@ -328,7 +328,7 @@ def test_the_thin_client_reads_and_writes_frames(size: int, cut: int) -> None:
     reader = Reader()
     heard = [one for at in range(0, len(wire), cut) for one in reader.feed(wire[at : at + cut])]
     assert (heard, reader.pings) == ([message], [b"?"])
-    (written,), rest = read_frames(frame(message))
+    (written,), rest = read_frames(masked_frame(message))
     assert (written.opcode, written.payload, rest) == (Opcode.TEXT, message.encode(), b"")
 
 

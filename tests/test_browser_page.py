@@ -23,7 +23,7 @@ from midspan.experiments.bench import Bench
 from midspan.experiments.page import live_page
 from midspan.net.servers import raw_server, serve_app
 from tests.course import ROOT
-from tests.lab_in_browser import CHROMIUM, FLAGS, kept
+from tests.lab_in_browser import CHROMIUM, FLAGS, kept, wait_for_helpers
 from tests.loops import in_a_loop
 from tests.node import needs_node
 
@@ -45,6 +45,7 @@ async def chromium() -> AsyncIterator[Page]:
         page.set_default_timeout(LIMIT_MS)
         yield page
         await browser.close()
+    wait_for_helpers()
 
 
 @needs_node("socket.io-client")

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from midspan.grading.progress import CLAIMS
+from midspan.grading.predictions import CLAIMS
 from tests.course import Notebook, calls, found, words
 
 ROWS = {  # of the claims on trial in this chapter, as the curriculum lists them

@@ -13,7 +13,7 @@ from midspan.experiments.guarantee_matrix import CONVERSATION, TRIALS, measure
 from midspan.experiments.on_trial import WITHIN_A_MINUTE, Recorded, play_in_node
 from midspan.implementations import javascript_clients
 from midspan.net.servers import Authority
-from midspan.simulation import History, Record, Trigger, judge, play
+from midspan.simulation import History, HistoryRecord, Trigger, judge, play
 from tests.course import ROOT
 from tests.node import needs_node
 
@@ -90,7 +90,7 @@ def recorded(name: str) -> str:
 
 def outcome(name: str, records: list[list[Any]]) -> str:
     guarantee = AGAIN[name][1]
-    history = History(tuple(Record(*record) for record in records), WITHIN_A_MINUTE)
+    history = History(tuple(HistoryRecord(*record) for record in records), WITHIN_A_MINUTE)
     return judge(history, (guarantee,))[guarantee].outcome
 
 

@@ -11,10 +11,10 @@ from websockets.asyncio.server import ServerConnection
 
 from midspan.errors import Refusal
 from midspan.experiments.bench import Bench
-from midspan.experiments.conversations import ENVELOPE, FRAMEWORK, INPUTS, Dialect, reaction
+from midspan.experiments.conversations import ENVELOPE, FRAMEWORK, INPUTS, QuestionAndAnswer, reaction
 from tests.loops import in_a_loop
 
-QUESTION = Dialect("", (), question="are you there?", answer="yes")
+QUESTION = QuestionAndAnswer("", (), question="are you there?", answer="yes")
 
 
 async def moody(connection: ServerConnection) -> None:
@@ -61,7 +61,7 @@ async def test_a_server_that_hangs_up_while_we_send_is_no_error() -> None:
 async def test_a_question_that_is_not_answered_even_before_is_refused() -> None:
     async with Bench(raw=moody) as bench:
         with pytest.raises(Refusal, match="a question that this server answers"):
-            await reaction(bench.raw, bench.trust, Dialect("", (), question="who?", answer="me"), "nothing")
+            await reaction(bench.raw, bench.trust, QuestionAndAnswer("", (), question="who?", answer="me"), "nothing")
 
 
 @in_a_loop

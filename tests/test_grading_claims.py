@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from midspan.errors import Refusal
-from midspan.grading import progress
-from midspan.grading.progress import CLAIMS, ledger, verdict
+from midspan.grading import predictions
+from midspan.grading.predictions import CLAIMS, ledger, verdict
 
 
 @pytest.fixture(autouse=True)
 def empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ledger of this test's own."""
-    monkeypatch.setattr(progress, "_entered", {})
+    monkeypatch.setattr(predictions, "_entered", {})
 
 
 def test_a_verdict_says_of_whom() -> None:
@@ -41,7 +41,7 @@ def test_a_long_verdict_is_shown_over_two_lines() -> None:
     """In a cell and in the ledger; as a text it is one line."""
     one = verdict("O2", "smaller memory per connection", "holds only when", "websockets, python-socketio", "so " * 16)
     first, second = repr(one).splitlines()
-    assert 80 < len(first) <= progress.WIDE < len(str(one))
+    assert 80 < len(first) <= predictions.WIDE < len(str(one))
     assert second == f"    ({one.of})"
     assert f"{first} {second.strip()}" == " ".join(str(one).split())
     assert repr(ledger()) == str(ledger()) == repr(one)

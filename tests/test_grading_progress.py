@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from midspan.errors import Refusal
-from midspan.grading import notebooks, progress
-from midspan.grading.progress import predict, score
+from midspan.grading import notebooks, predictions, progress
+from midspan.grading.predictions import predict, score
 from midspan.pictures.cards import score_card
 
 OPTIONS = {"a": "the client", "b": "the server", "c": "both"}
@@ -19,12 +19,12 @@ OPTIONS = {"a": "the client", "b": "the server", "c": "both"}
 @pytest.fixture(autouse=True)
 def fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """No guess made and no complaint told, as after a restart."""
-    monkeypatch.setattr(progress, "_guesses", {})
+    monkeypatch.setattr(predictions, "_guesses", {})
     monkeypatch.setattr(progress, "_told", set())
 
 
 def test_nothing_is_written_until_there_is_something_to_remember() -> None:
-    assert progress.read() == {"passed": {}, "lapsed": {}, "hints": {}, "predictions": {}}
+    assert progress.read_progress() == {"passed": {}, "lapsed": {}, "hints": {}, "predictions": {}}
     assert not progress.path().parent.exists()
 
 
@@ -81,7 +81,7 @@ def test_what_passed_before_is_told_from_what_never_did() -> None:
     assert progress.steps_passed("lab1") == ("b",)
     progress.passed("lab1", "a")
     assert progress.standing("lab1") == {"a": "passed", "b": "passed"}
-    assert progress.read()["lapsed"] == {}
+    assert progress.read_progress()["lapsed"] == {}
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_changes_nothing_else(
@@ -116,11 +116,11 @@ def test_the_course_is_found_upwards_or_named(tmp_path: Path, monkeypatch: pytes
         (tmp_path / "course" / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "course" / "notebooks" / "deep")
     monkeypatch.delenv("MIDSPAN_HOME")
-    assert notebooks.course() == tmp_path / "course"
-    assert notebooks.home() == tmp_path / "course" / ".midspan"
+    assert progress.course() == tmp_path / "course"
+    assert progress.home() == tmp_path / "course" / ".midspan"
     assert notebooks.lab("lab1") == tmp_path / "course" / "labs" / "lab1.ipynb"
     monkeypatch.chdir(tmp_path)
-    assert notebooks.course(tmp_path / "course" / "labs" / "lab1.ipynb") == tmp_path / "course"
+    assert progress.course(tmp_path / "course" / "labs" / "lab1.ipynb") == tmp_path / "course"
     monkeypatch.setenv("MIDSPAN_COURSE", str(tmp_path))
     assert notebooks.solution("lab1") == tmp_path / "solutions" / "lab1.ipynb"
 
@@ -171,7 +171,7 @@ def test_the_text_is_the_same_whatever_is_remembered() -> None:
 
 def test_after_a_restart_the_score_still_knows_the_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     predict("01.masking", "Which end masks?", OPTIONS, mine="a")
-    monkeypatch.setattr(progress, "_guesses", {})
+    monkeypatch.setattr(predictions, "_guesses", {})
     assert score("01.masking", "a").right
     assert score("01.unknown", "a").right is None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jupyter_core.utils import ensure_event_loop
 
-from midspan.grading import notebooks
+from midspan.grading.steps import STALE
 from tests.kernels import kernel
 
 CHECK = "check.accept_key(accept_key)"
@@ -29,7 +29,7 @@ def test_a_check_after_a_cell_that_was_not_read_says_so(tmp_path: Path, monkeypa
         for cell in (RIGHT, "def accept_key(key:", "1 / 0", "x = (", f"{RIGHT}\nreturn 1", f"%pylab_no\n{RIGHT} +"):
             shell.run(cell)
             told += [
-                shell.run(CHECK).error.count(f"! {notebooks.STALE}"),
-                shell.run(CHECK).error.count(notebooks.STALE),
+                shell.run(CHECK).error.count(f"! {STALE}"),
+                shell.run(CHECK).error.count(STALE),
             ]
     assert told == [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0]

@@ -53,7 +53,7 @@ def test_a_cast_of_ones_own_is_one_more_column() -> None:
 
 
 def test_bad_input_is_refused_before_anything_is_measured() -> None:
-    with pytest.raises(Refusal, match="a cast as mine"):
+    with pytest.raises(Refusal, match="an implementation as mine"):
         guarantee_matrix(mine=3)  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="a name of its own"):
         guarantee_matrix(raw=NAIVE)

@@ -221,7 +221,7 @@ def test_what_a_node_needs_is_a_sentence(arguments: list[str], words: str, capsy
 @in_a_loop
 async def test_a_node_serves_on_the_broker_that_readme_names_and_drains() -> None:
     """The README's two commands; a second node of one name is refused; SIGTERM says goodbye with 1012."""
-    lines = [line.split() for line in README.splitlines() if "keeper --durable" in line or "serve lab4" in line]
+    lines = [line.split() for line in README.splitlines() if "brokers --durable" in line or "serve lab4" in line]
     (_, *keeper), (_, *words) = lines
     async with running(*keeper) as bus:
         address = (await line_of(bus)).strip()

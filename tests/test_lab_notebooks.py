@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import ast
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -69,11 +70,26 @@ def test_no_hint_is_empty_or_said_twice(name: str) -> None:
     assert len(set(hints)) == len(hints) == 3 * len(checks(name).lab.steps)
 
 
+def texts_outside_of_words(tree: ast.AST) -> Iterator[str]:
+    """The literals of a module, but for those in the tables that give misconceptions their words."""
+    if isinstance(tree, ast.keyword) and tree.arg in ("words", "misconceptions"):
+        return
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+        yield tree.value
+    for child in ast.iter_child_nodes(tree):
+        yield from texts_outside_of_words(child)
+
+
+def test_a_table_of_words_alone_looks_for_nothing() -> None:
+    tree = ast.parse('@lab.step("title", words={"a": "b"})\ndef step(t, answer): t.fail("c", id="d")')
+    assert sorted(texts_outside_of_words(tree)) == ["c", "d", "title"]
+
+
 @LABS
 def test_every_misconception_is_looked_for_and_has_a_wrong_solution(name: str) -> None:
     """An id that no check uses would never be read; one without an entry in the bank is not known to be found."""
-    sources = [path.read_text("utf-8") for path in (ROOT / f"src/midspan/labs/{name}").glob("*.py")]
-    used = {id for source in sources for id in re.findall(r'"([\w-]+)"(?!:)', source)}
+    trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / f"src/midspan/labs/{name}").glob("*.py")]
+    used = {text for tree in trees for text in texts_outside_of_words(tree)}
     lab, (wrong, _) = checks(name).lab, entries(name)
     assert set(lab.misconceptions) - used == SAID_BY_LAB_3.get(name, set())
     assert set(lab.misconceptions) == {*(["vacuous"] if lab.plays else []), *(entry.misconception for entry in wrong)}

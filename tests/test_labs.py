@@ -145,7 +145,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 @contextmanager
 def serving(course: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command in a process of its own, as a user starts it; yields it with the line it prints."""
-    start = "import sys; from midspan.grading import catalogue; catalogue.HOMES = ['tests.labs']\n"
+    start = "import sys; from midspan.grading import steps; steps.HOMES = ['tests.labs']\n"
     start += "from midspan.__main__ import main; sys.exit(main())"
     environment = {**os.environ, "MIDSPAN_COURSE": str(course)}
     process = subprocess.Popen(

@@ -19,7 +19,7 @@ import midspan
 from midspan.errors import Refusal
 from midspan.experiments.bench import Leftovers
 from midspan.grading import progress as remembered
-from midspan.grading.progress import Guess, Score
+from midspan.grading.predictions import Guess, Score
 from midspan.grading.steps import Hint, Lab
 from midspan.grading.transcript import Line, Result, Transcript
 from midspan.pictures import cards, display
@@ -102,7 +102,7 @@ def test_what_is_stored_is_shown_by_every_viewer(monkeypatch: pytest.MonkeyPatch
 def test_words_around_a_drawing_are_drawn_with_it() -> None:
     """What stands above and below in a page stands in the picture too: wrapped to its width, and all of it inside."""
     found = search(NAIVE, [0], names=["no_loss"]).counterexamples["no_loss"]
-    whole = shown_as.counterexample(found)
+    whole = shown_as.counterexample_picture(found)
     assert whole is not None
     drawn, words = whole.picture(), " ".join(re.sub("<[^>]+>", " ", whole.picture().svg).split())
     for said in (found.reason, "Smallest schedule", "Again:"):

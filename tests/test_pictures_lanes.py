@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from midspan.errors import Refusal
-from midspan.pictures.outputs import counterexample, run
+from midspan.pictures.outputs import counterexample_picture, ladder_picture
 from midspan.pictures.runs import FIRST, LAST, MOST_STEPS, run_ladder
 from midspan.pictures.svg import Picture, mono_px
 from midspan.simulation import (
@@ -94,11 +94,11 @@ def test_words_of_the_wire_stay_words() -> None:
 def test_a_counterexample_is_shown_whole() -> None:
     """The sentence, the schedule, the lanes, the line that replays it; one too long to draw is left to its text."""
     found = search(NAIVE, [0], names=["no_loss"]).counterexamples["no_loss"]
-    card = counterexample(found)
+    card = counterexample_picture(found)
     assert card is not None
     for words in ("no_loss is violated", found.reason, "Smallest schedule: seed 0", "<svg", found.replay):
         assert words in card.html()
-    assert run(Ladder(("a", "server"), (LATE,) * (MOST_STEPS + 1))) is None
+    assert ladder_picture(Ladder(("a", "server"), (LATE,) * (MOST_STEPS + 1))) is None
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -91,6 +92,48 @@ def test_a_loop_that_never_waits_is_stopped() -> None:
     with pytest.raises(OutOfTime, match=r"1000 steps were taken and the clock stands at 0.000 s"):
         loop.run_until_complete(spins())
     loop.clear()
+
+
+def test_a_callback_that_raises_each_time_is_stopped() -> None:
+    loop = VirtualLoop(limit_steps=100)
+
+    def again() -> None:
+        loop.call_soon(again)
+        raise ValueError("once more")
+
+    loop.call_soon(again)
+    with pytest.raises(OutOfTime, match="100 steps were taken"):
+        loop.run_forever()
+    assert set(loop.failures) == {"a callback raised: ValueError: once more"}
+    loop.clear()
+
+
+def test_a_callback_runs_in_the_context_that_it_was_given() -> None:
+    """Also in an empty one, which is falsy."""
+    name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="none")
+
+    async def main() -> list[str]:
+        seen: list[str] = []
+        name.set("main's")
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: seen.append(name.get()), context=contextvars.Context())
+        loop.call_later(1, lambda: seen.append(name.get()), context=contextvars.Context())
+        loop.call_later(2, lambda: seen.append(name.get()))
+        await asyncio.sleep(3)
+        return seen
+
+    assert run_in_virtual_time(main()) == ["none", "none", "main's"]
+
+
+def test_debug_mode_changes_nothing() -> None:
+    """Nor does a task that asks for it: the base class would ask a thread to do it."""
+
+    async def main() -> bool:
+        asyncio.get_running_loop().set_debug(True)
+        await asyncio.sleep(1)
+        return asyncio.get_running_loop().get_debug()
+
+    assert run_in_virtual_time(main()) is False
 
 
 def test_a_run_past_its_virtual_seconds_is_stopped() -> None:
@@ -190,6 +233,14 @@ def test_it_runs_beside_a_running_loop() -> None:
         return asyncio.get_running_loop().time()
 
     assert asyncio.run(cell()) == (100.0, True)
+
+
+def test_on_the_thread_of_a_running_loop_it_is_refused_in_a_sentence() -> None:
+    async def cell() -> None:
+        with pytest.raises(RuntimeError, match=r"call midspan\.simulation\.run_in_thread\(function\)"):
+            run_in_virtual_time(asyncio.sleep(1))
+
+    asyncio.run(cell())
 
 
 def test_beside_passes_errors_on() -> None:

@@ -14,7 +14,7 @@ import websockets.client
 
 from midspan.errors import Refusal
 from midspan.pictures.scenes import herd_picture
-from midspan.simulation.reconnect_herd import Herd, Return, herd, javascript, with_names
+from midspan.simulation.reconnect_herd import Herd, Return, herd, javascript_waits, with_names
 from midspan.simulation.reconnect_herd import python_socketio as python_socketio_herd
 from tests.test_pictures_pictures import as_any, texts
 
@@ -85,7 +85,7 @@ def test_the_simulated_python_socketio_is_the_real_one() -> None:
 
 def test_the_javascript_waits_are_capped_after_the_jitter() -> None:
     """From the third wait on all can be 5 s, none longer; the first is 1 s, half as much at least."""
-    waits = [list(itertools.islice(javascript(Random(i)), 8)) for i in range(200)]
+    waits = [list(itertools.islice(javascript_waits(Random(i)), 8)) for i in range(200)]
     assert max(max(each) for each in waits) == 5.0
     assert all(0.5 <= each[0] <= 1.5 for each in waits)
     assert min(min(each[4:]) for each in waits) == 5.0  # 16 s and more, halved: always over the cap

@@ -26,12 +26,13 @@ from midspan.simulation import (
     Schedule,
     Shape,
     Trigger,
+    draw,
     judge,
     play,
     shrink,
     simple,
 )
-from midspan.simulation.nodes import ROOMS, MemberContext, draw_nodes, generate_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes import ROOMS, MemberContext, generate_nodes, play_nodes, search_nodes
 from midspan.simulation.nodes.broker import RunBroker, bus
 from midspan.simulation.tls import play_real
 from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
@@ -272,7 +273,7 @@ def test_a_fault_of_nodes_shrinks_to_the_simplest_that_still_counts() -> None:
 
 
 def test_the_ladder_has_a_lane_for_each_node_and_for_the_broker() -> None:
-    _, ladder = draw_nodes(implementation(), schedule(Cut(replace(A2, when="reply")), rooms=("red",), messages=1))
+    _, ladder = draw(implementation(), schedule(Cut(replace(A2, when="reply")), rooms=("red",), messages=1), play_nodes)
     assert ladder.lanes == ("a", "n1", "n2", "n3", "broker")
     assert {step.lane for step in ladder if hasattr(step, "lane")} <= set(ladder.lanes)
     text = str(ladder)
@@ -290,7 +291,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(Refusal, match="a Shape"):
         search_nodes(implementation(), [1], 5)  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="a Schedule"):
-        draw_nodes(implementation(), "no schedule")  # type: ignore[arg-type]
+        play_nodes(implementation(), "no schedule")  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="a node: n1, n2, n3"):
         NodeKill(A2, "n4")
     with pytest.raises(Refusal, match="kinds of fault"):

@@ -21,9 +21,10 @@ from midspan.simulation import (
     Schedule,
     ServerRestart,
     Trigger,
+    draw,
     judge,
 )
-from midspan.simulation.nodes import bus, draw_nodes, generate_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes import bus, generate_nodes, play_nodes, search_nodes
 from midspan.simulation.shrinking import size
 from tests.nodes_session import A2, Client, implementation, schedule, with_client
 from tests.test_simulation_tls import outcomes, steps
@@ -101,11 +102,11 @@ def test_a_wrong_session_is_found_and_shrunk(flaw: str) -> None:
     example = search_nodes(wrong, range(20), names=(predicate,)).counterexamples[predicate]
     assert size(example.schedule) <= size(example.found)
     assert len(example.schedule.faults) <= 1
-    again, ladder = draw_nodes(wrong, Schedule.from_json(example.schedule.to_json()))
+    again, ladder = draw(wrong, Schedule.from_json(example.schedule.to_json()), play_nodes)
     verdict = judge(again, (predicate,))[predicate]
     assert (verdict.outcome, verdict.reason) == ("violated", example.reason)
     assert str(ladder) == str(example.ladder)
-    assert example.replay == f"search_nodes(cast, [{example.found.seed}])"
+    assert example.replay == f"search_nodes(implementation, [{example.found.seed}])"
 
 
 def test_who_listens_to_a_channel_misses_what_is_said_meanwhile() -> None:

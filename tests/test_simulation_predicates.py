@@ -8,14 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from midspan.errors import Refusal
-from midspan.simulation import PREDICATES, Bounds, History, Record, judge
+from midspan.simulation import PREDICATES, Bounds, History, HistoryRecord, judge
 from midspan.simulation.history import What
 
 BOUNDS = Bounds(detection_s=4.0, recovery_s=10.0, outbox=8, dedupe=4, replay=4)
 
 
-def record(at_s: float, who: str, what: What, message: str = "", detail: str = "", value: float = 0.0) -> Record:
-    return Record(at_s, who, what, message, detail, value)
+def record(at_s: float, who: str, what: What, message: str = "", detail: str = "", value: float = 0.0) -> HistoryRecord:
+    return HistoryRecord(at_s, who, what, message, detail, value)
 
 
 # Two clients; a1 and b1 are sent, a's link is cut before a1 is acknowledged, b's goes silent; later a is revoked.
@@ -59,7 +59,7 @@ GOOD = [
     record(9.0, "a", "size", detail="outbox", value=2),
     record(9.0, "run", "ended"),
 ]
-Edit = Callable[[list[Record]], list[Record]]
+Edit = Callable[[list[HistoryRecord]], list[HistoryRecord]]
 
 
 def without(what: What, message: str, who: str = "") -> Edit:
@@ -68,12 +68,12 @@ def without(what: What, message: str, who: str = "") -> Edit:
     ]
 
 
-def plus(*more: Record) -> Edit:
+def plus(*more: HistoryRecord) -> Edit:
     return lambda records: sorted([*records, *more], key=lambda r: r.at_s)
 
 
 def moved(what: What, who: str, message: str, at_s: float) -> Edit:
-    def edit(records: list[Record]) -> list[Record]:
+    def edit(records: list[HistoryRecord]) -> list[HistoryRecord]:
         new = [r._replace(at_s=at_s) if (r.what, r.who, r.message) == (what, who, message) else r for r in records]
         return sorted(new, key=lambda r: r.at_s)
 
@@ -85,7 +85,7 @@ def end_at(at_s: float) -> Edit:
 
 
 def both(*edits: Edit) -> Edit:
-    def edit(records: list[Record]) -> list[Record]:
+    def edit(records: list[HistoryRecord]) -> list[HistoryRecord]:
         for each in edits:
             records = each(records)
         return records
@@ -163,7 +163,7 @@ BAD: dict[str, tuple[Edit, str]] = {
 }
 
 
-def outcomes(records: list[Record]) -> dict[str, str]:
+def outcomes(records: list[HistoryRecord]) -> dict[str, str]:
     return {name: verdict.outcome for name, verdict in judge(History(tuple(records), BOUNDS)).items()}
 
 
@@ -186,7 +186,7 @@ def test_a_bad_history_violates_its_predicate_and_no_other(name: str) -> None:
     assert verdicts[name].reason == reason
 
 
-VACUOUS: list[tuple[str, list[Record], str]] = [
+VACUOUS: list[tuple[str, list[HistoryRecord], str]] = [
     ("no_loss", [r for r in GOOD if r.what != "fault"], "No fault happened."),
     ("no_loss", [r for r in GOOD if r.what != "sent"][:2], "No message was accepted, so none could be at risk."),
     ("order", [record(0.0, "a", "fault"), *(r for r in GOOD if r.what != "fault")], "No message was on its way"),
@@ -199,7 +199,7 @@ VACUOUS: list[tuple[str, list[Record], str]] = [
 
 
 @pytest.mark.parametrize(("name", "records", "why"), VACUOUS)
-def test_a_run_that_tested_nothing_is_vacuous(name: str, records: list[Record], why: str) -> None:
+def test_a_run_that_tested_nothing_is_vacuous(name: str, records: list[HistoryRecord], why: str) -> None:
     verdict = judge(History(tuple(records), BOUNDS), (name,))[name]
     assert verdict.outcome == "vacuous"
     assert verdict.reason.startswith(why)

@@ -75,7 +75,7 @@ def test_a_counterexample_says_it_in_one_sentence_and_shows_every_message() -> N
     lines = str(example).splitlines()
     assert lines[0].startswith("no_duplicate is violated. ")
     assert lines[1].startswith("Smallest schedule: seed ")
-    assert lines[-1] == f"Again: search(cast, [{example.found.seed}])"
+    assert lines[-1] == f"Again: search(implementation, [{example.found.seed}])"
     assert example.ladder.lanes[-1] == "server"
     assert any(isinstance(step, Mark) and step.kind == "fault" for step in example.ladder)
     assert any(isinstance(step, Rung) and step.arrives_s is not None for step in example.ladder)
@@ -168,7 +168,7 @@ def test_a_name_imported_before_is_found_in_the_code(client: Any, what: str) -> 
 def test_the_line_that_shows_it_again_does() -> None:
     """Also for a search with a shape of its own, and for one over all placements, which has no seeds."""
     names: dict[str, Any] = {"search": search, "draw": draw, "Schedule": Schedule, "Shape": Shape}
-    flawed = names["cast"] = implementation("no dedupe")
+    flawed = names["implementation"] = implementation("no dedupe")
     shaped = search(flawed, range(100), Shape(messages=2, kinds=("Cut", "Delay"))).counterexamples["no_duplicate"]
     assert eval(shaped.replay, names).counterexamples["no_duplicate"] == shaped
     placed = search_all(flawed, messages=1, names=("no_duplicate",)).counterexamples["no_duplicate"]

@@ -44,7 +44,7 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.faults import Way, When
-from midspan.simulation.tls import draw_real, play_real, search_real
+from midspan.simulation.tls import play_real, search_real
 from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 from tests.simulation_session import Client, Server, implementation
 
@@ -219,12 +219,12 @@ def test_the_negative_control_loses_messages_here_too() -> None:
     assert found.found == generate(5)
     assert str(found.schedule) == "seed 5: a says 1; cut before a's message 1 up leaves"
     assert outcomes(found.history)["no_loss"] == "violated"
-    assert found.replay == "search_real(cast, [5])"
+    assert found.replay == "search_real(implementation, [5])"
 
 
 def test_a_counterexample_of_the_real_link_is_drawn_from_its_messages() -> None:
     schedule = simple(1, ("a",), faults=(Cut(Trigger("a", "up", 1, "during")),))
-    (_, here), (_, there) = draw_real(implementation(), schedule), draw(implementation(), schedule)
+    (_, here), (_, there) = draw(implementation(), schedule, play_real), draw(implementation(), schedule)
     assert str(here) == str(there)
     assert "never gets it" in str(here)
 
@@ -273,7 +273,7 @@ def test_a_server_may_bring_its_own_serving_and_a_client_its_own_connections() -
     """The framework's own messages are not counted: the first one down is the session's greeting."""
     own = Implementation(OwnServer, OwnClient, counts=lambda _way, data: not data.startswith(b"#"))
     schedule = simple(2, ("a",), faults=(ServerRestart(Trigger("a", "up", 2, "after", 0.002)),))
-    history, ladder = draw_real(own, schedule)
+    history, ladder = draw(own, schedule, play_real)
     assert outcomes(history)["no_loss"] == "holds"
     assert len(history.of("restarted")) == 1
     assert "framework" not in str(ladder)

@@ -1,7 +1,12 @@
 """midspan: the device in the middle of a link.
 
-What notebooks use, in one place; each name is imported from its layer when it is first used, so that `import midspan`
-costs next to nothing. In IPython the import also teaches the notebook to show our records as pictures.
+What notebooks use, in one place. Each name is imported from its module when it is first used, so that `import midspan`
+costs next to nothing. In IPython the import also registers how our records are shown as pictures.
+
+The folders, from the bottom up: `protocols` (bytes to records), `net` (sockets and processes), `simulation` (runs in
+virtual time), `implementations` (what is under test), `benchmark` and `experiments` (what is measured), `grading` and
+`labs` (checks of a learner's answers), `pictures` (what a notebook shows). `errors` lies below all of them; `study` and
+`__main__` above. docs/ARCHITECTURE.md has the map, and follows two calls from a cell to their result.
 """
 
 from __future__ import annotations
@@ -15,10 +20,10 @@ if TYPE_CHECKING:
     from midspan.experiments.bench import Bench as Bench
     from midspan.experiments.clusters import cluster as cluster
     from midspan.experiments.page import live_page as live_page
-    from midspan.grading.progress import ledger as ledger
-    from midspan.grading.progress import predict as predict
-    from midspan.grading.progress import score as score
-    from midspan.grading.progress import verdict as verdict
+    from midspan.grading.predictions import ledger as ledger
+    from midspan.grading.predictions import predict as predict
+    from midspan.grading.predictions import score as score
+    from midspan.grading.predictions import verdict as verdict
     from midspan.labs.lab3_failure.session import guarantee_matrix as guarantee_matrix
     from midspan.net.receivers import open_receivers as open_receivers
     from midspan.net.servers import raw_server as raw_server
@@ -45,11 +50,11 @@ HOMES = {
     "Bench": "midspan.experiments.bench",
     "cluster": "midspan.experiments.clusters",
     "live_page": "midspan.experiments.page",
-    "ledger": "midspan.grading.progress",
-    "verdict": "midspan.grading.progress",
+    "ledger": "midspan.grading.predictions",
+    "verdict": "midspan.grading.predictions",
     "guarantee_matrix": "midspan.labs.lab3_failure.session",
-    "predict": "midspan.grading.progress",
-    "score": "midspan.grading.progress",
+    "predict": "midspan.grading.predictions",
+    "score": "midspan.grading.predictions",
     "anatomy": "midspan.pictures.frames",
     "progress": "midspan.pictures.cards",
     "expected": "midspan.pictures.cards",

@@ -74,7 +74,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     from midspan.benchmark.reporting import report
-    from midspan.grading import notebooks
+    from midspan.grading import progress
     from midspan.grading.finished_labs import extra_contenders, lab3_contender, lab5_contender
 
     ours, idle = lab5_contender(options.source), lab5_contender(options.source, room="all")
@@ -82,8 +82,8 @@ def _bench(options: argparse.Namespace) -> int:
     found = asyncio.run(report(ours, *others, idle=idle, rounds=options.rounds))
     print(found)
     benched = importlib.import_module("midspan.pictures.costs")
-    for path in benched.write(found, notebooks.course(), readme=options.readme):
-        print(f"written: {path.relative_to(notebooks.course())}")
+    for path in benched.write(found, progress.course(), readme=options.readme):
+        print(f"written: {path.relative_to(progress.course())}")
     return PASSED
 
 
@@ -104,10 +104,10 @@ def _store(options: argparse.Namespace) -> int:
 
 
 def _picture(_: argparse.Namespace) -> int:
-    from midspan.grading import notebooks
+    from midspan.grading import progress
 
     print(
-        importlib.import_module("midspan.pictures.costs").write_exchange(notebooks.course())
+        importlib.import_module("midspan.pictures.costs").write_exchange(progress.course())
     )  # matplotlib loads for no other command
     return PASSED
 

@@ -35,7 +35,7 @@ class Refusal(ValueError):
 
     def __init__(self, expected: str, came: object, do: str) -> None:
         self.expected, self.came, self.do = expected, came, do
-        super().__init__(f"Expected {expected}, but got {shown(came)}. {do}.")
+        super().__init__(f"Expected {expected}, but got {_shown(came)}. {do}.")
 
     def _render_traceback_(self) -> list[str]:
         """IPython asks for this in place of a traceback: one sentence is enough."""
@@ -57,7 +57,7 @@ def need(condition: bool, expected: str, came: object, do: str) -> None:
         raise Refusal(expected, came, do)
 
 
-def shown(value: object) -> str:
+def _shown(value: object) -> str:
     """`repr(value)`, shortened in the middle to at most `SHOWN_CHARACTERS` characters."""
     text = repr(value)
     half = (SHOWN_CHARACTERS - 5) // 2

@@ -26,7 +26,7 @@ from urllib.parse import quote
 import psutil
 
 from midspan.errors import Refusal, Words, need
-from midspan.grading import notebooks
+from midspan.grading import progress
 from midspan.grading.notebooks import leave_out_what_differs
 
 # Trust the course's own notebooks, and only those, as `jupyter trust` does.
@@ -74,8 +74,8 @@ def own_folder() -> Iterator[Path]:
 
     The temporary folder is removed, except after a refusal, which names the log in it.
     """
-    if can_be_written(notebooks.home()):
-        yield notebooks.home()
+    if can_be_written(progress.home()):
+        yield progress.home()
         return
     folder = Path(tempfile.mkdtemp(prefix="midspan-"))
     keep = False
@@ -233,7 +233,7 @@ def open_course(start: str, options: Sequence[str]) -> None:
         start: the file to open first, from the course's folder.
         options: JupyterLab's own, which go before ours.
     """
-    course = notebooks.course().resolve()
+    course = progress.course().resolve()
     need((course / start).is_file(), f"a file in {course} to open first", start, "Check the path")
     try:
         _interrupt_on_signals()

@@ -1,8 +1,12 @@
-"""What it costs to acknowledge an event: servers on trial, each in a process of its own, compared in paired rounds.
+"""What it costs to acknowledge an event: servers, each in a process of its own, compared in paired rounds.
 
     from midspan.benchmark import contender, paired, AIOHTTP_SOCKETIO, Envelope
     run = await paired([contender("mine", app, Envelope), AIOHTTP_SOCKETIO])
     run.ratio("mine", "aiohttp + python-socketio", "cpu_us")        # 0.46x (0.44 to 0.49, 5 rounds): smaller
+
+In this order: `contenders` (what is measured, and how it is started) with `servers` and `serving` (the process that
+serves); `clients` and `load_process` (the process that sends events); `rounds` (probes, and A B A B); `statistics`
+(ratios and intervals); `reporting` (the rows of `make bench`). `picows_session` is a session on another library.
 
 Each name is imported when it is first used: the processes that serve need few of them.
 """

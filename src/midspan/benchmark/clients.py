@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
-from midspan.net.receivers import PONG, MessageData, Reader, frame, upgrade
+from midspan.net.receivers import PONG, MessageData, Reader, masked_frame, upgrade_request
 from midspan.net.tcp import WireCount, wire_count
 
 # What a client says so that a server acknowledges an event: one dialect for each kind of server. No sockets here.
@@ -50,10 +50,10 @@ class Dialect(Protocol):
     def hear(self, message: MessageData, /) -> list[MessageData]: ...
 
 
-def written(dialect: Dialect, message: MessageData) -> bytes:
+def message_bytes(dialect: Dialect, message: MessageData) -> bytes:
     """A message as it stands on the connection: in one frame, or its bare bytes where there are no frames."""
     if dialect.websocket:
-        return frame(message)
+        return masked_frame(message)
     return message.encode() if isinstance(message, str) else message
 
 
@@ -179,7 +179,7 @@ class Peer(asyncio.Protocol):
 
     def send(self, message: MessageData) -> None:
         """One message, in one frame, in a write of its own, as libraries do it."""
-        data = written(self.dialect, message)
+        data = message_bytes(self.dialect, message)
         self.frame_bytes += len(data)
         self.transport.write(data)
 
@@ -199,7 +199,7 @@ class Peer(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         if self.dialect.websocket:
-            transport.write(upgrade(self._host, self._path))
+            transport.write(upgrade_request(self._host, self._path))
         else:
             self.upgraded.set_result(None)
 
@@ -229,7 +229,7 @@ class Peer(asyncio.Protocol):
             for answer in self.dialect.hear(message):
                 self.send(answer)
         while self._reader.pings:
-            self.transport.write(frame(self._reader.pings.pop(0), PONG))
+            self.transport.write(masked_frame(self._reader.pings.pop(0), PONG))
         if self._reader.closed:
             self.transport.abort()  # nobody waits for our goodbye
 
@@ -283,7 +283,7 @@ class LatencyClient:
 
     def send(self, message: MessageData) -> None:
         """One message, in a write of its own."""
-        self._sock.sendall(written(self._dialect, message))
+        self._sock.sendall(message_bytes(self._dialect, message))
 
     def hear(self) -> None:
         """Wait for what comes, and let the dialect hear it."""
@@ -298,7 +298,7 @@ class LatencyClient:
     def open(self, host: str, path: str) -> None:
         """Upgrade and greet."""
         if self._dialect.websocket:
-            self._sock.sendall(upgrade(host, path))
+            self._sock.sendall(upgrade_request(host, path))
             head = b""
             while b"\r\n\r\n" not in head:
                 head += self._read()

@@ -287,7 +287,7 @@ RECORDED: dict[str, tuple[str, Callable[[Bench], Awaitable[None]]]] = {
 }
 
 
-async def record(name: str) -> Capture:
+async def record_conversation(name: str) -> Capture:
     """Hold the conversation of that name on a fresh bench and return what its tap saw."""
     endpoint_name, converse = RECORDED[name]
     async with Bench(socketio=acknowledge) as bench:
@@ -301,7 +301,9 @@ async def record(name: str) -> Capture:
 def main() -> None:
     """Record all of them into the package."""
     for name, what in dissecting.SAMPLES.items():
-        Path(str(dissecting.FOLDER / f"{name}.json")).write_text(asyncio.run(record(name)).to_json(), "utf-8")
+        Path(str(dissecting.FOLDER / f"{name}.json")).write_text(
+            asyncio.run(record_conversation(name)).to_json(), "utf-8"
+        )
         print(f"{name}: {what}")
 
 

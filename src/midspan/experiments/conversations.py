@@ -224,7 +224,7 @@ CLOSE_S = 1.0  # and does not answer a close frame either
 
 
 @dataclass(frozen=True)
-class Dialect:
+class QuestionAndAnswer:
     """How to speak to a server of one kind.
 
     Attributes:
@@ -264,7 +264,11 @@ class Reaction:
 
 @checked
 async def reaction(
-    endpoint: Endpoint, trust: ssl.SSLContext, dialect: Dialect, *messages: str | bytes, limit_s: float = LIMIT_S
+    endpoint: Endpoint,
+    trust: ssl.SSLContext,
+    dialect: QuestionAndAnswer,
+    *messages: str | bytes,
+    limit_s: float = LIMIT_S,
 ) -> Reaction:
     """Connect, see that the server answers, send `messages`, and see what it does.
 
@@ -286,7 +290,7 @@ async def reaction(
         return Reaction(tuple(said), answers, connection.close_code)
 
 
-async def _ask(connection: ClientConnection, dialect: Dialect) -> tuple[list[str | bytes], bool]:
+async def _ask(connection: ClientConnection, dialect: QuestionAndAnswer) -> tuple[list[str | bytes], bool]:
     """Put the question: what came before the answer, and whether that came."""
     said: list[str | bytes] = []
 
@@ -322,10 +326,10 @@ async def _ask(connection: ClientConnection, dialect: Dialect) -> tuple[list[str
 # server's limit are not here: their senders see the close code or a reset, as it happens (chapter 01 has the limits).
 
 
-FRAMEWORK = Dialect(
+FRAMEWORK = QuestionAndAnswer(
     "/socket.io/?EIO=4&transport=websocket", ("40",), question='42999["typing_start",{"room":"a"}]', answer="43999"
 )
-ENVELOPE = Dialect("", (), question='["typing_start",{"room":"a"},999]', answer='["ack"')
+ENVELOPE = QuestionAndAnswer("", (), question='["typing_start",{"room":"a"},999]', answer='["ack"')
 
 DEEP = 100_000  # brackets; Python's own json gives up at about a thousand
 LONG = 100_000  # letters of a name

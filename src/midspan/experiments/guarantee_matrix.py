@@ -265,7 +265,7 @@ def measure(*contenders: OnTrial, faults: tuple[str, ...] | None = None, play: P
     Raises:
         Refusal: two implementations have one name, or there is none; a fault is unknown; nothing crosses the link.
     """
-    return assemble(contenders, chosen(faults), lambda one, trial: run_in_thread(cells_of, one, trial, play))
+    return assemble(contenders, chosen(faults), lambda one, trial: run_in_thread(matrix_cells, one, trial, play))
 
 
 def chosen(faults: tuple[str, ...] | None) -> tuple[Trial, ...]:
@@ -289,7 +289,7 @@ def assemble(
     return Matrix(contenders, trials, {(cell.guarantee, cell.contender, cell.fault): cell for cell in made})
 
 
-def cells_of(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[MatrixCell, ...]:
+def matrix_cells(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[MatrixCell, ...]:
     """What one fault does to one implementation: a cell for each guarantee."""
     verdicts = [(schedule, judge(history)) for schedule, history in contender.runs(trial, play)]
     if not verdicts:

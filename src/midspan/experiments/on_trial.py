@@ -19,7 +19,7 @@ from midspan.implementations.in_memory_adapter import patched_clock_and_random
 from midspan.implementations.javascript_clients import javascript, node
 from midspan.simulation.end import Limits
 from midspan.simulation.faults import Trigger
-from midspan.simulation.history import Bounds, History, Record
+from midspan.simulation.history import Bounds, History, HistoryRecord
 from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import Watch, play
 from midspan.simulation.schedule import Schedule
@@ -141,7 +141,7 @@ class Recorded:
     def runs(self, trial: Trial, _play: Play | None = None) -> Iterator[tuple[Schedule, History]]:
         """What came of a fault at each of its moments when it was recorded."""
         for run in self.made["runs"][trial.name]:
-            records = tuple(Record(*record) for record in run["records"])
+            records = tuple(HistoryRecord(*record) for record in run["records"])
             yield trial.at(Trigger(*run["at"]), OPENING_S), History(records, WITHIN_A_MINUTE)
 
 
@@ -195,7 +195,7 @@ def _flat_records(history: History) -> list[list[Any]]:
     return made
 
 
-def record(file: Path = FILE) -> None:
+def record_javascript(file: Path = FILE) -> None:
     """Play every fault at every moment in Node, some faults at a time, and keep what happened."""
     with ProcessPoolExecutor(4) as pool:
         made = list(pool.map(_play_named, [trial.name for trial in TRIALS]))
@@ -213,5 +213,5 @@ def _play_named(name: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    record()
+    record_javascript()
     print(f"Written again: {FILE.name}. {Recorded().made_of}")

@@ -20,7 +20,7 @@ from aiohttp import web
 from midspan.errors import checked
 from midspan.experiments.bench import Bench, Endpoint
 from midspan.net.servers import serve_app
-from midspan.net.tcp import SOCKETS, Handler, hang_up, relay
+from midspan.net.tcp import SOCKETS, Handler, close_relayed, relay
 from midspan.protocols.capture import Capture
 from midspan.protocols.dissecting import dissect
 
@@ -69,7 +69,7 @@ async def live_page(bench: Bench, folder: Path | None = None) -> AsyncIterator[P
     async with bench.http_session() as session:
         app = web.Application()
         app[SOCKETS] = set()
-        app.on_shutdown.append(hang_up)
+        app.on_shutdown.append(close_relayed)
         app.router.add_get("/", _html())
         app.router.add_get("/client.js", _script(client))
         app.router.add_get("/seen", _Seen(bench.raw, bench.socketio).answer)

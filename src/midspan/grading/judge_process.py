@@ -138,7 +138,7 @@ def answer(work: Callable[[dict[str, Any]], dict[str, Any]]) -> NoReturn:
 
 def _tried(order: dict[str, Any]) -> Result:
     sys.path[:] = order["path"]
-    step = steps.load(order["module"]).steps[order["step"]]
+    step = steps.load_lab(order["module"]).steps[order["step"]]
     cells = [Cell(**cell) for cell in order["cells"]]
     answers = Answers("__main__")  # what a kernel calls it
     attempts = [] if step.processes else forbid_processes()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from midspan.errors import Refusal, need
-from midspan.grading import limits, notebooks
+from midspan.grading import limits, notebooks, progress
 from midspan.grading.judge_process import CELLS_LIMIT_S
 from midspan.grading.judging import Submission, opened
 from midspan.grading.notebooks import Answers
@@ -56,7 +56,7 @@ def regenerate(force: bool = False) -> list[str]:
     A lab in which somebody has begun to answer is not written over unless `force`.
     """
     changed = []
-    for path in sorted((notebooks.course() / "solutions").glob("*.ipynb")):
+    for path in sorted((progress.course() / "solutions").glob("*.ipynb")):
         generated, lab = text(clear(notebooks.read(path))), notebooks.lab(path.stem)
         before = lab.read_text("utf-8") if lab.exists() else ""
         if generated == before:

@@ -7,7 +7,6 @@ import ast
 import inspect
 import json
 import linecache
-import os
 import re
 import sys
 import sysconfig
@@ -17,7 +16,8 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, Literal
 
-from midspan.errors import Refusal, need, running_shell
+from midspan.errors import Refusal, need
+from midspan.grading.progress import course
 from midspan.grading.transcript import error_in_words
 
 # Read a notebook's JSON with a sentence for whatever is wrong with it, and say what a cell is for.
@@ -325,61 +325,7 @@ def without_magics(source: str) -> str:
     return source
 
 
-# The cell that ran last, when Python could not even read it: then nothing of it ran, and a check judges what stood
-# before. IPython tells; anywhere else there is nothing to tell.
-
-
-STALE = "The cell before this one could not be read (SyntaxError), so it did not run: judged is what stood before."
-_unread = ""  # its source; "" when Python read the cell that ran last
-
-
-def watch() -> None:
-    """Have IPython tell of each cell that has run, once."""
-    shell = running_shell()
-    if shell is not None and _ran not in shell.events.callbacks["post_run_cell"]:
-        shell.events.register("post_run_cell", _ran)
-
-
-def speaks_of(names: Iterable[str]) -> bool:
-    """Whether the cell that ran last could not be read and speaks of one of these names."""
-    return any(re.search(rf"\b{re.escape(name)}\b", _unread) for name in names)
-
-
-def _ran(result: Any) -> None:
-    global _unread
-    source = str(getattr(getattr(result, "info", None), "raw_cell", ""))
-    _unread = source if isinstance(getattr(result, "error_before_exec", None), SyntaxError) else ""
-    try:
-        ast.parse(_unread)
-    except (SyntaxError, ValueError):
-        return
-    _unread = ""  # it can be read, and was refused later: its first lines may have run
-
-
-# Where the course lies: its folder, the notebooks of a lab, and the folder for what is remembered.
-
-
-MARKS = ("labs", "solutions")  # the two folders that make a folder the course's
-PLACES_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def course(near: Path | None = None) -> Path:
-    """`$MIDSPAN_COURSE`, else the nearest folder that holds labs/ and solutions/, else the current folder.
-
-    Nearest: upwards from the current folder, then from `near` (a notebook's path), then from the package (a clone).
-    """
-    given = os.environ.get("MIDSPAN_COURSE")
-    if given:
-        return Path(given).expanduser()
-    starts = [Path.cwd() / "here", *([near.resolve()] if near else []), PLACES_PACKAGE]
-    folders = [folder for start in starts for folder in start.parents]
-    return next((f for f in folders if all((f / mark).is_dir() for mark in MARKS)), Path.cwd())
-
-
-def home() -> Path:
-    """The folder for progress: `$MIDSPAN_HOME`, else .midspan in the course's folder. Not made by asking."""
-    given = os.environ.get("MIDSPAN_HOME")
-    return Path(given).expanduser() if given else course() / ".midspan"
+# Where the notebooks of a lab lie: the solved one, and the one that the learner edits.
 
 
 def solution(lab: str, near: Path | None = None) -> Path:

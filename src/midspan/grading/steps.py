@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import dis
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import CodeType, FunctionType
 from typing import Any
 
-from midspan.errors import Fitting, Refusal, Words, need
+from midspan.errors import Fitting, Refusal, Words, need, running_shell
 from midspan.grading import limits, notebooks, progress
 from midspan.grading.transcript import CheckFailed, Line, Result, StepVerdict, Transcript, Wrong, error_in_words, since
 
@@ -144,8 +146,8 @@ class Step:
     def __call__(self, *answers: object) -> Result:
         """Judge, remember it in the learner's progress, raise `CheckFailed` for anything but a pass."""
         result = self.judge(*answers)
-        if notebooks.speaks_of(self.answers):
-            result = replace(result, lines=(*result.lines, Line("note", notebooks.STALE)))
+        if _unread_cell_names(self.answers):
+            result = replace(result, lines=(*result.lines, Line("note", STALE)))
         if not result.passed:
             progress.failed(self.lab.name, self.name, result.verdict)
             raise CheckFailed(result)
@@ -155,7 +157,8 @@ class Step:
     def judge(self, *answers: object) -> Result:
         """Judge and return the result, whatever it is. Nothing is remembered."""
         names = ", ".join(self.answers)
-        need(len(answers) == len(self.answers), f"check.{self.name}({names})", answers, "Pass these answers")
+        if len(answers) != len(self.answers):
+            raise Refusal(f"check.{self.name}({names})", answers, "Pass these answers")
         return judged(self.lab.name, self.name, self.lab.misconceptions, self.body, answers, self.limit_s)
 
     def hint(self, level: int | None = None) -> Hint:
@@ -198,7 +201,7 @@ class Lab(Fitting):
     @property
     def checks(self) -> Checks:
         """What a notebook imports as `check`."""
-        notebooks.watch()
+        _watch_cells()
         return Checks(self)
 
     def step(
@@ -272,6 +275,37 @@ class Checks:
         return "\n".join([f"{self._lab.name}: {self._lab.title}. {done} of {len(rows)} steps done", *rows])
 
 
+# The cell that ran last, when Python could not even read it: then nothing of it ran, and a check judges what stood
+# before. IPython tells; anywhere else there is nothing to tell.
+
+
+STALE = "The cell before this one could not be read (SyntaxError), so it did not run: judged is what stood before."
+_unread = ""  # its source; "" when Python read the cell that ran last
+
+
+def _watch_cells() -> None:
+    """Have IPython tell of each cell that has run, once."""
+    shell = running_shell()
+    if shell is not None and _ran not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", _ran)
+
+
+def _unread_cell_names(names: Iterable[str]) -> bool:
+    """Whether the cell that ran last could not be read and speaks of one of these names."""
+    return any(re.search(rf"\b{re.escape(name)}\b", _unread) for name in names)
+
+
+def _ran(result: Any) -> None:
+    global _unread
+    source = str(getattr(getattr(result, "info", None), "raw_cell", ""))
+    _unread = source if isinstance(getattr(result, "error_before_exec", None), SyntaxError) else ""
+    try:
+        ast.parse(_unread)
+    except (SyntaxError, ValueError):
+        return
+    _unread = ""  # it can be read, and was refused later: its first lines may have run
+
+
 # Which labs there are: one package each beside this module, found by name or by the start of one.
 
 
@@ -294,10 +328,10 @@ def find(name: str) -> Lab:
     matches = [known[name]] if name in known else [known[k] for k in known if k.startswith(name) and name]
     if len(matches) != 1:
         raise Refusal(f"one of the labs {', '.join(known) or '(there are none)'}", name, "Name one of them")
-    return load(matches[0])
+    return load_lab(matches[0])
 
 
-def load(module: str) -> Lab:
+def load_lab(module: str) -> Lab:
     """The `lab` that a module defines."""
     lab = importlib.import_module(module).lab
     assert isinstance(lab, Lab)

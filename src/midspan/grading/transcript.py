@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from midspan.errors import checked, need
+from midspan.errors import need
 from midspan.grading.limits import within
 
 # Values in words: how a check shows what it expected and what came.
@@ -219,7 +219,6 @@ class Transcript:
     id: the misconception this line recognises, a key of the lab's table; its words come before `because`.
     """
 
-    @checked
     def __init__(self, misconceptions: Mapping[str, str] | None = None) -> None:
         self.lines: list[Line] = []
         self._misconceptions = dict(misconceptions or {})

@@ -1,8 +1,10 @@
-"""Implementations under test, each as short and as honest as the code that people write, all behind one protocol.
+"""Implementations under test: clients and a server, each as short as the code that people write.
 
-What a client says goes into the server's log and to every client. What happens to it when the link fails is what
-`midspan.experiments.guarantee_matrix` measures. Read `raw` first: it has no plan for a broken link. Then
-`python_socketio` with `in_memory_adapter`, which lets the unmodified library run in a simulation, and
-`javascript_clients`,
-which speaks to a Node process.
+All of them follow one protocol (`midspan.simulation.implementation`): what a client says goes into the server's log and
+to every client. `midspan.experiments.guarantee_matrix` measures what happens to it when the link fails. In this order:
+
+1. `raw`: raw WSS, first without a plan for a broken link, then as the documentation of `websockets` shows it.
+2. `python_socketio`: the library as it comes, and with the tutorial's "exactly once" recipe.
+3. `in_memory_adapter`: lets the unmodified python-socketio run in virtual time.
+4. `javascript_clients`: the JavaScript Socket.IO in a Node process, on a real link.
 """

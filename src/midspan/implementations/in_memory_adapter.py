@@ -7,10 +7,9 @@ import logging
 import random
 import secrets
 import ssl
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Self
@@ -23,13 +22,10 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.net import servers
 from midspan.simulation.implementation import ClientContext
+from midspan.simulation.patching import Patch
 
-# A run's clock and chance, lent to libraries that bring their own.
-#
-# `python-engineio` and the two reconnecting clients call `time.time()`, `random.random()` and
-# `secrets.token_bytes()`. Inside a run these must be the run's, or it could not be replayed. The names of the modules
-# below stand for the run's while a run lasts, in its thread alone; in every other thread they are what they always
-# were.
+# `python-engineio` and the two reconnecting clients call `time.time()`, `random.random()` and `secrets.token_bytes()`.
+# Inside a run these must be the run's own, or it could not be replayed.
 
 
 PATCHED_MODULES = (
@@ -40,44 +36,20 @@ PATCHED_MODULES = (
     ("websockets.client", "random"),  # the first delay of a reconnection
 )
 
-_runs: dict[int, random.Random] = {}  # by thread
-_saved: list[tuple[ModuleType, str, Any]] = []
-_lock = threading.Lock()
+
+def patched_clock_and_random(seed: int) -> AbstractContextManager[object]:
+    """A block in which this thread's libraries take the time from its event loop, and random numbers from `seed`."""
+    return _patch.block(random.Random(seed))
 
 
-@contextmanager
-def patched_clock_and_random(seed: int) -> Iterator[None]:
-    """Lend the libraries this thread's run: their time is its event loop's, their chance comes from `seed`."""
-    here = threading.get_ident()
-    with _lock:
-        if not _runs:
-            _lend()
-        outer = _runs.get(here)
-        _runs[here] = random.Random(seed)
-    try:
-        yield
-    finally:
-        with _lock:
-            if outer is not None:
-                _runs[here] = outer
-            else:
-                del _runs[here]
-            if not _runs:
-                _take_back()
-
-
-def _lend() -> None:
+def _replacements() -> Iterator[tuple[ModuleType, str, Any]]:
     lent = {"time": _Lent(time, time=_now), "random": _Lent(random, random=_random)}
     lent["secrets"] = _Lent(secrets, token_bytes=_token_bytes)
     for name, attribute in PATCHED_MODULES:
-        module = import_module(name)
-        _saved.append((module, attribute, getattr(module, attribute)))
-        setattr(module, attribute, lent[attribute])
+        yield import_module(name), attribute, lent[attribute]
 
 
-def _take_back() -> None:
-    while _saved:
-        setattr(*_saved.pop())
+_patch: Patch[random.Random] = Patch(_replacements)
 
 
 class _Lent:
@@ -92,16 +64,15 @@ class _Lent:
 
 
 def _now() -> float:
-    return asyncio.get_running_loop().time() if threading.get_ident() in _runs else time.time()
+    return time.time() if _patch.here is None else asyncio.get_running_loop().time()
 
 
 def _random() -> float:
-    run = _runs.get(threading.get_ident())
-    return random.random() if run is None else run.random()
+    return (_patch.here or random).random()
 
 
 def _token_bytes(count: int) -> bytes:
-    run = _runs.get(threading.get_ident())
+    run = _patch.here
     return secrets.token_bytes(count) if run is None else run.randbytes(count)
 
 
@@ -147,7 +118,7 @@ async def serve_connection(app: socketio.ASGIApp, connection: Any) -> None:
     await app(SCOPE, receive, send)
 
 
-def http_session(context: ClientContext) -> SocketSession | InMemorySession:
+def client_http_session(context: ClientContext) -> SocketSession | InMemorySession:
     """What to pass as `http_session`: on a real link one of aiohttp's, which trusts the server; else ours."""
     return InMemorySession(context) if context.trust is None else SocketSession(context.trust)
 

@@ -1,7 +1,7 @@
 """The JavaScript Socket.IO on trial, in a Node process: socket.io with connection state recovery, socket.io-client with
 `retries` and `ackTimeout`.
 
-The process is told what to do, and tells what happens, line by line (`javascript.mjs`). It lives by the wall's clock,
+The process reads what to do, and writes what happens, line by line (`javascript_clients.mjs`). It uses the real clock,
 so it plays on the real link alone, at a `speed` at which its timers run faster too.
 """
 
@@ -77,7 +77,7 @@ def node(speed: float = 1.0) -> Iterator[NodeJs]:
     """A Node process, until the end of the block.
 
     Args:
-        speed: how many times faster than the wall's clock its timers run.
+        speed: how many times faster than the real clock its timers run.
 
     Raises:
         Refusal: there is no Node here, or it does not find the packages.

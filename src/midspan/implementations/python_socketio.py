@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import socketio
 from socketio.exceptions import BadNamespaceError, ConnectionRefusedError, SocketIOError
 
-from midspan.implementations.in_memory_adapter import QUIET, forgotten, http_session, serve_connection
+from midspan.implementations.in_memory_adapter import QUIET, client_http_session, forgotten, serve_connection
 from midspan.net.servers import socketio_server
 from midspan.simulation.implementation import ClientContext, ServerContext
 
@@ -62,7 +62,7 @@ class EventClient:
 
     def __init__(self, context: ClientContext) -> None:
         self.context, self.app = context, context.app
-        self.http = http_session(context)
+        self.http = client_http_session(context)
         self.sio = socketio.AsyncClient(
             http_session=self.http, handle_sigint=False, logger=QUIET, engineio_logger=QUIET
         )

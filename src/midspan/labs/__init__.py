@@ -1,7 +1,11 @@
 """The labs: a package each, and in it a module for a group of steps, with the checks that judge them.
 
-Each package has `lab`, which defines the lab, its table of misconceptions (id -> the words that the learner reads) and
-the three hints of each step. A step is a function that `@lab.step` registers: it calls the learner's answer and writes
-a transcript (`midspan.grading`). The wrong answers that it must catch are in `tests/bank/`. Begin with
-`lab1_framing/frames.py`.
+A step is a function that `@lab.step` registers: it calls the learner's answer and writes a transcript
+(`midspan.grading`). Its decorator holds the three hints, and the words for each misconception that it recognises. The
+wrong answers that it must catch are in tests/bank/. In the order of the course:
+
+1. `lab1_framing` (begin with its `frames`): RFC 6455 from the accept key to sockets.
+2. `lab2_events`: events, acknowledgements and namespaces, up to a Socket.IO server.
+3. `lab3_failure`: a session that survives a broken link.
+4. `lab4_scaling`: three nodes and a broker. `lab5_overhead`: the session of lab 3, in fewer bytes.
 """

@@ -1,9 +1,14 @@
-"""Sockets, TLS and processes: servers, proxies that see or disturb what passes, the broker, nodes.
+"""Sockets, TLS and processes: servers, taps, the fault proxy, the broker, and nodes.
 
-Read `servers` and `taps` first: what chapter 00 opens. `fault_proxy` with `faults` disturbs a link.
-`balancers`, `tcp`, `brokers` and `child_process` make a cluster. Importing this folder makes this Python keep
-asyncio's promises
-about closed transports (`asyncio_fixes`).
+In this order:
+
+1. `servers` (the two servers of chapter 00, and their certificates) and `taps` (a proxy that keeps what passes).
+2. `fault_proxy` with `faults`: a proxy that delays, cuts or refuses connections of a real link.
+3. `background_loop`: an event loop in a thread, for servers that live longer than a cell.
+4. `child_process`, `balancers`, `tcp`, `brokers`: what a cluster consists of.
+5. `receivers`: many WebSocket connections in one process, with the smallest possible client.
+
+Importing this folder repairs what some versions of asyncio do with closed transports (`asyncio_fixes`).
 """
 
 from midspan.net.asyncio_fixes import keep

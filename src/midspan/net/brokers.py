@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from midspan.errors import Refusal, Words, need
-from midspan.net.child_process import Child, child, refuse, say
+from midspan.net.child_process import Child, child, refuse, tell_parent
 
 # Keeps a Valkey while its owner lives: `python -m midspan.net.brokers [--durable]`.
 #
@@ -84,10 +84,10 @@ def _stand(server: Any) -> None:
 
 def _do_as_told(server: Any) -> None:
     """For `broker`: until the input ends."""
-    say(url=_address(server))
+    tell_parent(url=_address(server))
     for line in sys.stdin:
         _obey(server, json.loads(line)["do"])
-        say(answer=None)
+        tell_parent(answer=None)
 
 
 def _address(server: Any) -> str:

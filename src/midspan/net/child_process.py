@@ -165,7 +165,7 @@ def _own_group() -> dict[str, Any]:
 # What the child itself says
 
 
-def say(**words: Any) -> None:
+def tell_parent(**words: Any) -> None:
     """In a child: one line to the parent. It may have died meanwhile; then its end of input is next."""
     with suppress(OSError):
         print(json.dumps(words), flush=True)
@@ -173,7 +173,7 @@ def say(**words: Any) -> None:
 
 def refuse(refusal: Refusal) -> None:
     """In a child: tell the parent that it cannot be done, in a refusal's three parts."""
-    say(refused=[refusal.expected, refusal.came, refusal.do])
+    tell_parent(refused=[refusal.expected, refusal.came, refusal.do])
 
 
 async def obey(program: object, expected: str, do: str) -> None:
@@ -184,11 +184,11 @@ async def obey(program: object, expected: str, do: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
     _allow_files()
     loop = asyncio.get_running_loop()
-    say(ready=True)
+    tell_parent(ready=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):  # a pipe that a loop can watch is not portable
         words = json.loads(line)
         try:
-            say(answer=await getattr(program, words.pop("do"))(**words))
+            tell_parent(answer=await getattr(program, words.pop("do"))(**words))
         except Refusal as refusal:
             refuse(refusal)
         except Exception as error:  # told in the notebook, to whoever asked

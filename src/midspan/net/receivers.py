@@ -24,13 +24,13 @@ MASK = bytes(4)  # four zeros: the server unmasks all the same, and we save ours
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # FIN and the opcode (section 5.2)
 
 
-def upgrade(host: str, path: str) -> bytes:
+def upgrade_request(host: str, path: str) -> bytes:
     """The request that opens a WebSocket (section 4.1)."""
     head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     return f"{head}Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
 
 
-def frame(message: MessageData, kind: int = 0) -> bytes:
+def masked_frame(message: MessageData, kind: int = 0) -> bytes:
     """One message in one frame, as a client sends it (section 5.2)."""
     payload = message.encode() if isinstance(message, str) else message
     kind, size = kind or (TEXT if isinstance(message, str) else BINARY), len(payload)
@@ -188,7 +188,7 @@ class Receiver(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         host = "{}:{}".format(*transport.get_extra_info("peername"))
-        transport.write(upgrade(host, PATH))
+        transport.write(upgrade_request(host, PATH))
 
     def data_received(self, data: bytes) -> None:
         """Count the stamps; keep what may be the beginning of one."""
@@ -201,9 +201,9 @@ class Receiver(asyncio.Protocol):
             self._begin()
         if b"\x89\x04" in data:
             for ping in PING_OF_RECEIVERS.finditer(data):
-                self.transport.write(frame(ping[1], PONG))
+                self.transport.write(masked_frame(ping[1], PONG))
         if ENGINEIO_PING in data:
-            self.transport.write(frame("3"))
+            self.transport.write(masked_frame("3"))
         counted = 0
         for stamp in STAMP.finditer(data):
             self._people.latencies_s.append(now_s - float(stamp[1]))
@@ -220,7 +220,7 @@ class Receiver(asyncio.Protocol):
 
     def _begin(self) -> None:
         if self._says:
-            self.transport.write(frame(self._says))
+            self.transport.write(masked_frame(self._says))
         if self._slow:
             self.transport.pause_reading()
         self.upgraded.set_result(None)

@@ -257,7 +257,7 @@ async def socketio_server(
         try:
             yield Served(f"{'https' if tls else 'http'}://{HOST}:{bound}", bound, log)
         finally:
-            await hang_up(sio)
+            await close_sessions(sio)
             await cancel(tasks)
 
 
@@ -278,7 +278,7 @@ async def serve_app(app: web.Application, tls: ssl.SSLContext | None, *, port: i
         await runner.cleanup()
 
 
-async def hang_up(sio: socketio.AsyncServer) -> None:
+async def close_sessions(sio: socketio.AsyncServer) -> None:
     """End every Engine.IO session, without waiting for clients to fetch the news: some are gone already."""
     for session in list(sio.eio.sockets.values()):
         await session.close(wait=False, reason=sio.eio.reason.SERVER_DISCONNECT)
@@ -346,7 +346,7 @@ async def asgi_server(
         port = server.servers[0].sockets[0].getsockname()[1]
         yield Served(f"{'https' if tls else 'http'}://{HOST}:{port}", port, log)
     finally:
-        await hang_up(sio)
+        await close_sessions(sio)
         server.should_exit = server.force_exit = True
         await server.shutdown()
         await cancel(tasks)

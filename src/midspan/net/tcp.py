@@ -320,7 +320,7 @@ def relay(session: aiohttp.ClientSession, target: str) -> Handler:
     return handler
 
 
-async def hang_up(app: web.Application) -> None:
+async def close_relayed(app: web.Application) -> None:
     """For `app.on_shutdown`: close the WebSockets that are still open, or the server would wait for them."""
     still_open = app[SOCKETS]
     await asyncio.gather(*(here.close(code=1001) for here in list(still_open)))

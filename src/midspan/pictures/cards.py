@@ -10,7 +10,7 @@ from types import TracebackType
 from midspan.errors import Refusal, need
 from midspan.grading import progress as remembered
 from midspan.grading import steps
-from midspan.grading.progress import NOBODY, Guess, Score
+from midspan.grading.predictions import NOBODY, Guess, Score
 from midspan.grading.steps import Hint, Lab
 from midspan.grading.transcript import MARKS, SIGNS, Line, Result, since
 from midspan.pictures.svg import FAULT, INK, LINE, MONO, QUIET, SHADE, SOCKETIO, WEBSOCKET
@@ -110,7 +110,7 @@ def progress(lab: str = "") -> Progress:
         Refusal: there is no such lab.
     """
     need(isinstance(lab, str), "the name of a lab", lab, "Leave it out to see all of them")
-    labs = [steps.find(lab)] if lab else [steps.load(module) for module in steps.modules().values()]
+    labs = [steps.find(lab)] if lab else [steps.load_lab(module) for module in steps.modules().values()]
     return Progress(tuple((one, remembered.standing(one.name)) for one in labs))
 
 

@@ -225,22 +225,22 @@ def sighting(seen: Sighting) -> Picture:
     return ladder(Exchange((seen,)))
 
 
-def stack(seen: Stack) -> Picture | None:
+def stack_picture(seen: Stack) -> Picture | None:
     """Its layers."""
     return draw_stack(seen) if len(seen) else None
 
 
-def head(seen: HttpHead) -> str:
+def head_lines(seen: HttpHead) -> str:
     """All its lines; what differs on each run is masked, as in the text."""
     return f'<pre style="font-family:{MONO};font-size:12.5px;margin:0">{escape(seen.text())}</pre>'
 
 
-def run(seen: Ladder) -> Picture | None:
+def ladder_picture(seen: Ladder) -> Picture | None:
     """Its lanes, unless they would be very long."""
     return run_ladder(seen) if len(seen.steps) <= MOST_STEPS else None
 
 
-def show_run(seen: RunReport) -> Captioned | None:
+def run_report_picture(seen: RunReport) -> Captioned | None:
     """Its lanes, and each verdict below them."""
     if len(seen.ladder.steps) > MOST_STEPS:
         return None
@@ -251,9 +251,9 @@ def show_run(seen: RunReport) -> Captioned | None:
     return Captioned(run_ladder(seen.ladder, title=title), (), verdicts, str(seen))
 
 
-def counterexample(seen: Counterexample) -> Captioned | None:
+def counterexample_picture(seen: Counterexample) -> Captioned | None:
     """What went wrong in one sentence, the smallest schedule, its lanes, and the line that shows it again."""
-    drawn = run(seen.ladder)
+    drawn = ladder_picture(seen.ladder)
     if drawn is None:
         return None
     above = [

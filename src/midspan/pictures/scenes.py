@@ -39,19 +39,19 @@ FIRST, MIDDLE_WIDTH, GAP = 340.0, 64.0, 34.0  # what stands in the middle, from 
 
 
 @runtime_checkable
-class Bench(Protocol):
+class HasParts(Protocol):
     """Anything with parts: the name of each server -> what it is, in words."""
 
     def parts(self) -> Mapping[str, str]: ...
 
 
-def parties(bench: Bench) -> Picture:
+def parties(bench: HasParts) -> Picture:
     """Draw who talks to whom on a bench; one that says it is not open (`.is_open`) has no arrows.
 
     Raises:
         Refusal: the object has no `.parts()`.
     """
-    need(isinstance(bench, Bench), "a bench", bench, "Pass what `await Bench()` returned")
+    need(isinstance(bench, HasParts), "a bench", bench, "Pass what `await Bench()` returned")
     parts = dict(bench.parts())
     height = 44 + ROW_PX * max(len(parts), 1)
     column = height - 54

@@ -1,8 +1,14 @@
 """Faults that can be replayed, and judgement on what came of them.
 
-An *implementation* (the server and the clients under test) runs a *schedule* (what clients say and what goes wrong) in
-virtual time. The result is a *history*, and *predicates* judge it. A *search* runs many schedules and shrinks what it
-finds to the smallest *counterexample*. Read `schedule` and `faults` first, then `run`, `history` and `guarantees`.
+An *implementation* (a server and clients under test) runs a *schedule* (what clients say, and what goes wrong) in
+virtual time. The result is a *history*, and *predicates* judge it. In this order:
+
+1. `faults` and `schedule` (the input, as data), `implementation` (what is under test, and what it is given).
+2. `run`: one run. It uses `loop` (virtual time), `process` (start, kill, start again), and `link` with `connection`
+   and `end` (a link without a wire). `forbidden_io` refuses real clocks and sockets, with `patching`.
+3. `history` (what happened), `guarantees` (the predicates), `run_report` (a run as a ladder, with its verdicts).
+4. `searching`, `shrinking`: many schedules, and the smallest that breaks a guarantee. `baseline`: a first draft.
+5. `tls/` (the same run on real sockets), `nodes/` (three nodes and a broker), `reconnect_herd`.
 """
 
 from midspan.simulation.baseline import NAIVE, negative_control
@@ -26,7 +32,7 @@ from midspan.simulation.faults import (
 )
 from midspan.simulation.forbidden_io import Deadlock, OutOfTime, SimulationError, WallClock, WallClockGuard
 from midspan.simulation.guarantees import PREDICATES, Predicate, Verdict, judge
-from midspan.simulation.history import App, Bounds, History, Record, Recorder
+from midspan.simulation.history import App, Bounds, History, HistoryRecord, Recorder
 from midspan.simulation.implementation import (
     Client,
     ClientContext,
@@ -65,6 +71,7 @@ __all__ = [
     "Findings",
     "HalfOpen",
     "History",
+    "HistoryRecord",
     "Implementation",
     "Join",
     "Ladder",
@@ -74,7 +81,6 @@ __all__ = [
     "NodeKill",
     "OutOfTime",
     "Predicate",
-    "Record",
     "Recorder",
     "Refuse",
     "Revoke",

@@ -18,8 +18,6 @@ from midspan.errors import Fitting
 from midspan.simulation.faults import Way
 from midspan.simulation.loop import RunLoop
 
-# The options of a simulated connection.
-
 
 @dataclass(frozen=True, slots=True)
 class Limits(Fitting):
@@ -147,9 +145,6 @@ class Pipe:
         while self._due and self.to is not None and not self.to.paused and not self.broken:
             self._due -= 1
             self._take()
-
-
-# What a link knows of an end, and an end of its link: on the simulated link, and on a relay in front of a real one.
 
 
 class LinkEnd(PipeReceiver, Protocol):

@@ -16,8 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Self
 
-# What a simulation says when it cannot go on: one sentence, and what to do now.
-
+from midspan.simulation.patching import Patch
 
 CELLS = ("<cell ", "<ipython-input")  # how the files of a notebook's cells begin; a kernel's lie in ipykernel_123/
 
@@ -47,7 +46,7 @@ def outside(what: str, do: str) -> WallClock:
     return WallClock(f"Your code uses {what}, which virtual time does not reach, so a run could not be replayed: {do}.")
 
 
-def in_words(error: BaseException) -> str:
+def crash_in_words(error: BaseException) -> str:
     """An error of the code under test in one line: with the line of the notebook's cell, if it came from one."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(CELLS) or "ipykernel_" in frame.filename]
@@ -55,11 +54,9 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
-# Catches code under test that looks at a real clock, waits on it, or takes chance from elsewhere than its `rng`.
-#
-# Inside virtual time such a call gives no error of its own, only a run that cannot be replayed. So while a search
-# runs, the functions of the table below raise, in the search's thread only. A name that was imported before (`from
-# time import monotonic`) does not go through the module any more: those are looked for in the code itself.
+# In virtual time these calls give no error of their own, only a run that cannot be replayed. So while a search runs,
+# they raise, in the search's thread only. A name that was imported before (`from time import monotonic`) does not go
+# through the module any more: such names are looked for in the code itself.
 
 
 _CLOCK = "use asyncio.get_running_loop().time(), or the `now` that was passed as an argument"
@@ -79,13 +76,8 @@ FORBIDDEN: tuple[tuple[Any, tuple[str, ...], str], ...] = (
 EXEMPT = ("logging", "asyncio", "concurrent", "midspan", "warnings", "threading", "tempfile")  # theirs is not a run's
 
 
-_guards: dict[int, WallClockGuard] = {}  # by thread: several searches may run at once
-_saved: list[tuple[Any, str, Any]] = []
-_lock = threading.Lock()
-
-
 class WallClockGuard:
-    """A `with` block in which this thread cannot reach a real clock.
+    """A `with` block in which this thread cannot read a real clock, wait on it, or take random numbers from elsewhere.
 
     Args:
         codes: classes or functions of the code under test, to look for names that were imported before.
@@ -97,18 +89,13 @@ class WallClockGuard:
 
     def __enter__(self) -> Self:
         for code in self._codes:
-            look(code)
-        with _lock:
-            if not _guards:
-                _install()
-            _guards[threading.get_ident()] = self
+            refuse_forbidden_names(code)
+        self._block = _forbidden.block(self)
+        self._block.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with _lock:
-            del _guards[threading.get_ident()]
-            if not _guards:
-                _uninstall()
+    def __exit__(self, *error: Any) -> None:
+        self._block.__exit__(*error)
 
     def check(self) -> None:
         """Raise what was caught, even if the code under test swallowed it."""
@@ -121,22 +108,18 @@ class WallClockGuard:
         raise self._caught
 
 
-def _install() -> None:
+def _replacements() -> Iterator[tuple[Any, str, Any]]:
     for owner, names, do in FORBIDDEN:
         for name in names:
-            original = getattr(owner, name)
-            _saved.append((owner, name, original))
-            setattr(owner, name, _in_place_of(original, f"{owner.__name__}.{name}", do))
+            yield owner, name, _in_place_of(getattr(owner, name), f"{owner.__name__}.{name}", do)
 
 
-def _uninstall() -> None:
-    while _saved:
-        setattr(*_saved.pop())
+_forbidden: Patch[WallClockGuard] = Patch(_replacements)  # several searches may run at once, each in its thread
 
 
 def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[..., Any]:
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        guard = _guards.get(threading.get_ident())
+        guard = _forbidden.here
         if guard is not None and sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] not in EXEMPT:
             guard.refuse(what, do)
         return original(*args, **kwargs)
@@ -144,7 +127,7 @@ def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[.
     return guarded
 
 
-def look(code: object) -> None:
+def refuse_forbidden_names(code: object) -> None:
     """Raise `WallClock` if this class or function uses a forbidden function under a name of its own."""
     seen: set[int] = set()
     waiting = [code]
@@ -163,19 +146,13 @@ def _look_into(function: types.FunctionType) -> list[object]:
     for name in names:
         value = function.__globals__.get(name)
         for owner, forbidden, do in FORBIDDEN:
-            if callable(value) and any(value is one for one in _originals(owner, forbidden)):
+            if callable(value) and any(value is _forbidden.original(owner, each) for each in forbidden):
                 raise outside(f"{name} (in {function.__qualname__})", do)
         if any(value is one for one in (datetime, datetime.datetime)) and names & {"now", "utcnow", "today"}:
             raise outside(f"datetime.now (in {function.__qualname__})", _CLOCK)
         if getattr(value, "__module__", None) == function.__module__:
             own.append(value)
     return own
-
-
-def _originals(owner: Any, names: tuple[str, ...]) -> Iterator[Any]:
-    saved = {name: original for each, name, original in _saved if each is owner}
-    for name in names:
-        yield saved.get(name, getattr(owner, name))
 
 
 def _functions(code: object) -> Iterator[types.FunctionType]:

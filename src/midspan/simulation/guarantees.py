@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Literal
 
 from midspan.errors import checked, need
-from midspan.simulation.history import History, Index, Record
+from midspan.simulation.history import History, HistoryRecord, Index
 
 # What a predicate says of a history: holds, violated, or vacuous.
 
@@ -102,7 +102,7 @@ def bounded_detection(index: Index) -> str:
     return ""
 
 
-def _long_silences(index: Index) -> list[Record]:
+def _long_silences(index: Index) -> list[HistoryRecord]:
     """The silences that outlast the bound, and that the run outlasted too."""
     ended_s = index.history.records[-1].at_s
     due_s = index.bounds.detection_s + SLACK_S
@@ -210,7 +210,7 @@ def no_loss(index: Index) -> str:
 
 def no_duplicate(index: Index) -> str:
     for who, view in index.views.items():
-        seen: dict[str, Record] = {}
+        seen: dict[str, HistoryRecord] = {}
         for record in view:
             first = seen.setdefault(record.message, record)
             if first is not record:
@@ -221,7 +221,7 @@ def no_duplicate(index: Index) -> str:
 def order(index: Index) -> str:
     place = {message: i for i, message in enumerate(index.sent)}
     for who, view in index.views.items():
-        latest: dict[str, Record] = {}
+        latest: dict[str, HistoryRecord] = {}
         for record in view:
             sent = index.sent.get(record.message)
             if sent is None:
@@ -277,7 +277,7 @@ def liveness(index: Index) -> str:
     for message, record in index.sent.items():
         if message not in index.acknowledged and record.who in index.present:
             return f"{message} was sent at {_at(record)} and never acknowledged to {record.who}."
-    last: dict[str, Record] = {}
+    last: dict[str, HistoryRecord] = {}
     for record in sorted(index.of("opened") + index.of("closed"), key=lambda r: r.at_s):
         last[record.who] = record
     for who in index.present:
@@ -312,7 +312,7 @@ def _nothing_acknowledged(index: Index) -> str:
     return _idle(index) or ("" if index.acknowledged else "Nothing was acknowledged.")
 
 
-def _at(record: Record) -> str:
+def _at(record: HistoryRecord) -> str:
     return f"{record.at_s:.3f} s"
 
 

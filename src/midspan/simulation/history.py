@@ -41,10 +41,10 @@ What = Literal[
 ]
 
 
-_tuple = tuple.__new__  # a Record(...) without the detour through Python: a search makes a million of them
+_tuple = tuple.__new__  # a HistoryRecord(...) without the detour through Python: a search makes a million of them
 
 
-class Record(NamedTuple):
+class HistoryRecord(NamedTuple):
     """One thing that happened. (A tuple: thousands are made each second.)"""
 
     at_s: float
@@ -95,11 +95,11 @@ class History:
         rooms: each room and its clients, where a run has rooms; a message belongs to the room of its sender.
     """
 
-    records: tuple[Record, ...]
+    records: tuple[HistoryRecord, ...]
     bounds: Bounds = field(default_factory=Bounds)
     rooms: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[HistoryRecord]:
         return iter(self.records)
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class History:
     def __str__(self) -> str:
         return "\n".join(map(str, self.records))
 
-    def of(self, *what: What) -> tuple[Record, ...]:
+    def of(self, *what: What) -> tuple[HistoryRecord, ...]:
         """The records of these kinds."""
         return tuple(record for record in self.records if record.what in what)
 
@@ -132,13 +132,13 @@ class History:
         """The history that `to_json` wrote. Raises `Refusal` for anything else."""
         try:
             made = json.loads(text)
-            records, bounds = tuple(Record(*record) for record in made["records"]), Bounds(**made["bounds"])
+            records, bounds = tuple(HistoryRecord(*record) for record in made["records"]), Bounds(**made["bounds"])
             return cls(records, bounds, tuple((room, tuple(who)) for room, who in made.get("rooms", {}).items()))
         except (TypeError, KeyError, ValueError) as error:
             raise Refusal("the JSON of a history", text, f"Pass what History.to_json() wrote ({error})") from error
 
 
-def _by(record: Record, clients: set[str]) -> bool:
+def _by(record: HistoryRecord, clients: set[str]) -> bool:
     """Is it something that one of these clients did or met? A fault is everybody's, whoever's moment it came at."""
     return record.what not in ("fault", "healed", "restarted") and record.who.removeprefix("server/") in clients
 
@@ -153,7 +153,7 @@ class Recorder:
     @checked
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
-        self.records: list[Record] = []
+        self.records: list[HistoryRecord] = []
         self.views: dict[str, list[str]] = {}  # what each application has been given since its last reset
         self.log: list[str] = []  # what is durable, in its order, since the last wipe
         self.logs: dict[str, list[str]] = {}  # the same of the room that a client is in, where there are rooms
@@ -164,7 +164,7 @@ class Recorder:
 
     def note(self, who: str, what: What, message: str = "", detail: str = "", value: float = 0.0) -> None:
         """Write one record."""
-        self.records.append(_tuple(Record, (self.now(), who, what, message, detail, value)))
+        self.records.append(_tuple(HistoryRecord, (self.now(), who, what, message, detail, value)))
 
     def sent(self, who: str, body: str) -> None:
         self.note(who, "sent", body)
@@ -249,7 +249,7 @@ class Index:
 
     def __init__(self, history: History) -> None:
         self.history, self.bounds = history, history.bounds
-        self._kinds: defaultdict[str, list[Record]] = defaultdict(list)
+        self._kinds: defaultdict[str, list[HistoryRecord]] = defaultdict(list)
         for record in history.records:
             self._kinds[record.what].append(record)
         self.declined = {record.message for record in self.of("declined")}
@@ -269,15 +269,15 @@ class Index:
         self.returns = self._returns()
         self.in_flight = self._in_flight()
 
-    def of(self, kind: What, *others: What) -> list[Record]:
+    def of(self, kind: What, *others: What) -> list[HistoryRecord]:
         """The records of this kind, or of these kinds, in their order."""
         if self._kinds.keys().isdisjoint(others):
             return self._kinds.get(kind, [])
         kinds = (kind, *others)
         return [record for record in self.history.records if record.what in kinds]
 
-    def _views(self) -> dict[str, list[Record]]:
-        views: dict[str, list[Record]] = {}
+    def _views(self) -> dict[str, list[HistoryRecord]]:
+        views: dict[str, list[HistoryRecord]] = {}
         for record in self.of("delivered", "reset"):
             if record.what == "reset":
                 views[record.who] = []
@@ -285,7 +285,7 @@ class Index:
                 views.setdefault(record.who, []).append(record)
         return views
 
-    def _returns(self) -> list[Record]:
+    def _returns(self) -> list[HistoryRecord]:
         """Attempts to connect, but for the first of each client."""
         seen: set[str] = set()
         made = []
@@ -320,15 +320,15 @@ class Index:
         return ""
 
 
-def _first(records: list[Record]) -> dict[str, Record]:
+def _first(records: list[HistoryRecord]) -> dict[str, HistoryRecord]:
     """By message, the first of its records."""
-    first: dict[str, Record] = {}
+    first: dict[str, HistoryRecord] = {}
     for record in records:
         first.setdefault(record.message, record)
     return first
 
 
-def _since_the_last(kind: What, records: list[Record]) -> list[Record]:
+def _since_the_last(kind: What, records: list[HistoryRecord]) -> list[HistoryRecord]:
     """Those behind the last record of this kind; all if there is none."""
     places = [i for i, record in enumerate(records) if record.what == kind]
     return records[places[-1] + 1 :] if places else records

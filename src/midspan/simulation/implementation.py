@@ -130,9 +130,6 @@ class Store(MutableMapping[str, Fact]):
         return len(self._disk.facts)
 
 
-# Who plays: the server and the clients under test, and what each is given.
-
-
 class Server(Protocol):
     """The server under test. May also have `async start()`, awaited before the first connection, and `sizes()`.
 
@@ -161,7 +158,7 @@ class ServerContext:
     Args:
         store: its log and facts, those of its predecessor included.
         authorise: may this client, with this token, be here now?
-        rng: chance, seeded.
+        rng: random numbers, seeded.
         now: the clock, in seconds.
         bounds: what it promises, and how much it may hold.
     """
@@ -183,7 +180,7 @@ class ClientContext:
         connect: opens a connection: `await connect()`, `async with connect() as ...`, `async for ... in connect()`.
         store: its facts, those of its predecessor included.
         app: to be told `delivered(body)`, `acknowledged(body)` and `reset()`.
-        rng: chance, seeded.
+        rng: random numbers, seeded.
         now: the clock, in seconds.
         bounds: what it promises, and how much it may hold.
         url, trust: on a real link, where `connect` leads ("wss://127.0.0.1:4711"), and the `ssl.SSLContext` that it
@@ -210,7 +207,7 @@ class Implementation(Fitting):
         server, client: how to make them; called anew after each restart.
         bounds: what they promise.
         limits: of their connections.
-        around: entered for each run, with its seed: lends the run's clock and chance to a library that brings its own.
+        around: entered for each run, with its seed: replaces the clock and random numbers of a library by the run's.
         counts: on a real link, whether a WebSocket message, as it stands on the wire, is one of those that a `Trigger`
             counts; all are if None. A framework sends some of its own (heartbeats, greetings).
         patience: how many times the stated recovery a run goes on: what comes too late is seen to be late, not taken

@@ -1,4 +1,8 @@
-"""The link of one client, and all links of a run with the server behind them."""
+"""The link of one client, and all links of a run with the server behind them.
+
+A link joins a client to the server, counts messages, and lets faults happen at their moments. A client gets its
+`connect`; the server's handler gets the connection. They replace `websockets.connect` and `websockets.serve`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from websockets.asyncio.client import connect as library_connect
 from websockets.asyncio.client import process_exception  # type: ignore[attr-defined]
@@ -18,19 +22,10 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage
 from midspan.simulation.connection import SimConnection
 from midspan.simulation.end import CLOSED, OPEN, Limits, LinkEnd, Opcode, Pipe, SimFrame
 from midspan.simulation.faults import Fault, Refuse, TimedFault, Way, When
-from midspan.simulation.forbidden_io import in_words
+from midspan.simulation.forbidden_io import crash_in_words
 from midspan.simulation.history import Recorder
 from midspan.simulation.implementation import Server
 from midspan.simulation.loop import RunLoop
-
-# The link of one client: it joins the client to the server, counts messages, and lets faults happen at their moments.
-#
-# The code under test meets it twice: as `connect`, which a client is given, and as the connection that the server's
-# handler is called with. They stand in for `websockets.connect(...)` and `websockets.serve(handler, ...)`.
-
-
-if TYPE_CHECKING:
-    pass
 
 Fire = Callable[[TimedFault, LinkEnd], None]
 Trace = Callable[[float, int, str, Way, int, bytes, str], None]  # as Watch.trace says
@@ -252,9 +247,6 @@ class Opening:
         return library_connect.__aiter__(self)  # type: ignore[arg-type, return-value]
 
 
-# All links of one run, and the server behind them.
-
-
 Handler = Callable[[SimConnection], Awaitable[None]]
 
 
@@ -328,7 +320,7 @@ class Network:
         except ConnectionClosed:
             pass
         except Exception as error:
-            self.recorder.note(who, "crashed", detail=in_words(error))
+            self.recorder.note(who, "crashed", detail=crash_in_words(error))
             await connection.close(1011)
         else:
             await connection.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from midspan.simulation.forbidden_io import in_words
+from midspan.simulation.forbidden_io import crash_in_words
 from midspan.simulation.history import App, Recorder
 from midspan.simulation.implementation import (
     Client,
@@ -26,11 +26,9 @@ from midspan.simulation.link import Network
 from midspan.simulation.loop import PROCESS, RunLoop
 from midspan.simulation.schedule import Say, Schedule
 
-# A process that can be killed: all tasks that its code started, however deep, end with it.
-
 
 class Process:
-    """The tasks of one simulated process.
+    """The tasks of one simulated process: all that its code started, however deep, end with it.
 
     A task belongs to the process in whose code it was created: asyncio hands the creator's context to the new task,
     and the context names the process.
@@ -59,9 +57,6 @@ class Process:
     def forget(self) -> None:
         """Its tasks need it no longer: their context names the list, and the list names them."""
         self.tasks.clear()
-
-
-# The processes of one run: they start, they are killed, they start again on what they left on their disks.
 
 
 class Actor:
@@ -207,7 +202,7 @@ class Processes:
     # what they show
 
     def _crashed(self, who: str, error: Exception) -> None:
-        self.recorder.note(who, "crashed", detail=in_words(error))
+        self.recorder.note(who, "crashed", detail=crash_in_words(error))
 
     def _sample_server(self) -> None:
         self.loop.call_soon(self._sample, "server", self.server)  # when the server has gone on with what is durable
@@ -218,12 +213,12 @@ class Processes:
                 self.peaks[who, name] = size
 
     def record_the_end(self) -> None:
-        """Write down the largest size of each buffer and table, and the errors that nobody has seen."""
+        """Write down the largest size of each buffer and table, and the errors that no task has retrieved."""
         for task in self.loop.tasks:
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
                 error = task.exception()
                 if error is not None and not isinstance(error, self.harmless):
-                    self.recorder.note("a task", "crashed", detail=in_words(error))
+                    self.recorder.note("a task", "crashed", detail=crash_in_words(error))
         for (who, name), size in self.peaks.items():
             self.recorder.note(who, "size", detail=name, value=size)
         self.recorder.note("run", "ended")

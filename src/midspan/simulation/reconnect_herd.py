@@ -93,7 +93,7 @@ def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1, **more:
     for name, own in more.items():
         need(isgeneratorfunction(own), f"a generator function as {name}", own, "Yield the seconds before each attempt")
     waits: dict[str, Waits] = {
-        JAVASCRIPT: javascript,
+        JAVASCRIPT: javascript_waits,
         f"websockets {version('websockets')}": lambda rng: with_names(websockets.client.backoff, random=rng)(),
         **{name.replace("_", " "): own for name, own in more.items()},
     }
@@ -121,7 +121,7 @@ def with_names(function: Any, **names: object) -> Callable[..., Any]:
     return FunctionType(function.__code__, {**function.__globals__, **names}, None, function.__defaults__)
 
 
-def javascript(rng: Random) -> Iterator[float]:
+def javascript_waits(rng: Random) -> Iterator[float]:
     """socket.io-client's defaults, as in its `build/esm/contrib/backo2.js`: the cap comes after the jitter."""
     for attempt in itertools.count():
         wait_ms = 1000.0 * 2**attempt

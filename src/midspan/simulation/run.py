@@ -32,9 +32,6 @@ from midspan.simulation.loop import LIMIT_S, RunLoop, VirtualLoop
 from midspan.simulation.process import Processes
 from midspan.simulation.schedule import Crossing, Say, Schedule
 
-# Where a simulation runs: on the thread that asks, or in one beside it.
-
-
 _UNWANTED: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -73,18 +70,15 @@ def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         while thread.is_alive():
             thread.join(0.1)  # in slices, so that Stop (KeyboardInterrupt) reaches the cell
     finally:
-        _UNWANTED.add(thread)  # if it still runs, nobody waits for it any more
+        _UNWANTED.add(thread)  # if it still runs, its result is no longer wanted
     if raised:
         raise raised[0]
     return results[0]
 
 
 def wanted() -> bool:
-    """Does somebody still wait for this thread? Long work asks now and then, and ends when nobody does."""
+    """Whether the result of this thread is still wanted. Long work asks now and then, and ends when it is not."""
     return threading.current_thread() not in _UNWANTED
-
-
-# One run: the stage, the links, the faults that happen, and how the run ends.
 
 
 SETTLE_S = 1.0  # how long a run goes on after all is delivered: a late duplicate shows within a few round trips
@@ -92,7 +86,7 @@ SETTLE_S = 1.0  # how long a run goes on after all is delivered: a late duplicat
 
 @dataclass(slots=True)
 class Watch:
-    """What a run shows besides its history, where somebody asks for it.
+    """What a run shows besides its history, on request.
 
     Args:
         trace: called for each message that leaves or arrives: at_s, how many records the history has by then, link,
@@ -135,9 +129,9 @@ class ScheduleRun:
         self._patience_s = implementation.patience * implementation.bounds.recovery_s
         self.disturbed = 0  # faults that last, and have not ended
         self._settling = False
-        self._raise_the_curtain(schedule)
+        self._begin(schedule)
 
-    def _raise_the_curtain(self, schedule: Schedule) -> None:
+    def _begin(self, schedule: Schedule) -> None:
         self.processes.start_server()
         for join in schedule.joins:
             self.loop.call_at(join.at_s, self.processes.start_client, self.processes.actors[join.who])
@@ -208,7 +202,7 @@ class ScheduleRun:
     # the end
 
     def _progress(self) -> None:
-        """Something was opened, delivered or acknowledged: are we there?"""
+        """Something was opened, delivered or acknowledged: settle if that was the last of it."""
         if not self._settling and self._complete():
             self._settling = True
             self.loop.call_later(SETTLE_S, self._settled)
@@ -251,9 +245,6 @@ class ScheduleRun:
         del self.recorder.on_progress, self.recorder.on_durable
 
 
-# One run: an implementation of server and clients plays one schedule, and a history comes out.
-
-
 Player = Callable[[Implementation, Schedule, Watch | None], History]  # `play`, or the same on a real link
 
 STEPS, STEPS_A_MESSAGE = 20_000, 1_000  # at most in a run: a hundred times what the reference session takes
@@ -293,7 +284,7 @@ def _play(implementation: Implementation, schedule: Schedule, watch: Watch) -> H
 
 
 def to_the_end(schedule_run: ScheduleRun) -> History:
-    """Let a world run until it has ended, or cannot go on, and give what happened."""
+    """Let a run go on until it has ended, or cannot go on, and give its history."""
     try:
         schedule_run.loop.run_until_complete(schedule_run.ended)
     except SimulationError as error:

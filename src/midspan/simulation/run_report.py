@@ -11,7 +11,7 @@ from typing import Literal
 from midspan.errors import checked, need
 from midspan.simulation.faults import NODES, Way
 from midspan.simulation.guarantees import PREDICATES, Verdict, judge
-from midspan.simulation.history import History, Record
+from midspan.simulation.history import History, HistoryRecord
 from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import Player, Watch, play, run_in_thread
 from midspan.simulation.schedule import Schedule
@@ -129,7 +129,7 @@ def _served_by(history: History, client: str, records: int) -> str:
     return next(seen, "") or SERVER
 
 
-def _mark(record: Record, lanes: tuple[str, ...]) -> Mark | None:
+def _mark(record: HistoryRecord, lanes: tuple[str, ...]) -> Mark | None:
     if record.what == "fault":
         return Mark(record.at_s, record.who, record.detail, "fault")
     if record.what not in SHOWN or (record.what == "closed" and record.who.startswith("server/")):
@@ -137,7 +137,7 @@ def _mark(record: Record, lanes: tuple[str, ...]) -> Mark | None:
     text = " ".join(filter(None, (record.what, record.message, record.detail)))
     if record.who.removeprefix("server/") in lanes:
         return Mark(record.at_s, record.who, text)
-    return Mark(record.at_s, lanes[-1], f"{record.who} {text}")  # a task, say: nobody knows whose it is
+    return Mark(record.at_s, lanes[-1], f"{record.who} {text}")  # a task, say: no lane is known to be its own
 
 
 def _as_text(data: bytes, most: int = 60) -> str:
@@ -147,12 +147,9 @@ def _as_text(data: bytes, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-# One schedule, played, drawn and judged: what a notebook's cell shows.
-
-
 @dataclass(frozen=True, repr=False)
 class RunReport:
-    """A run as somebody can look at it.
+    """A run with its ladder and verdicts.
 
     Args:
         history: what happened.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -68,15 +69,9 @@ def search(
         keep_going: after a violation, go on to the last seed; otherwise the first violation ends the search.
 
     Raises:
-        WallClock: the code under test uses a clock, a socket, a thread or chance of its own.
+        WallClock: the code under test uses a clock, a socket, a thread or random numbers of its own.
     """
-    schedules = (generate(seed, shape) for seed in seeds)
-    how = "" if shape is None else f", {shape}"
-
-    def replay(seed: int) -> str:
-        return f"search(implementation, [{seed}]{how})"
-
-    return run_in_thread(_search, implementation, schedules, names_or_all(names), keep_going, replay)
+    return search_by_seeds("search", guarded, implementation, seeds, shape, names, keep_going)
 
 
 @checked
@@ -90,7 +85,7 @@ def search_all(
 ) -> Findings:
     """Play every placement of up to `cuts` cuts in a session of `messages` messages. As `search` otherwise."""
     schedules = exhaustive(partial(crossings, implementation), messages, tuple(clients), cuts)
-    return run_in_thread(_search, implementation, schedules, names_or_all(names), keep_going, lambda _seed: "")
+    return run_in_thread(_explore, guarded, implementation, schedules, names, keep_going, lambda _seed: "")
 
 
 @checked
@@ -101,57 +96,81 @@ def crossings(implementation: Implementation, schedule: Schedule) -> list[Crossi
     return watch.crossings or []
 
 
-def _search(
-    implementation: Implementation,
-    schedules: Iterable[Schedule],
-    names: tuple[str, ...],
-    keep_going: bool,
-    replay: Callable[[int], str],
-) -> Findings:
+Opened = Callable[[Implementation], AbstractContextManager[Player]]
+Examine = Callable[[Implementation, Schedule, str, str, Player], Counterexample]
+
+
+@contextmanager
+def guarded(implementation: Implementation) -> Iterator[Player]:
+    """Give `play`; in the block it raises `WallClock` when this implementation reads the real clock."""
     with WallClockGuard(implementation.server, implementation.client) as guard:
 
-        def guarded(implementation: Implementation, schedule: Schedule, watch: Watch | None) -> History:
+        def player(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
             history = play(implementation, schedule, watch)
             guard.check()
             return history
 
-        return explore(implementation, schedules, names, keep_going, replay, guarded)
+        yield player
 
 
-def explore(
+def search_by_seeds(
+    name: str,
+    opened: Opened,
     implementation: Implementation,
-    schedules: Iterable[Schedule],
-    names: tuple[str, ...],
+    seeds: Iterable[int],
+    shape: Shape | None,
+    names: Iterable[str] | None,
     keep_going: bool,
-    replay: Callable[[int], str],
-    player: Player,
-    examine: Callable[[Implementation, Schedule, str, str, Player], Counterexample] = counterexample,
+    make: Callable[[int, Shape | None], Schedule] = generate,
+    examine: Examine = counterexample,
 ) -> Findings:
-    """As `search`, on this thread and on any link.
+    """As `search`, on any link.
 
     Args:
-        replay: makes the line that finds a schedule again from its seed.
-        player: plays one schedule.
+        name: of the function to call to find a schedule again.
+        opened: a context manager that gives what plays a schedule; it is entered in the thread of the search.
+        implementation, seeds, shape, names, keep_going: as of `search`.
+        make: makes the schedule of a seed.
         examine: makes a counterexample of a schedule that breaks a predicate.
     """
-    outcomes: Counter[Outcome] = Counter()
-    counts: Counter[tuple[str, Outcome]] = Counter()
-    found: dict[str, Schedule] = {}
-    for schedule in schedules:
-        verdicts = judge(player(implementation, schedule, None), names)
-        counts.update((verdict.predicate, verdict.outcome) for verdict in verdicts.values())
-        outcomes[_of_run(verdicts)] += 1
-        for verdict in verdicts.values():
-            if verdict.outcome == "violated":
-                found.setdefault(verdict.predicate, schedule)
-        if (found and not keep_going) or not wanted():
-            break
-    examples = {
-        name: examine(implementation, found[name], name, replay(found[name].seed), player)
-        for name in names
-        if name in found
-    }
-    return Findings(outcomes.total(), outcomes, counts, examples)
+    how = "" if shape is None else f", {shape}"
+
+    def replay(seed: int) -> str:
+        return f"{name}(implementation, [{seed}]{how})"
+
+    schedules = (make(seed, shape) for seed in seeds)
+    return run_in_thread(_explore, opened, implementation, schedules, names, keep_going, replay, examine)
+
+
+def _explore(
+    opened: Opened,
+    implementation: Implementation,
+    schedules: Iterable[Schedule],
+    names: Iterable[str] | None,
+    keep_going: bool,
+    replay: Callable[[int], str],
+    examine: Examine = counterexample,
+) -> Findings:
+    asked = tuple(PREDICATES) if names is None else tuple(names)
+    with opened(implementation) as player:
+        outcomes: Counter[Outcome] = Counter()
+        counts: Counter[tuple[str, Outcome]] = Counter()
+        found: dict[str, Schedule] = {}
+        for schedule in schedules:
+            verdicts = judge(player(implementation, schedule, None), asked)
+            counts.update((verdict.predicate, verdict.outcome) for verdict in verdicts.values())
+            outcomes[_of_run(verdicts)] += 1
+            for verdict in verdicts.values():
+                if verdict.outcome == "violated":
+                    found.setdefault(verdict.predicate, schedule)
+            if (found and not keep_going) or not wanted():
+                break
+        examples = {
+            name: examine(implementation, found[name], name, replay(found[name].seed), player)
+            for name in asked
+            if name in found
+        }
+        return Findings(outcomes.total(), outcomes, counts, examples)
 
 
 def _of_run(verdicts: dict[str, Verdict]) -> Outcome:
@@ -160,8 +179,3 @@ def _of_run(verdicts: dict[str, Verdict]) -> Outcome:
     if "violated" in judged | alone:
         return "violated"
     return "holds" if "holds" in (judged or alone) else "vacuous"
-
-
-def names_or_all(names: Iterable[str] | None) -> tuple[str, ...]:
-    """The predicates to judge by."""
-    return tuple(PREDICATES) if names is None else tuple(names)

@@ -182,10 +182,6 @@ def _link(fault: Fault) -> str:
     return fault.link if isinstance(fault, Refuse) else fault.at.link
 
 
-# A broken guarantee, as somebody can look at it: one sentence, the smallest schedule, the ladder, and how to see it
-# again.
-
-
 MOST_RECORDS = 20_000  # that shrinking one schedule may cost: some hundred runs, or few of a session that storms
 
 

@@ -143,16 +143,16 @@ def _cut(t: Transcript, parser: Any) -> None:
             if ended:
                 break
         t.equal("no frame is refused", ended, "", id="one-recv-one-frame")
-        t.equal("joined, the same five frames", joined(got), IN_IT, id=_why(got))
+        t.equal("joined, the same five frames", _whole_frames(got), IN_IT, id=_why(got))
 
 
 def _why(got: list[Any]) -> str:
     """A wrong payload of the right length was unmasked from the wrong place."""
-    sizes = [len(frame[1]) for frame in joined(got)]
+    sizes = [len(frame[1]) for frame in _whole_frames(got)]
     return "mask-offset" if sizes == [len(frame.payload) for frame in IN_IT] else "one-recv-one-frame"
 
 
-def joined(frames: list[Any]) -> list[Frame]:
+def _whole_frames(frames: list[Any]) -> list[Frame]:
     """Frames that were handed on in parts, whole again."""
     out: list[Frame] = []
     for frame in frames:
@@ -197,7 +197,7 @@ def _violations(t: Transcript, parser: Any) -> None:
 def _limits(t: Transcript, parser: Any) -> None:
     t.say(f"frames of at most {LIMIT} bytes are taken")
     got, _ = _feed(t, parser("server", LIMIT), masked(BINARY, bytes(LIMIT)))
-    t.equal("one of that length", joined(got), [Frame(BINARY, bytes(LIMIT))])
+    t.equal("one of that length", _whole_frames(got), [Frame(BINARY, bytes(LIMIT))])
     _, ended = _feed(t, parser("server", LIMIT), bytes.fromhex("82fe03e9"))
     t.equal("the first 4 bytes of a longer one", ended, "Violation 1009", id="limit-after-payload")
 

@@ -77,7 +77,7 @@ async def served(serve: Serve, options: Options = USUAL) -> AsyncIterator[tuple[
 
 
 @asynccontextmanager
-async def opened(
+async def opened_client(
     serve: Serve, options: Options = USUAL, **more: Any
 ) -> AsyncIterator[tuple[ClientConnection, Application]]:
     """A bare WebSocket client that has read the opening."""
@@ -197,7 +197,7 @@ async def _closes(t: Transcript, serve: Serve) -> None:
         ("40null", False, "violation-survived"),
         ("1", True, "violation-survived"),
     ):
-        async with opened(serve) as (client, _):
+        async with opened_client(serve) as (client, _):
             if before:
                 await _joined(t, client)
             await client.send(packet)
@@ -207,7 +207,7 @@ async def _closes(t: Transcript, serve: Serve) -> None:
 async def _keeps_time(t: Transcript, serve: Serve) -> None:
     """Three clients that take their time, while the heartbeat of two others is looked at."""
     limited = Options(connect_timeout_s=0.5)
-    async with opened(serve, limited) as (guest, _), opened(serve, limited) as (idle, _):
+    async with opened_client(serve, limited) as (guest, _), opened_client(serve, limited) as (idle, _):
         t.say("a client that joins, and leaves again; another that joins nothing within 500 ms")
         await _joined(t, guest)
         await guest.send("41")
@@ -224,7 +224,7 @@ async def _keeps_time(t: Transcript, serve: Serve) -> None:
 async def _deaf(t: Transcript, serve: Serve) -> AsyncIterator[Application]:
     """A client that reads nothing: all buffers are full long before the first ping, so that no ping gets through."""
     t.say("a third that reads nothing, while the application sends without end; it is pinged after 600 ms")
-    async with opened(serve, Options(0.6, 0.1), max_queue=1) as (client, application):
+    async with opened_client(serve, Options(0.6, 0.1), max_queue=1) as (client, application):
         await _joined(t, client)
         await client.send('42["flood"]')
         try:
@@ -235,18 +235,18 @@ async def _deaf(t: Transcript, serve: Serve) -> AsyncIterator[Application]:
 
 async def _heartbeat(t: Transcript, serve: Serve) -> None:
     t.say("meanwhile another one: an interval of 30 ms, two seconds for a pong that comes at once")
-    async with opened(serve, Options(0.03, 2.0)) as (client, _):
+    async with opened_client(serve, Options(0.03, 2.0)) as (client, _):
         for id in ("no-heartbeat", "pings-too-late", "pings-too-late"):
             t.equal("a ping", await _packet(client), "2", id=id)
             await client.send("3")
     t.say("and one that gives no pong within 100 ms")
-    async with opened(serve, Options(0.05, 0.1)) as (client, _):
+    async with opened_client(serve, Options(0.05, 0.1)) as (client, _):
         await t.soon("its connection ends", _end(client), within_s=SOON_S, id="silence-survived")
 
 
 async def _keeps_together(t: Transcript, serve: Serve) -> None:
     t.say("four handlers send a packet with two attachments each, at the same time")
-    async with opened(serve) as (client, _):
+    async with opened_client(serve) as (client, _):
         await _joined(t, client)
         for word in "abcd":
             await client.send(f'42["file","{word}"]')
@@ -259,7 +259,7 @@ async def _keeps_together(t: Transcript, serve: Serve) -> None:
 
 
 async def _ends_handlers(t: Transcript, serve: Serve) -> None:
-    async with opened(serve) as (client, application):
+    async with opened_client(serve) as (client, application):
         await _joined(t, client)
         await client.send('42["waits"]')
         await client.send('42["echo"]')

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import Line, Waiting, ended, spoken
+from midspan.labs.lab3_failure.searching import ListeningConnection, Waiting, ended, start_sender
 from midspan.labs.lab3_failure.searching import lab
 from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.errors import Words
@@ -67,10 +67,10 @@ def sender(t: Transcript, Sender: Any, ours: Implementation) -> None:  # noqa: N
 
 async def _sends(t: Transcript, make: Any) -> None:
     t.say("two messages are in the outbox, a third comes later")
-    outbox, line = Waiting(), Line()
+    outbox, line = Waiting(), ListeningConnection()
     outbox.put("one", "two")
     sender = make(outbox)
-    running = await spoken(sender, line)
+    running = await start_sender(sender, line)
     t.equal("the two are sent, in order", line.said, [["say", 1, "one"], ["say", 2, "two"]])
     t.true(
         "the sender waits for more", not running.done(), got="run() has returned", expected="waiting", id="sender-stops"

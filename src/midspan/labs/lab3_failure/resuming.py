@@ -10,7 +10,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosedError
 
 from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import Line
+from midspan.labs.lab3_failure.searching import ListeningConnection
 from midspan.labs.lab3_failure.searching import lab
 from midspan.labs.lab3_failure.searching import search_holds
 from midspan.labs.lab3_failure.searching import in_virtual_time
@@ -190,7 +190,7 @@ class Growing:
 
 async def _feeds(t: Transcript, feed: Any) -> None:
     t.say("a log of three entries, read two at a time; a client stands at 1")
-    log, line = Growing(0.01, most=2), Line('["entry", offset, body]')
+    log, line = Growing(0.01, most=2), ListeningConnection('["entry", offset, body]')
     log.add("one", "two", "three")
     running = asyncio.ensure_future(feed(line, log, 1))
     await asyncio.sleep(1.0)
@@ -214,7 +214,7 @@ async def _races(t: Transcript, feed: Any) -> None:
     for n in range(1, 5):
         moment_s = 0.05 * n
         t.say(f"a read takes 0.1 s; entries are added after {moment_s:g} s, and while those are read")
-        log, line = Growing(0.1), Line('["entry", offset, body]')
+        log, line = Growing(0.1), ListeningConnection('["entry", offset, body]')
         log.add("one")
         running = asyncio.ensure_future(feed(line, log, 0))
         await asyncio.sleep(moment_s)
@@ -262,7 +262,7 @@ def greet(t: Transcript, greet: Any, ours: Implementation) -> None:
     search_holds(t, ours, "greet")
 
 
-class Caller(Line):
+class Caller(ListeningConnection):
     """The server's end of a connection that says one thing, or nothing."""
 
     def __init__(self, *hello: object) -> None:

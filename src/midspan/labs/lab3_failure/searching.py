@@ -19,7 +19,7 @@ from midspan.grading.transcript import in_words
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import ClassVar
@@ -35,16 +35,13 @@ from midspan.simulation import (
     ServerRestart,
     Shape,
     SimulationError,
-    WallClockGuard,
     counterexample,
     generate,
     judge,
-    play,
 )
-from midspan.simulation.history import History
 from midspan.simulation.run import Player
 from midspan.simulation.shrinking import MOST_RUNS
-from midspan.simulation.run import Watch
+from midspan.simulation.searching import guarded
 from midspan.grading import Lab
 
 lab = Lab(
@@ -71,7 +68,7 @@ def in_virtual_time(checks: Coroutine[Any, Any, None], limit_s: float = 3600.0) 
 MANY = 1000  # looks into an outbox to which nothing was added
 
 
-class Line:
+class ListeningConnection:
     """A connection on which we hear what is sent, messages like `says`; `cut()` ends it."""
 
     def __init__(self, says: str = '["say", number, body]') -> None:
@@ -122,7 +119,7 @@ class Waiting:
         return [self.bodies.pop(n) for n in list(self.bodies) if n <= number]
 
 
-async def spoken(sender: Any, line: Line) -> asyncio.Future[None]:
+async def start_sender(sender: Any, line: ListeningConnection) -> asyncio.Future[None]:
     """Let the sender run on this line for a second; its task."""
     running: asyncio.Future[None] = asyncio.ensure_future(sender.run(line))
     await asyncio.wait([running], timeout=1.0)
@@ -178,17 +175,9 @@ class Search:
         made = (generate(seed, self.shape) for seed in count(FIRST))
         return islice((one for one in made if self.wipes or not _wipes(one)), self.seeds)
 
-    @contextmanager
-    def player(self, implementation: Implementation, /) -> Iterator[Player]:
-        """What plays this implementation, on this thread; raises when it looks at the wall's clock."""
-        with WallClockGuard(implementation.server, implementation.client) as guard:
-
-            def guarded(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
-                history = play(implementation, schedule, watch)
-                guard.check()
-                return history
-
-            yield guarded
+    def player(self, implementation: Implementation, /) -> AbstractContextManager[Player]:
+        """What plays this implementation, on this thread; raises when it reads the real clock."""
+        return guarded(implementation)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -251,7 +240,7 @@ def search_holds(t: Transcript, implementation: Implementation, step: str, searc
             if example is not None and example.predicate in (name, "no_crash"):
                 recognised = id if example.predicate == name else ""
                 got = Words(example.reason)
-                t.fail(what, got=got, expected="no violation", because=told(example), id=recognised)
+                t.fail(what, got=got, expected="no violation", because=counterexample_text(example), id=recognised)
             nothing = Words(f"vacuous in all {found.runs}: nothing was at risk")
             t.true(what, found.tested[name], got=nothing, expected="a run that tests it", id="vacuous")
 
@@ -263,15 +252,15 @@ def _hunted(implementation: Implementation, search: Search, step: str) -> Found:
         raise Wrong(str(error)) from None
 
 
-def told(example: Counterexample) -> str:
+def counterexample_text(example: Counterexample) -> str:
     """A counterexample as a check tells it: the smallest schedule as a table, the ladder, the line that replays it."""
-    rows = [f"  {row}" for row in table(example.schedule)]
+    rows = [f"  {row}" for row in schedule_table(example.schedule)]
     ladder = [f"  {line}" for line in str(example.ladder).splitlines()]
     lines = [f"The smallest schedule, found from seed {example.found.seed}:", *rows, "What happens:", *ladder]
     return "\n".join([*lines, f"To see it drawn: {example.replay}"])
 
 
-def table(schedule: Schedule) -> list[str]:
+def schedule_table(schedule: Schedule) -> list[str]:
     """A schedule as a table: a line for each client, a line for each fault."""
     rows = [("who", "starts", "says")]
     for join in schedule.joins:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import Line, Waiting, spoken
+from midspan.labs.lab3_failure.searching import ListeningConnection, Waiting, start_sender
 from midspan.labs.lab3_failure.searching import lab
 from midspan.labs.lab3_failure.searching import search_holds
 from midspan.labs.lab3_failure.searching import in_virtual_time
@@ -166,16 +166,16 @@ def retry(t: Transcript, Sender: Any, ours: Implementation) -> None:  # noqa: N8
 
 async def _retries(t: Transcript, make: Any) -> None:
     t.say("two messages are sent, the connection is cut, nothing was acknowledged; another connection opens")
-    outbox, line = Waiting(), Line()
+    outbox, line = Waiting(), ListeningConnection()
     outbox.put("one", "two")
     sender = make(outbox)
-    running = await spoken(sender, line)
+    running = await start_sender(sender, line)
     line.cut()
     sender.more.set()
     await asyncio.wait([running], timeout=1.0)
     running.cancel()
-    line = Line()
-    running = await spoken(sender, line)
+    line = ListeningConnection()
+    running = await start_sender(sender, line)
     await asyncio.sleep(1.0)
     both = [["say", 1, "one"], ["say", 2, "two"]]
     missing = [message for message in both if message not in line.said]
@@ -185,7 +185,7 @@ async def _retries(t: Transcript, make: Any) -> None:
     t.equal("in order", [m for m in line.said if m in both][:2], both, id="newest-first")
     running.cancel()
     t.say("once more; as soon as the connection is there the application says a third")
-    line = Line()
+    line = ListeningConnection()
     running = asyncio.ensure_future(sender.run(line))
     await asyncio.sleep(0)
     outbox.put("three")
@@ -339,7 +339,7 @@ class Numbers:
         return self.last
 
 
-class Slow:
+class SlowLog:
     """A log in which an entry is durable after `WRITE_S`."""
 
     def __init__(self) -> None:
@@ -352,7 +352,7 @@ class Slow:
 
 async def _takes(t: Transcript, make: Any) -> None:
     t.say(f"a's messages 1 and 2; an entry is durable after {WRITE_S:g} s")
-    log = Slow()
+    log = SlowLog()
     desk = make(Numbers(), log)
     t.equal("take(1) says that a may forget up to", await desk.take("a", 1, "one"), 1)
     t.equal("by then the log holds", list(log.bodies), ["one"], id="ack-before-durable")
@@ -366,7 +366,7 @@ async def _takes(t: Transcript, make: Any) -> None:
 
 async def _takes_two(t: Transcript, make: Any) -> None:
     t.say("message 1 comes twice at once: an old connection of a is still at work")
-    log = Slow()
+    log = SlowLog()
     desk = make(Numbers(), log)
     answers = await asyncio.gather(desk.take("a", 1, "one"), desk.take("a", 1, "one"))
     await asyncio.sleep(1.0)

@@ -35,7 +35,7 @@ from functools import cache
 from midspan.errors import checked
 from midspan.experiments.on_trial import CONTENDERS, Candidate
 from midspan.experiments.on_trial import Recorded
-from midspan.experiments.guarantee_matrix import Matrix, OnTrial, assemble, cells_of, chosen
+from midspan.experiments.guarantee_matrix import Matrix, OnTrial, assemble, matrix_cells, chosen
 from midspan.errors import Refusal, need
 from midspan.simulation.run import run_in_thread
 from midspan.simulation.implementation import Implementation
@@ -123,7 +123,7 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such step.
     """
-    return seen(implementation, of_step(SEARCHES, step), step, parts_of(implementation, PARTS))
+    return seen(implementation, of_step(SEARCHES, step), step, session_parts(implementation, PARTS))
 
 
 def seen(
@@ -148,7 +148,7 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     Raises:
         Refusal: there is no such step, or no seed was given.
     """
-    return seen_again(implementation, of_step(SEARCHES, step), step, seed, parts_of(implementation, PARTS))
+    return seen_again(implementation, of_step(SEARCHES, step), step, seed, session_parts(implementation, PARTS))
 
 
 def seen_again(
@@ -170,7 +170,7 @@ def seen_again(
     return example
 
 
-def parts_of(implementation: Implementation, wanted: tuple[str, ...]) -> list[object]:
+def session_parts(implementation: Implementation, wanted: tuple[str, ...]) -> list[object]:
     """The parts of a notebook's session: what its server finds by name."""
     names = getattr(getattr(implementation.server, "handle", None), "__globals__", {})
     return [names[name] for name in wanted if name in names]
@@ -189,7 +189,7 @@ def of_step(searches: Mapping[str, T], step: str) -> T:
 # The guarantee matrix as the chapters show it: the bench's contenders, lab 3's reference, and your own lab 3.
 
 
-_once = cache(cells_of)  # in this process: several cells show one measurement
+_once = cache(matrix_cells)  # in this process: several cells show one measurement
 
 
 @checked

@@ -1,6 +1,8 @@
 """Lab 4, Any node, any client: three nodes that share a broker.
 
-A module for each group of steps; begin with `searching`.
+Begin with `searching` (the lab and its schedules) and `doubles` (stand-ins for a connection and a broker). Then a
+module for each group of steps, in the order of the notebook: `membership` (rooms, and a bus between nodes),
+`broker_log` (a log in the broker), `ownership` (which node owns a connection, slow readers), `departures` (nodes leave).
 """
 
 from midspan.grading.finished_labs import show  # noqa: I001 - importing registers the steps, in the notebook's order

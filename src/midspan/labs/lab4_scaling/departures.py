@@ -174,7 +174,7 @@ async def leaving(t: Transcript, drain: Any, ours: Implementation) -> None:
         run_in_thread(search_holds, t, ours, "leaving")
 
 
-class Slow:
+class GatedLog:
     """In place of a node's log: the same, but nothing is taken before the gate is open."""
 
     def __init__(self, log: Any) -> None:
@@ -192,7 +192,7 @@ class Slow:
 
 async def _acks_first(t: Transcript, drain: Any, node: Any) -> None:
     t.say("a and b are connected; a's message 1 is on its way to the broker; the node is to leave")
-    node.log = Slow(node.log)
+    node.log = GatedLog(node.log)
     a, b = await entered(node, "a"), await entered(node, "b")
     a.says("say", 1, "one")
     await within(node.log.asked.wait(), SOON_S)
@@ -238,7 +238,7 @@ async def _all_at_once(t: Transcript, drain: Any, node: Any) -> None:
 
 async def _ends(t: Transcript, drain: Any, node: Any) -> None:
     t.say("a's message 1 is on its way to a broker that does not answer")
-    node.log = Slow(node.log)
+    node.log = GatedLog(node.log)
     a = await entered(node, "a")
     a.says("say", 1, "one")
     await within(node.log.asked.wait(), SOON_S)

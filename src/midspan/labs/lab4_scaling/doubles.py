@@ -44,7 +44,7 @@ class Transport:
         self.aborted.set()
 
 
-class Connection:
+class ScriptedConnection:
     """A server's connection whose client is the check: it `says`, and looks at what it `heard`.
 
     Args:

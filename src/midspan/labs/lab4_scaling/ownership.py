@@ -9,7 +9,7 @@ from typing import Any
 
 from midspan.simulation.nodes import bus
 from midspan.grading import Transcript
-from midspan.labs.lab4_scaling.doubles import Brokered, Connection, brokered
+from midspan.labs.lab4_scaling.doubles import Brokered, ScriptedConnection, brokered
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.simulation import Implementation
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab4_scaling.doubles import Connection, frame
+from midspan.labs.lab4_scaling.doubles import ScriptedConnection, frame
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.errors import Words
 
@@ -136,9 +136,9 @@ async def nodes(broker: Brokered, ours: Implementation, count: int = 3) -> Async
             raise wrong from None  # it says more than what the check missed because of it
 
 
-async def entered(node: Any, who: str, room: str = "red", *mine: Any, answers: bool = True) -> Connection:
+async def entered(node: Any, who: str, room: str = "red", *mine: Any, answers: bool = True) -> ScriptedConnection:
     """A client's connection to a node, welcomed."""
-    connection = Connection(answers)
+    connection = ScriptedConnection(answers)
     node.serving.append(asyncio.create_task(node.handle(connection)))
     connection.says("hello", who, "a token", "", 0, 1, room, *mine)
     await connection.enters("welcome", PATIENT_S, node.serving[-1])
@@ -207,7 +207,7 @@ def outlet(t: Transcript, Outlet: Any) -> None:  # noqa: N803
     in_virtual_time(_drains(t, Outlet))
 
 
-def _said(connection: Connection) -> list[Any]:
+def _said(connection: ScriptedConnection) -> list[Any]:
     return [message[0] for message in connection.heard]
 
 
@@ -219,15 +219,15 @@ def _give(t: Transcript, outlet: Any, *names: str, key: Any = None) -> None:
             t.fail("give() returns at once", got=Words("a coroutine"), expected="a plain method", id="awaits-the-slow")
 
 
-def _slow(make: Any, policy: str) -> tuple[Connection, Any]:
-    connection = Connection()
+def _slow(make: Any, policy: str) -> tuple[ScriptedConnection, Any]:
+    connection = ScriptedConnection()
     connection.transport.full = True
     return connection, make(connection, policy, MOST)
 
 
 async def _free(t: Transcript, make: Any) -> None:
     t.say("a reader that keeps up")
-    connection = Connection()
+    connection = ScriptedConnection()
     outlet = make(connection)
     _give(t, outlet, "one", "two")
     t.equal("written at once", _said(connection), ["one", "two"])
@@ -269,12 +269,12 @@ async def _drop_oldest(t: Transcript, make: Any) -> None:
     t.equal("when it reads again it hears", _said(connection), names[-MOST:], id=_dropped(connection, names))
 
 
-def _dropped(connection: Connection, names: list[str]) -> str:
+def _dropped(connection: ScriptedConnection, names: list[str]) -> str:
     said = _said(connection)
     return "never-drained" if not said else "drops-newest" if said[0] == names[0] else "overtakes"
 
 
-async def _read(connection: Connection, outlet: Any) -> None:
+async def _read(connection: ScriptedConnection, outlet: Any) -> None:
     """The reader reads again, for as long as it likes."""
     running = asyncio.ensure_future(outlet.run())
     connection.takes()

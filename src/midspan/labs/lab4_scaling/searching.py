@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
+from midspan.simulation.nodes import NODE_SHAPE, generate_nodes
+from midspan.simulation.nodes.run import opened_nodes
 from midspan.grading import Transcript
 from midspan.labs import lab3_failure
 from midspan.labs.lab3_failure.searching import Search
@@ -16,7 +17,7 @@ from midspan.simulation.run import Player
 
 from midspan.errors import checked
 from midspan.grading.finished_labs import written
-from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
+from midspan.labs.lab3_failure.session import of_step, session_parts, seen, seen_again
 from midspan.errors import need
 from midspan.simulation import Implementation, Counterexample
 
@@ -75,10 +76,8 @@ class OnNodes(Search):
         seeds = range(FIRST, FIRST + self.seeds) if self.only is None else [self.only]
         return (generate_nodes(seed, self.shape) for seed in seeds)
 
-    @contextmanager
-    def player(self, _cast: Implementation, /) -> Iterator[Player]:
-        with bus():
-            yield play_nodes
+    def player(self, implementation: Implementation, /) -> AbstractContextManager[Player]:
+        return opened_nodes(implementation)
 
 
 def _shape(*kinds: str, messages: int = 6, clients: int = 4, faults: int = 2) -> Shape:
@@ -150,7 +149,7 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such search.
     """
-    return seen(implementation, (of_step(SEARCHES, step),), step, parts_of(implementation, PARTS), LIMIT_S)
+    return seen(implementation, (of_step(SEARCHES, step),), step, session_parts(implementation, PARTS), LIMIT_S)
 
 
 @checked
@@ -160,13 +159,13 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     Raises:
         Refusal: there is no such search, or no seed was given.
     """
-    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts_of(implementation, PARTS), LIMIT_S)
+    return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, session_parts(implementation, PARTS), LIMIT_S)
 
 
 # Lab 4's node as an application, for processes of its own: `experiments.clusters` and `experiments.rooms` are told of it.
 #
-# nodes = await bench.enter(cluster("a", "b", authority=bench.authority)) await nodes.serve(lab4_node)
-# # ours; source="labs": the learner's
+#     nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
+#     await nodes.serve(lab4_node)                            # ours; source="labs": the learner's
 
 
 LAB = "lab4"
@@ -174,7 +173,7 @@ LAB = "lab4"
 
 def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its text goes to another process, bare
     """What `Cluster.serve` takes."""
-    pass
+    from midspan.labs.lab4_scaling.searching import on_node
 
     return on_node(node, source)
 

@@ -1,6 +1,8 @@
 """Lab 5, The guarantees, cheaper: lab 3's session in fewer bytes, with all that it promised.
 
-A module for each group of steps; begin with `packets`.
+Begin with `searching`: the lab, its stand-ins and its schedules. Then a module for each group of steps, in the order
+of the notebook: `packets` (the head of a packet), `sending` (implicit numbers, acknowledgements that wait),
+`direct_handling` (a message is handled in the call that reads it). `cost` counts the bytes of an acknowledged event.
 """
 
 from midspan.grading.finished_labs import show  # noqa: I001 - importing registers the steps, in the notebook's order

@@ -8,7 +8,7 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab5_overhead.searching import Slow
+from midspan.labs.lab5_overhead.searching import SlowReader
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import beats, costs_at_most
 from midspan.labs.lab5_overhead.searching import search_holds
@@ -20,7 +20,7 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab5_overhead.searching import Slow
+from midspan.labs.lab5_overhead.searching import SlowReader
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import beats, costs_at_most
 from midspan.labs.lab5_overhead.searching import search_holds
@@ -86,9 +86,9 @@ class _Whole:
         return b"".join(body.encode() + b"\n" for kind, body in packets if kind == "body")
 
 
-def _line(names: dict[str, Any], keep: int) -> tuple[Any, Slow, Any]:
+def _line(names: dict[str, Any], keep: int) -> tuple[Any, SlowReader, Any]:
     """A log that keeps so many entries at hand, and a slow connection that is fed from it."""
-    connection = Slow(ROOM_BYTES // 2)
+    connection = SlowReader(ROOM_BYTES // 2)
     log = names["Book"](Store(Disk(), 0.001), random.Random(1), keep)
     return names["Feed"](connection, _Whole(), log, "a", 0, 0, 4), connection, log
 
@@ -143,7 +143,7 @@ async def _add(log: Any, count: int) -> list[str]:
     return bodies
 
 
-async def _read(connection: Slow) -> list[str]:
+async def _read(connection: SlowReader) -> list[str]:
     """What the other end gets when it reads now and then; the numbers of the bodies."""
     for _ in range(MANY):
         await asyncio.sleep(0.1)
@@ -202,7 +202,7 @@ class Scene:
     """A server, one connection to it of a client named "a", and the wire at the client's end."""
 
     def __init__(self, names: dict[str, Any], write_s: float) -> None:
-        self.disk, self.connection = Disk(), Slow(READING_ROOM_BYTES)
+        self.disk, self.connection = Disk(), SlowReader(READING_ROOM_BYTES)
         context = ServerContext(Store(self.disk, write_s), lambda _who, _token: True, random.Random(1), lambda: 0.0, Bounds())
         server, wire = names["Server"](context), names["Wire"]()
         self.client = names["Wire"]()

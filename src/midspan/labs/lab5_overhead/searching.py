@@ -20,7 +20,7 @@ from midspan.simulation import PREDICATES, Implementation, Fault, Refuse, Say, S
 
 from midspan.errors import checked
 from midspan.grading.finished_labs import show
-from midspan.labs.lab3_failure.session import of_step, parts_of, seen, seen_again
+from midspan.labs.lab3_failure.session import of_step, session_parts, seen, seen_again
 from midspan.labs.lab5_overhead.cost import Costs, costs
 from midspan.simulation import Implementation, Counterexample
 from midspan.grading import Lab
@@ -51,7 +51,7 @@ class Plain:
         return data
 
 
-class Line:
+class ListeningConnection:
     """A connection on which we hear what is sent, and when; `cut()` ends it."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -71,7 +71,7 @@ class Line:
         self.is_cut = True
 
 
-class Slow:
+class SlowReader:
     """A connection whose other end reads nothing until `read()`: what is written waits in its buffer.
 
     It has what `websockets.broadcast` and `send` need, `transport` and `protocol` among it.
@@ -248,7 +248,7 @@ def cost(implementation: Implementation) -> Costs | None:
     Args:
         implementation: the session, as `ours`.
     """
-    found: Costs | None = show(lambda: costs(implementation), *parts_of(implementation, PARTS), limit_s=30)
+    found: Costs | None = show(lambda: costs(implementation), *session_parts(implementation, PARTS), limit_s=30)
     return found
 
 
@@ -263,7 +263,7 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
     Raises:
         Refusal: there is no such step.
     """
-    return seen(implementation, of_step(SEARCHES, step), step, parts_of(implementation, PARTS))
+    return seen(implementation, of_step(SEARCHES, step), step, session_parts(implementation, PARTS))
 
 
 @checked
@@ -273,4 +273,4 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     Raises:
         Refusal: there is no such step, or no seed was given.
     """
-    return seen_again(implementation, of_step(SEARCHES, step), step, seed, parts_of(implementation, PARTS))
+    return seen_again(implementation, of_step(SEARCHES, step), step, seed, session_parts(implementation, PARTS))

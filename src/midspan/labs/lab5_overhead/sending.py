@@ -8,7 +8,7 @@ from typing import Any
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import Waiting, ended
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab5_overhead.searching import Line, Packets, Plain
+from midspan.labs.lab5_overhead.searching import ListeningConnection, Packets, Plain
 from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab5_overhead.cost import costs_at_most
 from midspan.labs.lab5_overhead.searching import search_holds
@@ -94,7 +94,7 @@ async def _sends(t: Transcript, make: Any) -> None:
     await _comes_back(t, outbox, sender, line, running)
 
 
-async def _is_asked(t: Transcript, outbox: Waiting, sender: Any, line: Line) -> None:
+async def _is_asked(t: Transcript, outbox: Waiting, sender: Any, line: ListeningConnection) -> None:
     t.say("somebody waits for the fifth, nobody for the sixth")
     sender.asks = True
     _say(outbox, sender, "five")
@@ -105,14 +105,14 @@ async def _is_asked(t: Transcript, outbox: Waiting, sender: Any, line: Line) -> 
     t.equal("the sixth", line.said[3:], [_bodies("six")], id="ask-kept")
 
 
-async def _comes_back(t: Transcript, outbox: Waiting, sender: Any, line: Line, running: Any) -> None:
+async def _comes_back(t: Transcript, outbox: Waiting, sender: Any, line: ListeningConnection, running: Any) -> None:
     t.say("four are acknowledged, the link is cut, and a new connection begins")
     outbox.acknowledge(4)
     line.cut()
     _say(outbox, sender, "seven")
     await asyncio.wait([running], timeout=1.0)
     t.equal("when the connection ends, run() ends without an error", ended(running), None)
-    again = Line(line.now)
+    again = ListeningConnection(line.now)
     running = asyncio.ensure_future(sender.run(again, Plain()))
     await asyncio.sleep(1.0)
     _raised(running)
@@ -135,9 +135,9 @@ async def _after_an_outage(t: Transcript, make: Any) -> None:
     running.cancel()
 
 
-def _begun(make: Any, *bodies: str) -> tuple[Waiting, Line, Any, asyncio.Future[None]]:
+def _begun(make: Any, *bodies: str) -> tuple[Waiting, ListeningConnection, Any, asyncio.Future[None]]:
     """A sender at work on a line, with these messages in its outbox."""
-    outbox, line = Waiting(), Line(asyncio.get_running_loop().time)
+    outbox, line = Waiting(), ListeningConnection(asyncio.get_running_loop().time)
     outbox.put(*bodies)
     sender = make(outbox)
     return outbox, line, sender, asyncio.ensure_future(sender.run(line, Plain()))

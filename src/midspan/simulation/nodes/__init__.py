@@ -1,13 +1,14 @@
 """Three nodes behind a balancer and a real broker, under schedules of faults, in one process.
 
-What plays on one server (`midspan.simulation`, `midspan.simulation.tls`) has here a `Node` in place of the server and
-a member of
-a room in place of the client. Sockets, TLS, the nodes' redis clients and the broker are real; the clock does not wait.
+What plays on one server (`midspan.simulation`, `midspan.simulation.tls`) has here a `Node` in place of the server and a
+member of a room in place of the client. Sockets, TLS, the nodes' redis clients and the broker are real; the clock does
+not wait. In this order: `run` (one run, and a search), `network` (the links from clients to the balancer and from nodes
+to the broker, and what a node is given), `broker` (the broker that many runs share).
 """
 
 from midspan.simulation.nodes.broker import bus
 from midspan.simulation.nodes.network import BODY, ROOMS, MemberContext, Node, NodeContext
-from midspan.simulation.nodes.run import NODE_SHAPE, draw_nodes, generate_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes.run import NODE_SHAPE, generate_nodes, play_nodes, search_nodes
 
 __all__ = [
     "BODY",
@@ -17,7 +18,6 @@ __all__ = [
     "Node",
     "NodeContext",
     "bus",
-    "draw_nodes",
     "generate_nodes",
     "play_nodes",
     "search_nodes",

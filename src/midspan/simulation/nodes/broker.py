@@ -1,13 +1,12 @@
-"""The broker of many runs as a loop that does not wait sees it, and what a run gives to redis: its random numbers."""
+"""The broker of many runs, for a loop that does not wait; and what a run replaces in redis, the nodes' library."""
 
 from __future__ import annotations
 
 import os
 import random
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
 from functools import cache
 from itertools import count
 from threading import Lock, RLock
@@ -22,9 +21,8 @@ from midspan.errors import need
 from midspan.net.background_loop import LoopThread
 from midspan.net.brokers import Broker, broker
 from midspan.simulation.forbidden_io import SimulationError
+from midspan.simulation.patching import Patch
 
-# The broker of many runs, as a loop that does not wait sees it: whoever calls it gets the answer on the spot.
-#
 # It is a real Valkey. While it works, the clock of a run stands: when nothing is ready here, the loop asks the broker
 # (`settle`). Valkey does one thing after the other, in rounds: it takes what has reached it, does it, and writes the
 # answers at the end of the round. So the answer to a first PING says that a round is over that began with all that
@@ -78,7 +76,7 @@ class RunBroker:
     def kill(self) -> None:
         """SIGKILL, when all that had reached it is done: what it kept of that is then the same on each replay.
 
-        A broker of one's own is left alone; its connections are the stage's to cut.
+        A broker of one's own is left alone; its connections are cut by the run.
         """
         self.settle()
         if self._asking is not None:
@@ -184,12 +182,9 @@ def _close(own: RunBroker | None, stack: AsyncExitStack, home: LoopThread) -> No
         home.close()
 
 
-# What a run lends to redis, the nodes' library: its chance, and somebody who closes what killed nodes left open.
-
-
 @contextmanager
 def patched_random(seed: int) -> Iterator[None]:
-    """Seed the chance that all share: redis waits at random before it tries again."""
+    """Seed the random numbers that all share: redis waits at random before it tries again."""
     state = random.getstate()
     random.seed(seed)
     try:
@@ -198,30 +193,26 @@ def patched_random(seed: int) -> Iterator[None]:
         random.setstate(state)
 
 
-@contextmanager
-def clients() -> Iterator[list[Redis]]:
-    """Every client of a broker that this thread makes in the block.
+def clients() -> AbstractContextManager[list[Redis]]:
+    """A block that gives every client of a broker that this thread makes in it.
 
-    A process that is killed closes nothing; the system does. Our nodes live in one process, so somebody must do it for
-    them, or redis complains when it finds a client that was forgotten.
+    A process that is killed closes nothing; the system does. Our nodes live in one process, so a run closes these
+    clients itself, or redis complains when it finds a client that was forgotten.
     """
-    made: list[Redis] = []
-    here, init = threading.get_ident(), Redis.__init__
-    version = redis.utils.get_lib_version
+    return _patch.block([])
+
+
+def _replacements() -> Iterator[tuple[Any, str, Any]]:
+    init, version = Redis.__init__, redis.utils.get_lib_version
 
     def noting(self: Redis, *args: Any, **options: Any) -> None:
-        if threading.get_ident() == here:
+        made = _patch.here
+        if made is not None:
             made.append(self)
         init(self, *args, **options)
 
-    _set_init(noting)
-    redis.utils.get_lib_version = cache(version)  # else read from its package's files for each connection
-    try:
-        yield made
-    finally:
-        redis.utils.get_lib_version = version
-        _set_init(init)
+    yield Redis, "__init__", noting
+    yield redis.utils, "get_lib_version", cache(version)  # else read from its package's files for each connection
 
 
-def _set_init(init: Callable[..., None]) -> None:
-    setattr(Redis, "__init__", init)  # noqa: B010  # mypy: a method that is assigned
+_patch: Patch[list[Redis]] = Patch(_replacements)

@@ -9,35 +9,25 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-import redis.asyncio
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as BrokerGone
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as BrokerSilent
+from websockets.exceptions import ConnectionClosed
 
 from midspan.net.servers import HOST
 from midspan.net.tcp import by_way_of, reset
 from midspan.simulation.end import Pipe, SimFrame
+from midspan.simulation.faults import NODES
 from midspan.simulation.history import Bounds, History, Recorder
 from midspan.simulation.implementation import ClientContext
-from midspan.simulation.schedule import Join
-from midspan.simulation.tls.loop import Listener, VirtualTimeSelectorLoop
-
-if TYPE_CHECKING:
-    from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
-
-
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as BrokerGone
-from redis.exceptions import TimeoutError as BrokerSilent
-from websockets.exceptions import ConnectionClosed
-
-from midspan.simulation.faults import NODES
 from midspan.simulation.nodes.broker import RunBroker
+from midspan.simulation.schedule import Join
 from midspan.simulation.tls.link import RealNetwork
-
-# What a node and a client of a room are given.
-
+from midspan.simulation.tls.loop import Listener, VirtualTimeSelectorLoop
 
 ROOMS = ("red", "blue")
 BODY = "body"  # the field of a stream's entry that holds the message as it was sent
@@ -66,7 +56,7 @@ class NodeContext:
         broker: the URL of its own way to the broker, for `redis.asyncio.Redis.from_url`.
         prefix: all its keys and channels begin with it.
         authorise: may this client, with this token, be here now?
-        rng: chance, seeded.
+        rng: random numbers, seeded.
         now: the clock, in seconds. The broker's own clock is another one: no EX, no EXPIRE, no BLOCK with a limit.
         bounds: what it promises, and how much it may hold.
     """
@@ -171,7 +161,7 @@ class Observer:
 
     async def _follow(self) -> None:
         client: Any
-        async with redis.asyncio.Redis.from_url(self._broker, socket_timeout=None, protocol=2) as client:
+        async with Redis.from_url(self._broker, socket_timeout=None, protocol=2) as client:
             with suppress(RedisError, OSError):  # it is killed; `start` follows
                 while True:
                     for key, entries in await client.xread(dict(self._seen), block=0):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -28,16 +29,12 @@ from midspan.simulation.nodes.network import (
     RoomsRecorder,
 )
 from midspan.simulation.process import Process, Processes
-from midspan.simulation.run import Player, ScheduleRun, Watch, run_in_thread
-from midspan.simulation.run_report import Ladder, draw
+from midspan.simulation.run import Player, ScheduleRun, Watch
 from midspan.simulation.schedule import Schedule, Shape, generate
-from midspan.simulation.searching import Findings, explore, names_or_all
-from midspan.simulation.shrinking import Counterexample, counterexample
+from midspan.simulation.searching import Findings, search_by_seeds
+from midspan.simulation.shrinking import counterexample
 from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 from midspan.simulation.tls.run import shared_authority, to_the_end_and_close
-
-# The processes of one run of nodes: three nodes, each with its way to the broker, and the members of the rooms.
-
 
 AGAIN_S = 0.5  # until a node that could not start is started again
 DRAIN_S = 5.0  # that a node may take to drain: then it is killed, as by an orchestrator
@@ -198,9 +195,6 @@ class NodesProcesses(Processes):
             self.loop.call_soon(self._sample, name, life.node)
 
 
-# One run of nodes: as `midspan.simulation.run`, with what can happen to nodes, to their broker, and to the balancer.
-
-
 class NodesScheduleRun(ScheduleRun):
     """Everything of one run of nodes."""
 
@@ -257,9 +251,6 @@ class NodesScheduleRun(ScheduleRun):
         self.recorder.note("balancer", "healed")
 
 
-# One run of three nodes and a real broker, in this process, on a clock that does not wait.
-
-
 @checked
 def play_nodes(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
     """Run one schedule on three nodes and a broker, on this thread.
@@ -290,9 +281,6 @@ def play_nodes(implementation: Implementation, schedule: Schedule, watch: Watch 
             broker.forget(schedule_run.network.prefix)
 
 
-# Search on nodes: as `midspan.simulation.searching` and `draw`, on three nodes and a real broker.
-
-
 MOST_RUNS = 100  # that shrinking a counterexample may take
 NODE_SHAPE = Shape(
     messages=6,
@@ -308,9 +296,9 @@ NODE_SHAPE = Shape(
 
 
 @checked
-def generate_nodes(seed: int, shape: Shape = NODE_SHAPE) -> Schedule:
-    """The schedule of this seed, its clients spread over the rooms in turn."""
-    made = generate(seed, shape)
+def generate_nodes(seed: int, shape: Shape | None = None) -> Schedule:
+    """The schedule of this seed, its clients spread over the rooms in turn; without a shape it is `NODE_SHAPE`."""
+    made = generate(seed, shape or NODE_SHAPE)
     joins = tuple(replace(join, room=ROOMS[i % len(ROOMS)]) for i, join in enumerate(made.joins))
     return replace(made, joins=joins)
 
@@ -325,28 +313,16 @@ def search_nodes(
 ) -> Findings:
     """Play the schedule of each seed on one broker. Runs in a thread beside the caller's loop.
 
-    Arguments as of `midspan.simulation.searching`; without a shape it is `NODE_SHAPE`.
+    Arguments as of `midspan.simulation.search`; without a shape it is `NODE_SHAPE`.
     """
-    schedules = (generate_nodes(seed, shape or NODE_SHAPE) for seed in seeds)
-    how = "" if shape is None else f", {shape}"
-
-    def replay(seed: int) -> str:
-        return f"search_nodes(implementation, [{seed}]{how})"
-
-    def body() -> Findings:
-        with bus():
-            return explore(implementation, schedules, names_or_all(names), keep_going, replay, play_nodes, _smallest)
-
-    return run_in_thread(body)
+    examine = partial(counterexample, most_runs=MOST_RUNS)
+    return search_by_seeds(
+        "search_nodes", opened_nodes, implementation, seeds, shape, names, keep_going, generate_nodes, examine
+    )
 
 
-def _smallest(
-    implementation: Implementation, found: Schedule, predicate: str, replay: str, player: Player
-) -> Counterexample:
-    return counterexample(implementation, found, predicate, replay, player, MOST_RUNS)
-
-
-@checked
-def draw_nodes(implementation: Implementation, schedule: Schedule) -> tuple[History, Ladder]:
-    """Play a schedule once more on nodes, and write down every message. In a thread, as `search_nodes`."""
-    return run_in_thread(draw, implementation, schedule, play_nodes)
+@contextmanager
+def opened_nodes(_implementation: Implementation) -> Iterator[Player]:
+    """Give `play_nodes`; one broker is open for all runs in the block."""
+    with bus():
+        yield play_nodes

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ProtocolError
@@ -33,9 +33,6 @@ from midspan.simulation.tls.loop import Listener, VirtualTimeSelectorLoop
 # The relay ends TLS on both sides, as a tap does, so it sees where a message begins and ends. The bytes of each frame
 # pass as they came: same mask, same fragments.
 
-
-if TYPE_CHECKING:
-    pass
 
 SWITCHING = b"HTTP/1.1 101 "  # RFC 6455 section 4.2.2
 END_OF_HEAD = b"\r\n\r\n"
@@ -230,10 +227,6 @@ def _code(frame: Frame) -> str:
 # message has arrived comes when its receiver has read it; what the receiver says to it is lost.
 
 
-if TYPE_CHECKING:
-    pass
-
-
 class RealLink(Link):
     """As `Link`, on real connections."""
 
@@ -296,9 +289,6 @@ class RealLink(Link):
         super().arrived(end, frame)
         for one in (end, end.peer):
             one.go_on()
-
-
-# All real links of one run, and the server behind them.
 
 
 ENDING_S = 60  # of the run's clock: asyncio gives a TLS connection half of it to say goodbye

@@ -1,4 +1,18 @@
-"""An event loop on real sockets that does not wait, and the listening socket of a run."""
+"""An event loop on real sockets whose clock jumps, and the listening socket of a run.
+
+Heartbeats, timeouts and backoff take seconds; on loopback nothing else does. So the clock of this loop is a number: it
+stands while there is something to do, and moves to the next timer when every task waits. Sockets and TLS are real, and
+all of them belong to this loop, so when it has nothing to do, nothing is on its way. Three rules make that true.
+
+1. Before the clock moves, the loop waits `QUIET_S` of real time, and then for a byte that it sends to itself: what the
+   kernel hands over meanwhile belongs to the present moment. (On Linux a byte written to a loopback socket can be read
+   when the write returns. On a busy machine it is queued for a while, and the loop's own byte is queued behind it.)
+2. The processor does not count: a busy machine makes a run longer in real time, not in its own.
+3. Timers of one moment run in the order in which they were set, as in virtual time.
+
+Threads and other processes are left out: they use the real clock. A run that needs them is given a `speed`, and waits
+for them; or it can ask them whether they are done (`wait_for_others`).
+"""
 
 from __future__ import annotations
 
@@ -9,36 +23,18 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, TypeVarTuple
+from typing import Any, TypeVarTuple
 
 from midspan.net.servers import HOST
 from midspan.net.tcp import reset
 from midspan.simulation.forbidden_io import Deadlock, OutOfTime
 from midspan.simulation.loop import RunLoop
 
-# An event loop on real sockets that does not wait.
-#
-# Heartbeats, timeouts and backoff take seconds; on loopback nothing else does. So the clock of this loop is a number:
-# it stands while there is something to do, and when everybody waits it goes to the next timer. Sockets and TLS are
-# real, and all of them belong to this loop, so when it has nothing to do nothing is on its way.
-#
-# Three rules make that true.
-#
-# 1. Before the clock moves, the loop waits `QUIET_S` of real time, and then for a byte that it sends to itself: what
-# the kernel hands over meanwhile belongs to the present moment. (On Linux a byte written to a loopback socket can be
-# read when the write returns; on a machine with much to do it stands in a queue for a while, and our own byte behind
-# it.) 2. The processor does not count. A busy machine makes a run longer for those who wait for it, not for those in
-# it. 3. Timers of one moment run in the order in which they were set, as in virtual time.
-#
-# What this leaves out: threads and other processes. They live by the wall's clock, so a run that needs them is given
-# a `speed`, and waits for them; or it has a way to ask them whether they are done (`wait_for_others`).
-
-
 QUIET_S = 50e-6  # real seconds
 LIMIT_S = 3600.0  # of a run, by its own clock
 LIMIT_TURNS = 200_000  # of the loop; the longest runs of the reference session take some thousands
 TIE_S = 1e-12  # added for each timer set before: asyncio's heap leaves the order of equals open
-STUCK_S = 5.0  # real seconds without timer and event after which nobody will ever wake us
+STUCK_S = 5.0  # real seconds without timer and event after which nothing can wake the loop
 
 Ts = TypeVarTuple("Ts")
 
@@ -47,7 +43,7 @@ class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
     """A selector loop whose clock jumps.
 
     Args:
-        speed: seconds of the run per real second of waiting. With the default nobody waits.
+        speed: seconds of the run per real second of waiting. With the default it never waits.
 
     Attributes:
         wait_for_others: called when nothing is ready here, before the clock moves. By default it waits `QUIET_S`; where
@@ -55,15 +51,11 @@ class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
     """
 
     def __init__(self, speed: float = math.inf) -> None:
-        self.now_s = 0.0
-        self.tasks = []
-        self.failures = []
         self._quiet: list[Callable[[], object]] = []
         self.wait_for_others: Callable[[], object] = _keep_quiet
         self._timers_set = 0
         self._watched = _Selector(self, speed)
         super().__init__(self._watched)
-        self.set_exception_handler(self.keep_failure)
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
@@ -76,7 +68,7 @@ class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
         self._quiet.append(callback)
 
     def take_quiet(self) -> bool:
-        """Is somebody waiting for quiet? They have it now."""
+        """Schedule the callbacks that wait for quiet; True if there are any."""
         callbacks, self._quiet = self._quiet, []
         for callback in callbacks:
             self.call_soon(callback)
@@ -166,17 +158,11 @@ class _Selector(selectors.BaseSelector):
         self._inner.close()
 
 
-# A listening socket of the stage's own: whoever comes in is handed over, and belongs to no process of the run.
-
-
-if TYPE_CHECKING:
-    pass
-
 UNREAD_BYTES = 2**16  # what the kernel may hold of a sender whose link carries nothing; megabytes if we do not say
 
 
 class Listener:
-    """An open door on a free port of loopback.
+    """A listening socket on a free port of loopback. It belongs to no process of the run.
 
     Args:
         loop: of the run.
@@ -200,6 +186,6 @@ class Listener:
             self._loop.create_task(self._let_in(sock))
 
     def close(self) -> None:
-        """Refuse everybody from now on."""
+        """Refuse all connections from now on."""
         self._keeping.cancel()
         self._socket.close()

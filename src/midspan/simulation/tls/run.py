@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import cache, partial
 
@@ -14,15 +14,12 @@ from midspan.simulation.forbidden_io import SimulationError
 from midspan.simulation.guarantees import judge
 from midspan.simulation.history import History
 from midspan.simulation.implementation import Implementation
-from midspan.simulation.run import Player, ScheduleRun, Watch, need_no_nodes, run_in_thread, to_the_end
-from midspan.simulation.run_report import Ladder, draw
-from midspan.simulation.schedule import Schedule, Shape, generate
-from midspan.simulation.searching import Findings, explore, names_or_all
+from midspan.simulation.run import Player, ScheduleRun, Watch, need_no_nodes, to_the_end
+from midspan.simulation.schedule import Schedule, Shape
+from midspan.simulation.searching import Findings, search_by_seeds
 from midspan.simulation.shrinking import Counterexample, counterexample
 from midspan.simulation.tls.link import RealNetwork
 from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
-
-# One run on a real link: the same implementation and schedule as in `midspan.simulation.run`, the same history.
 
 
 @checked
@@ -63,9 +60,6 @@ def shared_authority() -> Authority:
     return Authority()
 
 
-# Search on a real link: as `midspan.simulation.searching` and `draw`, a hundred times slower.
-
-
 MOST_RUNS = 60  # that shrinking a counterexample over TLS may take: some seconds
 
 
@@ -81,20 +75,13 @@ def search_real(
 ) -> Findings:
     """Play the schedule of each seed over TLS. Runs in a thread beside the caller's loop.
 
-    Nothing looks for wall clocks in the code under test: the simulated link does. Arguments as of
-    `midspan.simulation.searching`
-    and `play_real`.
+    The code under test is not searched for real clocks, as it is on the simulated link. A hundred times slower than
+    there. Arguments as of `midspan.simulation.search` and `play_real`.
     """
-    schedules = (generate(seed, shape) for seed in seeds)
-    how = "" if shape is None else f", {shape}"
-
-    def player(implementation: Implementation, schedule: Schedule, watch: Watch | None) -> History:
-        return play_real(implementation, schedule, watch, speed=speed)
-
-    def replay(seed: int) -> str:
-        return f"search_real(implementation, [{seed}]{how})"
-
-    return run_in_thread(explore, implementation, schedules, names_or_all(names), keep_going, replay, player, _smallest)
+    player = partial(play_real, speed=speed)
+    return search_by_seeds(
+        "search_real", lambda _: nullcontext(player), implementation, seeds, shape, names, keep_going, examine=_smallest
+    )
 
 
 def _smallest(
@@ -109,9 +96,3 @@ def _smallest(
                 counterexample(implementation, simulated, predicate, replay, player, most_runs=0), found=found
             )
     return counterexample(implementation, found, predicate, replay, player, MOST_RUNS)
-
-
-@checked
-def draw_real(implementation: Implementation, schedule: Schedule) -> tuple[History, Ladder]:
-    """Play a schedule once more on a real link, and write down every message. In a thread, as `search_real`."""
-    return run_in_thread(draw, implementation, schedule, play_real)

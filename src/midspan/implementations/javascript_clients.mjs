@@ -1,6 +1,6 @@
 // The JavaScript Socket.IO on trial: a server and clients in one Node process, driven by lines of JSON on stdin.
 //
-//   node javascript.mjs SPEED        timers run SPEED times faster than the wall's clock
+//   node javascript_clients.mjs SPEED        timers run SPEED times faster than the wall's clock
 //
 // A line is a command: serve, connect, say, kill, answer. What happens is told as a line of JSON on stdout. What is
 // durable, and who may be here, is asked of the other side of the pipe, which keeps the store.
