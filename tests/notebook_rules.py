@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
-from tests.course import Cell, Notebook
+from tests.course import ROOT, Cell, Notebook
 
 LINES, DEFINITION_LINES = 6, 20  # a code cell, and one that defines something; longer belongs in the package
 CELLS = range(25, 61)  # one sitting
@@ -57,6 +57,15 @@ def nothing_forbidden(notebook: Notebook) -> Complaints:
         for host in HOST.findall(cell.source):
             if not OURS.fullmatch(host):
                 yield f"code cell {number}: {host} is no loopback address"
+
+
+def imports_name_midspan_or_a_folder(notebook: Notebook) -> Complaints:
+    """A module inside a folder may move; the folder's names stay."""
+    for number, cell in enumerate(notebook.code):
+        modules = [node.module or "" for node in ast.walk(cell.tree) if isinstance(node, ast.ImportFrom)]
+        for module in modules:
+            if module.startswith("midspan.") and not ROOT.joinpath("src", *module.split(".")).is_dir():
+                yield f"code cell {number}: imports from {module}, which is no folder"
 
 
 def loops_end_and_tasks_have_owners(notebook: Notebook) -> Complaints:
@@ -197,6 +206,7 @@ def labs_hold_no_answers(notebook: Notebook) -> Complaints:
 RULES: tuple[Rule, ...] = (
     code_cells_are_short,
     nothing_forbidden,
+    imports_name_midspan_or_a_folder,
     loops_end_and_tasks_have_owners,
     no_code_in_comments,
     what_is_opened_is_closed,

@@ -95,6 +95,7 @@ CAUGHT: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("nothing_forbidden", line("url = 'wss://localhost:8765'")),
     ("nothing_forbidden", line("open('/home/me/x')")),
     ("nothing_forbidden", line("url = 'wss://echo.websocket.events'")),
+    ("imports_name_midspan_or_a_folder", line("from midspan.net.taps import tap")),
     ("loops_end_and_tasks_have_owners", line("while True:\n    a = 1")),
     ("loops_end_and_tasks_have_owners", line("asyncio.create_task(f())")),
     ("loops_end_and_tasks_have_owners", line("tasks.create_task(f())")),

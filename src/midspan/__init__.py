@@ -12,9 +12,9 @@ virtual time), `implementations` (what is under test), `benchmark` and `experime
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from midspan.errors import running_shell
+from midspan.errors import imported_when_used, running_shell
 
 if TYPE_CHECKING:
     from midspan.experiments.bench import Bench as Bench
@@ -47,45 +47,40 @@ if TYPE_CHECKING:
     from midspan.simulation.reconnect_herd import herd as herd
 
 HOMES = {
-    "Bench": "midspan.experiments.bench",
-    "cluster": "midspan.experiments.clusters",
-    "live_page": "midspan.experiments.page",
-    "ledger": "midspan.grading.predictions",
-    "verdict": "midspan.grading.predictions",
-    "guarantee_matrix": "midspan.labs.lab3_failure.session",
-    "predict": "midspan.grading.predictions",
-    "score": "midspan.grading.predictions",
-    "anatomy": "midspan.pictures.frames",
-    "progress": "midspan.pictures.cards",
-    "expected": "midspan.pictures.cards",
-    "herd_picture": "midspan.pictures.scenes",
-    "ladder": "midspan.pictures.ladders",
-    "run_ladder": "midspan.pictures.runs",
-    "matrix_table": "midspan.pictures.tables",
-    "stack": "midspan.pictures.frames",
-    "frame_table": "midspan.pictures.tables",
-    "table": "midspan.pictures.tables",
-    "Capture": "midspan.protocols.capture",
-    "dissect": "midspan.protocols.dissecting",
-    "Frame": "midspan.protocols.websocket",
-    "read_frames": "midspan.protocols.websocket",
-    "layers": "midspan.protocols.layering",
-    "sample": "midspan.protocols.dissecting",
-    "herd": "midspan.simulation.reconnect_herd",
-    "open_receivers": "midspan.net.receivers",
-    "raw_server": "midspan.net.servers",
-    "read_tls_records": "midspan.protocols.capture",
+    "Bench": "experiments.bench",
+    "cluster": "experiments.clusters",
+    "live_page": "experiments.page",
+    "ledger": "grading.predictions",
+    "verdict": "grading.predictions",
+    "guarantee_matrix": "labs.lab3_failure.session",
+    "predict": "grading.predictions",
+    "score": "grading.predictions",
+    "anatomy": "pictures.frames",
+    "progress": "pictures.cards",
+    "expected": "pictures.cards",
+    "herd_picture": "pictures.scenes",
+    "ladder": "pictures.ladders",
+    "run_ladder": "pictures.runs",
+    "matrix_table": "pictures.tables",
+    "stack": "pictures.frames",
+    "frame_table": "pictures.tables",
+    "table": "pictures.tables",
+    "Capture": "protocols.capture",
+    "dissect": "protocols.dissecting",
+    "Frame": "protocols.websocket",
+    "read_frames": "protocols.websocket",
+    "layers": "protocols.layering",
+    "sample": "protocols.dissecting",
+    "herd": "simulation.reconnect_herd",
+    "open_receivers": "net.receivers",
+    "raw_server": "net.servers",
+    "read_tls_records": "protocols.capture",
 }
 
 __all__ = sorted(HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"midspan has no {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = imported_when_used(__name__, HOMES)
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 A `Refusal` says what was expected, what came, and what to do now. `need` raises one where a condition does not hold;
 `checked` compares the arguments of a public function with its type hints. `running_shell` finds the notebook's shell.
+`imported_when_used` lets a package name what its modules define, without importing them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 # The one way in which midspan says no.
@@ -49,6 +51,24 @@ class Words(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def imported_when_used(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package (PEP 562): imports a name from its module when the name is first used.
+
+    Args:
+        package: the package's `__name__`.
+        homes: name -> the module that defines it, relative to the package.
+    """
+
+    def getattr_of_package(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"{package} has no {name!r}; it has {', '.join(sorted(homes))}")
+        value = getattr(import_module(f"{package}.{homes[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return getattr_of_package
 
 
 def need(condition: bool, expected: str, came: object, do: str) -> None:

@@ -13,8 +13,9 @@ Each name is imported when it is first used: the processes that serve need few o
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from midspan.errors import imported_when_used
 
 if TYPE_CHECKING:
     from midspan.benchmark.clients import Echo as Echo
@@ -86,11 +87,4 @@ HOMES = {
 }
 
 __all__ = sorted(HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = imported_when_used(__name__, HOMES)

@@ -9,3 +9,32 @@ In this order:
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
 6. `page`: a page for a browser, beside what the tap sees of it.
 """
+
+from midspan.errors import imported_when_used
+
+HOMES = {  # what notebooks use
+    "Weighing": "byte_ledgers",
+    "code_lines": "byte_ledgers",
+    "library_lines": "byte_ledgers",
+    "opening": "byte_ledgers",
+    "weigh": "byte_ledgers",
+    "weigh_all": "byte_ledgers",
+    "BLOB": "conversations",
+    "CHANNELS": "conversations",
+    "CHAT": "conversations",
+    "ENVELOPE": "conversations",
+    "FRAMEWORK": "conversations",
+    "INPUTS": "conversations",
+    "TYPING_START": "conversations",
+    "UPGRADE": "conversations",
+    "reaction": "conversations",
+    "OVERTAKEN": "disconnection",
+    "RECIPE": "disconnection",
+    "SAME_KEY": "disconnection",
+    "emit_while_away": "disconnection",
+    "noticed": "disconnection",
+    "noticed_cut_s": "disconnection",
+    "named": "on_trial",
+}
+
+__getattr__ = imported_when_used(__name__, HOMES)

@@ -10,7 +10,14 @@ In this order:
 6. `lab_source`: writes labs/ from solutions/, and stores the outputs of notebooks.
 """
 
+from midspan.errors import imported_when_used
 from midspan.grading.steps import Checks, Hint, Lab, Step
 from midspan.grading.transcript import CheckFailed, Result, Transcript
 
-__all__ = ["CheckFailed", "Checks", "Hint", "Lab", "Result", "Step", "Transcript"]
+HOMES = {  # what notebooks use
+    "lab5_contender": "finished_labs",
+}
+
+__all__ = ["CheckFailed", "Checks", "Hint", "Lab", "Result", "Step", "Transcript", *HOMES]
+
+__getattr__ = imported_when_used(__name__, HOMES)

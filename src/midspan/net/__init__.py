@@ -11,6 +11,20 @@ In this order:
 Importing this folder repairs what some versions of asyncio do with closed transports (`background_loop`).
 """
 
+from midspan.errors import imported_when_used
 from midspan.net.background_loop import fix_closed_transports
 
 fix_closed_transports()
+
+HOMES = {  # what notebooks use
+    "by_cookie": "balancers",
+    "by_user": "balancers",
+    "round_robin": "balancers",
+    "plain_environment": "child_process",
+    "Direct": "servers",
+    "asgi_server": "servers",
+    "socketio_server": "servers",
+    "tap": "taps",
+}
+
+__getattr__ = imported_when_used(__name__, HOMES)

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from midspan.errors import imported_when_used
+
 # Teaches IPython to show our records: the layers below never import HTML, and a notebook still shows pictures.
 #
 # Formatters are registered by the *name* of a type, so that registering imports nothing; the picture's module is
@@ -102,3 +104,12 @@ def _as_png(module: str, function: str) -> Callable[[Any], tuple[bytes, dict[str
 
 def _as_text(thing: Any, printer: Any, _cycle: bool) -> None:
     printer.text(str(thing))
+
+
+HOMES = {  # what notebooks use
+    "ledger_picture": "costs",
+    "price_bars": "costs",
+    "returns_picture": "scenes",
+}
+
+__getattr__ = imported_when_used(__name__, HOMES)

@@ -9,3 +9,12 @@ A record is a small frozen dataclass; its `str()` is one line, and `.raw` keeps 
 
 The folder `recorded` holds captures of real conversations, which `dissecting.sample` reads.
 """
+
+from midspan.errors import imported_when_used
+
+HOMES = {  # what notebooks use
+    "byte_ledger": "ledgers",
+    "round_trips": "ledgers",
+}
+
+__getattr__ = imported_when_used(__name__, HOMES)

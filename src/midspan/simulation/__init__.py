@@ -11,7 +11,7 @@ virtual time. The result is a *history*, and *predicates* judge it. In this orde
 5. `tls/` (the same run on real sockets), `nodes/` (three nodes and a broker), `reconnect_herd`.
 """
 
-from midspan.simulation.baseline import NAIVE, negative_control
+from midspan.simulation.baseline import NAIVE, BaselineClient, BaselineServer, draft, negative_control, say
 from midspan.simulation.end import Limits
 from midspan.simulation.faults import (
     BalancerCut,
@@ -55,6 +55,8 @@ __all__ = [
     "PREDICATES",
     "App",
     "BalancerCut",
+    "BaselineClient",
+    "BaselineServer",
     "Bounds",
     "BrokerCut",
     "BrokerRestart",
@@ -102,6 +104,7 @@ __all__ = [
     "WallClockGuard",
     "counterexample",
     "crossings",
+    "draft",
     "draw",
     "exhaustive",
     "generate",
@@ -110,6 +113,7 @@ __all__ = [
     "play",
     "run_in_thread",
     "run_in_virtual_time",
+    "say",
     "search",
     "search_all",
     "show_run",
