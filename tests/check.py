@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SECONDS = 60.0
 SHOWN = 10  # chosen files
-MANY = 4.0  # so many times the budget is chosen: the workers share it, and what we know of a file's time is a guess
+MANY = 3.0  # so many times the budget is chosen: the workers share it, and what we know of a file's time is a guess
 
 LINT = {
     "style": [sys.executable, "-m", "ruff", "check", "--quiet", "."],

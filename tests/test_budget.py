@@ -96,3 +96,16 @@ def test_when_no_test_had_its_turn_nothing_is_known(tmp_path: Path) -> None:
 def test_only_those_tests_run_that_are_meant(tmp_path: Path) -> None:
     assert run(tmp_path, PASSES + FAILS, "-n0", "--only=test_it.py=passes") == (0, TOLD.format("1 passed, 0 failed"))
     assert run(tmp_path, FAILS, "-n0", "--only=test_it.py=nothing") == (0, TOLD.format("0 passed, 0 failed"))
+
+
+def test_the_order_is_that_of_the_command_line(tmp_path: Path) -> None:
+    """Without a budget the longest come first; the order of the map would be lost."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", f"--basetemp={tmp_path}", "-p", "tests.budget"]
+    files = ["tests/test_turns.py", "tests/test_budget.py"]
+
+    def order(*options: str) -> list[str]:
+        ran = subprocess.run([*command, *options, *files], cwd=ROOT, capture_output=True, text=True)
+        return list(dict.fromkeys(line.partition("::")[0] for line in ran.stdout.splitlines() if "::" in line))
+
+    assert order(f"--until={LATE}") == files
+    assert order() == files[::-1]

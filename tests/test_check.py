@@ -34,6 +34,7 @@ TREE = {
     "tests/helper.py": "",
     "tests/test_name.py": "from midspan.net import Tap\n",
     "tests/test_attribute.py": "import midspan.net as net\nnet.Tap\n",
+    "tests/test_other.py": "from midspan.net import keep\n",
     "tests/test_whole.py": "import midspan\nmidspan.open\n",
     "tests/test_inside.py": "def test():\n    from midspan.net.tcp import keep\n",
     "tests/test_string.py": "from importlib import import_module\nimport_module('midspan.study')\n",
@@ -43,11 +44,13 @@ TREE = {
     "notebooks/00_tiny.ipynb": '{"cells": [{"cell_type": "code", "source": ["from midspan import open"]}]}',
     "README.md": "",
 }
+NET = {"tests/test_name.py", "tests/test_attribute.py"}
 SEEN = [
-    ("src/midspan/net/taps.py", 1, {"tests/test_name.py", "tests/test_attribute.py"}),
+    ("src/midspan/net/taps.py", 1, NET),
     ("src/midspan/net/tcp.py", 1, {"tests/test_inside.py"}),  # and none that only wants a Tap
-    ("src/midspan/net/tcp.py", 2, {"tests/test_name.py", "tests/test_attribute.py"}),  # but its `keep()` runs for them
-    ("src/midspan/net/__init__.py", 1, {"tests/test_name.py", "tests/test_attribute.py"}),
+    ("src/midspan/net/taps.py", 2, set()),  # not test_other, which takes something else from the package
+    ("src/midspan/net/tcp.py", 2, {*NET, "tests/test_other.py"}),  # `keep()` runs for each
+    ("src/midspan/net/__init__.py", 1, {*NET, "tests/test_other.py"}),
     ("src/midspan/net/__init__.py", 2, {"tests/test_inside.py"}),
     (
         "src/midspan/study.py",
@@ -86,13 +89,13 @@ def test_a_name_that_is_not_only_offered_counts_as_used(tree: Path) -> None:
     """The guard of the line above it: without `__all__` a package needs what it imports."""
     (tree / "src/midspan/net/__init__.py").write_text("from midspan.net.taps import Tap\n")
     assert reached_at(tree, "src/midspan/net/taps.py", 1) == set()
-    assert reached_at(tree, "src/midspan/net/taps.py", 2) == {"tests/test_name.py", "tests/test_attribute.py"}
+    assert reached_at(tree, "src/midspan/net/taps.py", 2) == {*NET, "tests/test_other.py"}
 
 
 def test_data_reaches_the_module_that_names_it_and_a_deleted_module_those_that_import_it(tree: Path) -> None:
     assert ImportMap(tree).steps("src/midspan/net/page.html")["src/midspan/net/pages.py"] == 1
     (tree / "src/midspan/net/taps.py").unlink()
-    assert reached_at(tree, "src/midspan/net/taps.py", 1) == {"tests/test_name.py", "tests/test_attribute.py"}
+    assert reached_at(tree, "src/midspan/net/taps.py", 1) == NET
 
 
 # The order
