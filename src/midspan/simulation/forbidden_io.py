@@ -131,7 +131,7 @@ FORBIDDEN: tuple[tuple[Any, tuple[str, ...], str], ...] = (
     (threading.Thread, ("start",), "write a coroutine and start it with asyncio.create_task"),
     (socket.socket, ("connect", "bind", "listen"), "use the `connect` that was passed as an argument"),
 )
-EXEMPT = ("logging", "asyncio", "concurrent", "midspan", "warnings", "threading", "tempfile")  # these may call the functions
+EXEMPT = ("logging", "asyncio", "concurrent", "midspan", "warnings", "threading", "tempfile")  # may call them
 
 
 class WallClockGuard:
