@@ -136,7 +136,7 @@ class Jupyter:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
-        """Start it and wait until it answers. Returns its address, which ends with "/". Refuses if it does not start."""
+        """Start it and wait until it answers. Returns its address, with "/" at its end. Refuses if it fails."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", *self._options],

@@ -99,7 +99,7 @@ OK = b"ok"  # the server's answer to a POST; it is no packet. python-engineio wr
 
 
 def read_polling_payload(body: bytes) -> tuple[EnginePacket | Garbage, ...]:
-    """The packets of one body, in order. A piece that is no packet becomes `Garbage`. An empty body or `ok` has none."""
+    """The packets of one body in order. A piece that is no packet becomes `Garbage`; an empty body or `ok` has none."""
     need(isinstance(body, bytes), "the body of a polling request or response", body, "Pass HttpBody.data")
     return tuple(_piece(piece) for piece in body.split(SEPARATOR)) if body and body.lower() != OK else ()
 

@@ -51,7 +51,7 @@ class Sighting:
     def what(self) -> str:
         """The records in one line, without the arrow; session ids are not replaced."""
         packets = [i for i, record in enumerate(self.inside, 1) if isinstance(record, EnginePacket)]
-        signs = [" + " if i in packets[1:] else " | " for i in range(len(self.parts))]  # " + " before each further packet of a body
+        signs = [" + " if i in packets[1:] else " | " for i in range(len(self.parts))]  # +: one more packet
         return "".join(sign + part for sign, part in zip(signs, self.parts, strict=True))[3:]
 
     @property
