@@ -203,8 +203,8 @@ def _drain(reading: socket.socket) -> None:
 
 # Corrections of two methods of closed transports, which raise in some versions of Python:
 #
-# - `abort()` of a closed TLS transport raises AttributeError in 3.11.2, which is the Python of Debian 12. Later versions
-#   do nothing.
+# - `abort()` of a closed TLS transport raises AttributeError in 3.11.2, the Python of Debian 12. Later versions do
+#   nothing.
 # - `writelines()` must do the same as `write()`, by the documentation. Since 3.12 TCP transports have their own method.
 #   On a closed transport it raises TypeError or AttributeError, but `write` ignores the data (CPython issue 136234;
 #   redis-py uses it). In 3.12.1 and 3.13.0 it also never pauses the writer, so `drain()` does not wait (127655).

@@ -123,8 +123,8 @@ class Receivers:
     async def open(self, url: str, count: int, slow: int = 0, says: str = "") -> int:
         """Open `count` more connections to a `ws://` address. Returns how many there are now.
 
-        The last `slow` of them read nothing. `says`: the text that each sends first ("40" for a Socket.IO server); `{n}`
-        in it is replaced with the number of the connection.
+        The last `slow` of them read nothing. `says`: the text that each sends first ("40" for a Socket.IO server);
+        `{n}` in it is replaced with the number of the connection.
         """
         turn = asyncio.Semaphore(OPENING)
 
@@ -165,7 +165,7 @@ class Receivers:
         parts, sock = urlsplit(url), socket.socket()
         sock.setblocking(False)
         if slow:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BYTES)  # before connecting, since it limits the TCP window
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BYTES)  # before connecting: it limits the window
         loop = asyncio.get_running_loop()
         await loop.sock_connect(sock, (str(parts.hostname), parts.port))
         _, receiver = await loop.create_connection(lambda: Receiver(self, slow, says), sock=sock)
