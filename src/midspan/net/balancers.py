@@ -32,7 +32,7 @@ Choice = Callable[[h11.Request, Sequence[str], int], str]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One request, the node that it went to, and what was answered."""
+    """One request: its node, and the status of the answer."""
 
     method: str
     transport: str

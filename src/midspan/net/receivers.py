@@ -186,7 +186,7 @@ class Receiver(asyncio.Protocol):
         self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade (RFC 6455 section 4.1)."""
+        """Request the upgrade (RFC 6455 section 4.1)."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         host = "{}:{}".format(*transport.get_extra_info("peername"))

@@ -83,7 +83,7 @@ class SimulationError(RuntimeError):
     """The code under test did something that cannot be simulated."""
 
     def _render_traceback_(self) -> list[str]:
-        """IPython asks for this in place of a traceback."""
+        """IPython shows this in place of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -186,7 +186,7 @@ def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[.
 
 
 def refuse_forbidden_names(code: object) -> None:
-    """Raise `WallClock` if this class or function uses a forbidden function under a name of its own."""
+    """Raise `WallClock` if this class or function uses a forbidden function that was imported by name."""
     seen: set[int] = set()
     waiting = [code]
     while waiting:

@@ -97,7 +97,7 @@ class Store(MutableMapping[str, Fact]):
                 self._recorder.durable(body)
 
     async def read(self, after: int = 0, most: int | None = None) -> list[Entry]:
-        """The entries of the log after the first `after`, `most` at most.
+        """The entries of the log after the first `after`; at most `most` of them.
 
         The result is the log as it was when the read began. Entries that are appended during the read are not in it.
         """
@@ -130,7 +130,7 @@ class Store(MutableMapping[str, Fact]):
 
 
 class Server(Protocol):
-    """The server under test. May also have `async start()`, awaited before the first connection, and `sizes()`.
+    """The server under test. It may also have `sizes()`, and `async start()`, awaited before the first connection.
 
     On a real link it may have `serving(tls)` in place of `handle`: an async context manager that listens on a free
     port of 127.0.0.1 with this `ssl.SSLContext`, and gives the port.
@@ -141,7 +141,7 @@ class Server(Protocol):
 
 
 class Client(Protocol):
-    """The client under test. May also have `sizes()`."""
+    """The client under test. It may also have `sizes()`."""
 
     async def run(self) -> None:
         """Connect, and keep connected, until cancelled."""

@@ -34,7 +34,7 @@ BODY = "body"  # the field of a stream entry that holds the message
 
 
 class Node(Protocol):
-    """The node under test. May also have `async start()`, awaited before the first connection, and `sizes()`.
+    """The node under test. It may also have `sizes()`, and `async start()`, awaited before the first connection.
 
     An error that it raises because it cannot reach the broker does not count as a crash. A connection that it serves is
     then closed with 1011, and a node that cannot start is started again.
