@@ -166,7 +166,7 @@ def _test(hint: Any) -> _Test:
     if origin in (typing.Union, types.UnionType):
         tests = [_test(one) for one in inside]
         words = " or ".join(test.words for test in tests)
-        if all(map(_is_told_by_its_type, inside)):
+        if all(map(_isinstance_suffices, inside)):
             return _Test(lambda value: isinstance(value, inside), words)
         return _Test(lambda value: any(test.fits(value) for test in tests), words)
     if origin is typing.Literal:
@@ -187,14 +187,14 @@ def _plain(kind: Any) -> _Test:
         return _Test(lambda value: value is None, "None")
     if kind is Callable or kind is typing.Callable:
         return _Test(callable, "a function")
-    if not _is_told_by_its_type(kind) and kind is not float:
+    if not _isinstance_suffices(kind) and kind is not float:
         return _Test(_anything, "anything")
     if kind is float:
         return _Test(lambda value: isinstance(value, NUMBERS) and value == value, WORDS[float])  # NaN is no number
     return _Test(lambda value: isinstance(value, kind), WORDS.get(kind, f"{_article(kind.__name__)} {kind.__name__}"))
 
 
-def _is_told_by_its_type(kind: Any) -> bool:
+def _isinstance_suffices(kind: Any) -> bool:
     """Whether `isinstance` alone can test it. Not for float (an int fits, NaN does not), and not for a protocol."""
     return isinstance(kind, type) and kind not in (Any, object, float) and not getattr(kind, "_is_protocol", False)
 

@@ -50,8 +50,8 @@ def patched_clock_and_random(seed: int) -> AbstractContextManager[object]:
 
 
 def _replacements() -> Iterator[tuple[ModuleType, str, Any]]:
-    lent = {"time": _Lent(time, time=_now), "random": _Lent(random, random=_random)}
-    lent["secrets"] = _Lent(secrets, token_bytes=_token_bytes)
+    lent = {"time": _PatchedModule(time, time=_now), "random": _PatchedModule(random, random=_random)}
+    lent["secrets"] = _PatchedModule(secrets, token_bytes=_token_bytes)
     for name, attribute in PATCHED_MODULES:
         yield import_module(name), attribute, lent[attribute]
 
@@ -59,7 +59,7 @@ def _replacements() -> Iterator[tuple[ModuleType, str, Any]]:
 _patch: Patch[random.Random] = Patch(_replacements)
 
 
-class _Lent:
+class _PatchedModule:
     """A module with some of its functions replaced."""
 
     def __init__(self, module: ModuleType, **replaced: Any) -> None:
@@ -147,11 +147,11 @@ class SocketSession:
     async def ws_connect(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
         """Open a connection, and abort the previous one."""
         socket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(url, **options)
-        await self._let_go()
+        await self._abort()
         self._socket = socket
         return socket
 
-    async def _let_go(self) -> None:
+    async def _abort(self) -> None:
         if self._socket is not None and not self._socket.closed:
             transport = self._socket.get_extra_info("transport")
             if transport is not None:
@@ -162,7 +162,7 @@ class SocketSession:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._let_go()
+        await self._abort()
         await self._session.close()
 
 

@@ -41,7 +41,7 @@ class NodeJs:
     def __init__(self, process: subprocess.Popen[bytes], versions: dict[str, str]) -> None:
         self._process, self.versions = process, versions
         self._ids = itertools.count(1)
-        self._heard: dict[int, Hear] = {}  # by the id of the server or client
+        self._handlers: dict[int, Hear] = {}  # by the id of the server or client
         self._rest = b""
 
     @contextmanager
@@ -49,15 +49,15 @@ class NodeJs:
         """Give an id for a new server or client. `hear` gets its events. It is killed at the end of the block."""
         loop, out = asyncio.get_running_loop(), _file(self._process.stdout)
         number = next(self._ids)
-        if not self._heard:
+        if not self._handlers:
             loop.add_reader(out, self._read, out)
-        self._heard[number] = hear
+        self._handlers[number] = hear
         try:
             yield number
         finally:
             self.tell("kill", id=number)
-            del self._heard[number]
-            if not self._heard:
+            del self._handlers[number]
+            if not self._handlers:
                 loop.remove_reader(out)
 
     def tell(self, do: str, **given: Any) -> None:
@@ -68,8 +68,8 @@ class NodeJs:
         *lines, self._rest = (self._rest + os.read(out, 1 << 16)).split(b"\n")
         for line in lines:
             news = json.loads(line)
-            if news["id"] in self._heard:  # otherwise that server or client was killed
-                self._heard[news["id"]](news)
+            if news["id"] in self._handlers:  # otherwise that server or client was killed
+                self._handlers[news["id"]](news)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def node(speed: float = 1.0) -> Iterator[NodeJs]:
             assert process.stdout is not None
             ready = process.stdout.readline()
             if not ready:
-                raise Refusal("the packages socket.io and socket.io-client", _last_words(process), HOW)
+                raise Refusal("the packages socket.io and socket.io-client", _error_line(process), HOW)
             yield NodeJs(process, json.loads(ready)["value"])
         finally:
             process.kill()
@@ -183,6 +183,6 @@ def _file(pipe: Any) -> int:
     return int(pipe.fileno())
 
 
-def _last_words(process: subprocess.Popen[bytes]) -> str:
+def _error_line(process: subprocess.Popen[bytes]) -> str:
     said = process.stderr.read().decode().splitlines() if process.stderr else []
     return next((line for line in said if line.startswith("Error")), "no word from Node")

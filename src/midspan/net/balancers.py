@@ -92,7 +92,7 @@ class Balancer:
         self.port = 0
         self.answered: deque[Answered] = deque(maxlen=KEPT)
         self._ports: dict[str, int] = {}
-        self._out: set[str] = set()
+        self._excluded: set[str] = set()
         self._number = 0
         self._server: asyncio.Server | None = None
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -123,16 +123,16 @@ class Balancer:
     @asynccontextmanager
     async def without(self, name: str) -> AsyncIterator[None]:
         """Send no new requests to this node. Open connections stay open."""
-        self._out.add(name)
+        self._excluded.add(name)
         try:
             yield
         finally:
-            self._out.discard(name)
+            self._excluded.discard(name)
 
     @asynccontextmanager
     async def cut(self) -> AsyncIterator[None]:
         """Reset every client's connection, and refuse new ones until the end of the block."""
-        await self._hang_up()
+        await self._close()
         try:
             yield
         finally:
@@ -142,7 +142,7 @@ class Balancer:
         self._server = await asyncio.start_server(self._accept, HOST, self.port, ssl=self._tls, backlog=2048)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _hang_up(self) -> None:
+    async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
         tasks = list(self._open)
@@ -198,7 +198,7 @@ class Balancer:
 
     async def _node_for(self, request: h11.Request) -> tuple[str, Ends | None]:
         """A node and a connection to it. If a node does not answer, the others are tried."""
-        left = [name for name in sorted(self._ports) if name not in self._out]
+        left = [name for name in sorted(self._ports) if name not in self._excluded]
         number, self._number = self._number, self._number + 1
         while left:
             name = self.choose(request, left, number)
@@ -228,7 +228,7 @@ async def balancer(authority: Authority, choose: Choice = round_robin) -> AsyncI
     try:
         yield opened
     finally:
-        await opened._hang_up()
+        await opened._close()
 
 
 async def _next(http: h11.Connection, reader: asyncio.StreamReader) -> object:

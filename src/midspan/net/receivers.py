@@ -180,7 +180,7 @@ class Receiver(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, people: Receivers, slow: bool, says: str) -> None:
-        self._people, self._slow, self._says = people, slow, says
+        self._receivers, self._slow, self._says = people, slow, says
         self._rest = b""
         self.gone = False
         self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -208,11 +208,11 @@ class Receiver(asyncio.Protocol):
             self.transport.write(masked_frame("3"))
         counted = 0
         for stamp in STAMP.finditer(data):
-            self._people.latencies_s.append(now_s - float(stamp[1]))
+            self._receivers.latencies_s.append(now_s - float(stamp[1]))
             counted = stamp.end()
         self._rest = data[max(counted, len(data) - STAMP_BYTES) :]
         if counted:
-            self._people.more.set()
+            self._receivers.more.set()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection has ended."""

@@ -118,7 +118,7 @@ def layers(seen: Sighting | Frame) -> Stack:
         inner = _http_layers(record, seen.inside, depth)
     else:
         raise Refusal("a frame, or a sighting of a frame or an HTTP message", seen, "Take one with exchange.find(...)")
-    return Stack(tuple(_sealed(inner, tls) if tls else inner), record, tls)
+    return Stack(tuple(_with_tls(inner, tls) if tls else inner), record, tls)
 
 
 def _tls_around(seen: Sighting) -> TlsRecord | None:
@@ -129,7 +129,7 @@ def _tls_around(seen: Sighting) -> TlsRecord | None:
     return records[0] if alone and len(records) == 1 and len(records[0].fragment) == size + TRAILER_BYTES else None
 
 
-def _sealed(inner: list[Layer], tls: TlsRecord) -> list[Layer]:
+def _with_tls(inner: list[Layer], tls: TlsRecord) -> list[Layer]:
     says = f"{tls.name}, {count(len(tls.fragment), 'byte')} follow, encrypted"
     tag = tls.raw[-TRAILER_BYTES:]
     return [

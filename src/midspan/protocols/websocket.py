@@ -123,7 +123,7 @@ def describe_close(payload: bytes) -> str:
         return f"malformed: {error}"
 
 
-class _Lenient(LibraryFrame):
+class _UncheckedFrame(LibraryFrame):
     """A frame of the library without its check: a tap shows also wrong frames."""
 
     def check(self) -> None:
@@ -146,7 +146,7 @@ def _parse(data: bytes, at: int) -> tuple[Frame | None, int]:
         yield  # makes this a generator, which the parser needs
 
     try:
-        seen = _run(_Lenient.parse(read_exact, mask=masked))
+        seen = _run(_UncheckedFrame.parse(read_exact, mask=masked))
     except EOFError:
         return None, start
     return _frame(seen, data[start:at], masked), at

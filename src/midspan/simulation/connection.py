@@ -200,7 +200,7 @@ class SimConnection(End):
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Do the closing handshake (RFC 6455 section 7). Waits at most `close_timeout` for the other end."""
         if self.state is OPEN:
-            self._say_close(Close(code, reason))
+            self._send_close(Close(code, reason))
         await self.wait_closed()
 
     async def wait_closed(self) -> None:
@@ -270,7 +270,7 @@ class SimConnection(End):
                 async with asyncio.timeout(self.limits.ping_timeout):
                     await pong
             except TimeoutError:
-                self._say_close(Close(1011, "keepalive ping timeout"))
+                self._send_close(Close(1011, "keepalive ping timeout"))
                 if self.side == "server":
                     self.hang_up()
                 return

@@ -78,8 +78,8 @@ class Pipe:
 
     __slots__ = (
         "_due",
+        "_frames",
         "_last_s",
-        "_way",
         "broken",
         "latency_s",
         "loop",
@@ -97,7 +97,7 @@ class Pipe:
         self.broken = False
         self.silent_until_s = 0.0
         self._last_s = 0.0  # when the last frame arrives; the next one must not arrive before it
-        self._way: deque[SimFrame] = deque()  # frames on their way; each has a timer; a timer takes the first frame
+        self._frames: deque[SimFrame] = deque()  # frames on their way; each has a timer; a timer takes the first frame
         self._due = 0  # how many of them have arrived while the receiver was paused
 
     def write(self, frame: SimFrame) -> None:
@@ -105,7 +105,7 @@ class Pipe:
         if self.broken:
             return
         self.unread_bytes += len(frame.data)
-        self._way.append(frame)
+        self._frames.append(frame)
         arrives_s = self.loop.now_s + self.latency_s
         if arrives_s > self._last_s:
             self._last_s = arrives_s
@@ -122,7 +122,7 @@ class Pipe:
     def break_(self) -> None:
         """Lose all frames that are on their way, and all that are written later."""
         self.broken = True
-        self._way.clear()
+        self._frames.clear()
 
     def _arrive(self) -> None:
         if self.broken or self.to is None:
@@ -136,7 +136,7 @@ class Pipe:
             self._take()
 
     def _take(self) -> None:
-        frame = self._way.popleft()
+        frame = self._frames.popleft()
         assert self.to is not None
         self.unread_bytes -= len(frame.data)
         self.to.receive(frame)
@@ -293,14 +293,14 @@ class End:
     def _receive_message(self, frame: SimFrame) -> None:
         limit = self.limits.max_size
         if limit is not None and len(frame.data) > limit:
-            self._say_close(Close(1009, f"frame with {len(frame.data)} bytes exceeds limit of {limit} bytes"))
+            self._send_close(Close(1009, f"frame with {len(frame.data)} bytes exceeds limit of {limit} bytes"))
             return
         if self._is_next and frame.opcode == "binary":
             self.link.arrived(self, frame)
             if self.state is not OPEN or not self._has_handled(frame.data):
-                self._keep(frame)
+                self._enqueue(frame)
         else:
-            self._keep(frame)
+            self._enqueue(frame)
             self.link.arrived(self, frame)
 
     @property
@@ -318,7 +318,7 @@ class End:
             self._error = error
             return False
 
-    def _keep(self, frame: SimFrame) -> None:
+    def _enqueue(self, frame: SimFrame) -> None:
         """Put the message into the queue for `recv`."""
         self._queue.append((frame.opcode, frame.data))
         if len(self._queue) >= self.limits.max_queue:
@@ -341,13 +341,13 @@ class End:
         self._rcvd = Close.parse(data)
         if self.state is OPEN:
             self._rcvd_then_sent = True
-            self._say_close(self._rcvd)
+            self._send_close(self._rcvd)
         else:
             self._rcvd_then_sent = False
         if self.side == "server":  # the server ends TCP first (RFC 6455 section 7.1.1)
             self.hang_up()
 
-    def _say_close(self, close: Close) -> None:
+    def _send_close(self, close: Close) -> None:
         self._sent = close
         self.state = CLOSING
         self.link.left(self, str(int(close.code)))

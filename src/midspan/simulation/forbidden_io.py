@@ -169,13 +169,13 @@ class WallClockGuard:
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     for owner, names, do in FORBIDDEN:
         for name in names:
-            yield owner, name, _in_place_of(getattr(owner, name), f"{owner.__name__}.{name}", do)
+            yield owner, name, _guarded(getattr(owner, name), f"{owner.__name__}.{name}", do)
 
 
 _forbidden: Patch[WallClockGuard] = Patch(_replacements)  # several searches may run at once, in different threads
 
 
-def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[..., Any]:
+def _guarded(original: Callable[..., Any], what: str, do: str) -> Callable[..., Any]:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         guard = _forbidden.here
         if guard is not None and sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] not in EXEMPT:
@@ -194,10 +194,10 @@ def refuse_forbidden_names(code: object) -> None:
         if id(one) not in seen:
             seen.add(id(one))
             for function in _functions(one):
-                waiting += _look_into(function)
+                waiting += _check_names(function)
 
 
-def _look_into(function: types.FunctionType) -> list[object]:
+def _check_names(function: types.FunctionType) -> list[object]:
     """Check the global names that a function uses. Returns those that belong to the same module, to check them too."""
     own = []
     names = set(_names(function.__code__))

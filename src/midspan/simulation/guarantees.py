@@ -158,7 +158,7 @@ def _all_the_time(index: Index) -> str:
     return ""
 
 
-def _nobody_returned(index: Index) -> str:
+def _no_return(index: Index) -> str:
     return "" if index.returns else "Nobody had to come back."
 
 
@@ -173,7 +173,7 @@ BOUNDED = (
         bounded_recovery,
         _nothing_to_recover,
     ),
-    Predicate("no_herd", "Clients come back spread out, and not all the time.", no_herd, _nobody_returned),
+    Predicate("no_herd", "Clients come back spread out, and not all the time.", no_herd, _no_return),
 )
 
 

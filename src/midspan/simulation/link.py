@@ -46,7 +46,7 @@ class Link:
         self.attempts = 0
         self.silent_until_s = 0.0
         self.ends: list[LinkEnd] = []  # both ends of each connection, while they are not closed
-        self._moments: dict[tuple[Way, int], list[TimedFault]] = {}
+        self._faults_at: dict[tuple[Way, int], list[TimedFault]] = {}
         self._awaiting_reply: dict[LinkEnd, list[TimedFault]] = {}
         self._refusals: set[int] = set()
         self._joined: list[SimConnection] = []  # all ends of the run; `let_go` removes the references between them
@@ -55,7 +55,7 @@ class Link:
                 if fault.link == name:
                     self._refusals.update(range(fault.attempt, fault.attempt + fault.count))
             elif fault.at.link == name:
-                self._moments.setdefault((fault.at.way, fault.at.n), []).append(fault)
+                self._faults_at.setdefault((fault.at.way, fault.at.n), []).append(fault)
 
     url = ""  # the address of a real link
 
@@ -83,7 +83,7 @@ class Link:
             for fault in self._awaiting_reply.pop(end, ()):
                 self._happen(fault, end, fault.at.later_s)
         frame = _tuple(SimFrame, (opcode, data, number, raw))
-        faults = self._moments.get((way, number))
+        faults = self._faults_at.get((way, number))
         if faults is None:
             end.into.write(frame)
             return
@@ -97,7 +97,7 @@ class Link:
         if network.trace is not None:
             records = len(self.recorder.records)
             network.trace(self.loop.now_s, records, self.name, way, frame.number, frame.data, "arrived")
-        faults = self._moments.get((way, frame.number))
+        faults = self._faults_at.get((way, frame.number))
         if faults is not None:
             self._fire("after", faults, end)
             self._fire("reply", faults, end)

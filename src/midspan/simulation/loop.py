@@ -133,7 +133,7 @@ class RunLoop(asyncio.BaseEventLoop):
 
     def who_waits(self) -> str:
         """Each task that is not done, with the line at which it waits."""
-        lines = sorted(_standing(task) for task in self.tasks if not task.done())
+        lines = sorted(_place_of(task) for task in self.tasks if not task.done())
         return "; ".join(lines) if lines else "no task is left"
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ def _forget_the_done(tasks: list[asyncio.Task[Any]]) -> None:
     tasks[:] = [one for one in tasks if not one.done() or getattr(one, "_log_traceback", False)]
 
 
-def _standing(task: asyncio.Task[Any]) -> str:
+def _place_of(task: asyncio.Task[Any]) -> str:
     frames = task.get_stack(limit=1)
     where = f"{frames[-1].f_code.co_name}, line {frames[-1].f_lineno}" if frames else "no line"
     return f"task {task.get_name()} waits in {where}"

@@ -156,13 +156,13 @@ class Processes:
             url=link.url,
             trust=self.network.trust,
         )
-        actor.process.spawn(self._live(actor, context))
+        actor.process.spawn(self._run_client(actor, context))
 
     def make_client_context(self, **given: Any) -> ClientContext:
         """The context of a client."""
         return ClientContext(**given)
 
-    async def _live(self, actor: Actor, context: ClientContext) -> None:
+    async def _run_client(self, actor: Actor, context: ClientContext) -> None:
         try:
             actor.client = self.implementation.client(context)
             says, actor.unsaid = actor.unsaid, []

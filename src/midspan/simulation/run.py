@@ -137,11 +137,11 @@ class ScheduleRun:
             self.loop.call_at(join.at_s, self.processes.start_client, self.processes.actors[join.who])
         for say in schedule.says:
             self.loop.call_at(say.at_s, self._say, say)
-        self._be_patient()
+        self._extend_deadline()
         self.loop.call_at(self._give_up_s, self._give_up)
 
     def _say(self, say: Say) -> None:
-        self._be_patient()
+        self._extend_deadline()
         self.processes.say(say)
 
     # faults
@@ -149,7 +149,7 @@ class ScheduleRun:
     def fire(self, fault: TimedFault, end: LinkEnd) -> None:
         """Note a fault and make it happen on the connection of this end. (The link itself does `Refuse`.)"""
         self.recorder.note(fault.at.link, "fault", detail=str(fault), value=lasts_s(fault))
-        self._be_patient()
+        self._extend_deadline()
         self.happens(fault, end)
 
     def happens(self, fault: TimedFault, end: LinkEnd) -> None:
@@ -194,7 +194,7 @@ class ScheduleRun:
         def over() -> None:
             self.disturbed -= 1
             then()
-            self._be_patient()
+            self._extend_deadline()
             self._progress()
 
         self.loop.call_later(seconds, over)
@@ -223,12 +223,12 @@ class ScheduleRun:
         logs = [recorder.log_of(who) for who in here]
         return list(map(len, views)) == list(map(len, logs)) and views == logs
 
-    def _be_patient(self) -> None:
+    def _extend_deadline(self) -> None:
         self._give_up_s = self.loop.now_s + self._patience_s
 
     def _give_up(self) -> None:
         if self.disturbed:
-            self._be_patient()
+            self._extend_deadline()
         if self.loop.now_s < self._give_up_s:
             self.loop.call_at(self._give_up_s, self._give_up)
         else:

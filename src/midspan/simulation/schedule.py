@@ -36,6 +36,7 @@ from midspan.simulation.faults import (
     Way,
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Say(Fitting):
     """The application of a client gives its session a message. The bodies in a schedule are unique ("a1", "b1")."""
@@ -149,7 +150,7 @@ def says_in_turn(messages: int, clients: tuple[str, ...], gap_s: float) -> tuple
 BURST = 4
 LATER_S = (0.0, 0.0, 0.002, 0.006, 0.02, 0.5)  # in a write, before or during an answer, later
 _NAMES = "abcdefgh"
-_moment = cache(Trigger)  # a search needs the same few hundred triggers again and again
+_trigger = cache(Trigger)  # a search needs the same few hundred triggers again and again
 T = TypeVar("T")
 Crossing = tuple[str, Way, int]
 
@@ -198,22 +199,22 @@ def generate(seed: int, shape: Shape | None = None) -> Schedule:
     """The schedule of this seed. The same seed and shape give the same schedule on every machine."""
     shape = shape or _SHAPE
     rng = Random(seed)
-    clients = _NAMES[: 1 + _below(rng, shape.clients)]
+    clients = _NAMES[: 1 + _random_below(rng, shape.clients)]
     joins = tuple(Join(0.0 if rng.random() < 0.5 else round(rng.random() * 0.3, 3), who) for who in clients)
     says = _says(rng, shape, clients)
-    count = 1 + _below(rng, shape.faults)
+    count = 1 + _random_below(rng, shape.faults)
     faults = tuple(_generate_fault(rng, shape, clients, says) for _ in range(count))
-    latency_s, write_s = _one(rng, (0.01, 0.02, 0.05)), _one(rng, shape.stores)
+    latency_s, write_s = _choose(rng, (0.01, 0.02, 0.05)), _choose(rng, shape.stores)
     return Schedule(seed, joins, says, faults, latency_s, write_s)
 
 
 def _says(rng: Random, shape: Shape, clients: str) -> tuple[Say, ...]:
-    gap_s = _one(rng, (0.0, 0.01, 0.03, 0.1))
+    gap_s = _choose(rng, (0.0, 0.01, 0.03, 0.1))
     counts = dict.fromkeys(clients, 0)
     made, at_s = [], 0.0
     burst = BURST if rng.random() < shape.bursts else 1
-    for _ in range(max(1, shape.messages - _below(rng, 2)) * burst):
-        who = _one(rng, clients)
+    for _ in range(max(1, shape.messages - _random_below(rng, 2)) * burst):
+        who = _choose(rng, clients)
         counts[who] += 1
         made.append(Say(round(at_s, 3), who, f"{who}{counts[who]}"))
         at_s += gap_s * 2 * rng.random()
@@ -221,40 +222,40 @@ def _says(rng: Random, shape: Shape, clients: str) -> tuple[Say, ...]:
 
 
 def _generate_fault(rng: Random, shape: Shape, clients: str, says: tuple[Say, ...]) -> Fault:
-    kind, who = _one(rng, shape.kinds), _one(rng, clients)
+    kind, who = _choose(rng, shape.kinds), _choose(rng, clients)
     if kind == "Refuse":
-        return Refuse(who, 1 + _below(rng, 3), 1 + _below(rng, 4))
+        return Refuse(who, 1 + _random_below(rng, 3), 1 + _random_below(rng, 4))
     way: Way = "up" if rng.random() < 0.6 else "down"
     own = sum(say.who == who for say in says)  # up: a greeting and these; down: answers, and all messages
-    n = 1 + _below(rng, own + 2 if way == "up" else own + len(says) + 1)
-    return _MAKE[kind](rng, _moment(who, way, n, _one(rng, WHEN), _one(rng, LATER_S)))
+    n = 1 + _random_below(rng, own + 2 if way == "up" else own + len(says) + 1)
+    return _MAKE[kind](rng, _trigger(who, way, n, _choose(rng, WHEN), _choose(rng, LATER_S)))
 
 
 _MAKE: dict[str, Callable[[Random, Trigger], Fault]] = {
     "Cut": lambda _rng, at: Cut(at),
     "HalfOpen": lambda _rng, at: HalfOpen(at),
-    "Silence": lambda rng, at: Silence(at, _one(rng, (0.5, 3.0, 6.0, 15.0))),
-    "Delay": lambda rng, at: Delay(at, _one(rng, (0.05, 0.3, 1.0))),
-    "ServerRestart": lambda rng, at: ServerRestart(at, _one(rng, (0.05, 0.3, 2.0, 30.0)), rng.random() < 0.7),
-    "ClientRestart": lambda rng, at: ClientRestart(at, _one(rng, (0.05, 0.3))),
+    "Silence": lambda rng, at: Silence(at, _choose(rng, (0.5, 3.0, 6.0, 15.0))),
+    "Delay": lambda rng, at: Delay(at, _choose(rng, (0.05, 0.3, 1.0))),
+    "ServerRestart": lambda rng, at: ServerRestart(at, _choose(rng, (0.05, 0.3, 2.0, 30.0)), rng.random() < 0.7),
+    "ClientRestart": lambda rng, at: ClientRestart(at, _choose(rng, (0.05, 0.3))),
     "Revoke": lambda _rng, at: Revoke(at),
-    "NodeKill": lambda rng, at: NodeKill(at, _node(rng), _one(rng, (0.05, 0.3, 2.0, 30.0))),
-    "NodeDrain": lambda rng, at: NodeDrain(at, _node(rng), _one(rng, (0.05, 0.3, 2.0))),
-    "BrokerCut": lambda rng, at: BrokerCut(at, _node(rng), _one(rng, (0.05, 0.3, 1.0, 3.0, 15.0))),
-    "BrokerRestart": lambda rng, at: BrokerRestart(at, _one(rng, (0.05, 0.3, 2.0)), rng.random() < 0.7),
-    "BalancerCut": lambda rng, at: BalancerCut(at, _one(rng, (0.05, 0.3, 2.0))),
+    "NodeKill": lambda rng, at: NodeKill(at, _node(rng), _choose(rng, (0.05, 0.3, 2.0, 30.0))),
+    "NodeDrain": lambda rng, at: NodeDrain(at, _node(rng), _choose(rng, (0.05, 0.3, 2.0))),
+    "BrokerCut": lambda rng, at: BrokerCut(at, _node(rng), _choose(rng, (0.05, 0.3, 1.0, 3.0, 15.0))),
+    "BrokerRestart": lambda rng, at: BrokerRestart(at, _choose(rng, (0.05, 0.3, 2.0)), rng.random() < 0.7),
+    "BalancerCut": lambda rng, at: BalancerCut(at, _choose(rng, (0.05, 0.3, 2.0))),
 }
 
 
 def _node(rng: Random) -> str:
-    return _one(rng, ("", "", "", *NODES))  # most often "": the node that serves the client of the trigger
+    return _choose(rng, ("", "", "", *NODES))  # most often "": the node that serves the client of the trigger
 
 
-def _below(rng: Random, n: int) -> int:
+def _random_below(rng: Random, n: int) -> int:
     return int(rng.random() * n)  # four times as fast as randrange; a schedule needs about twenty
 
 
-def _one(rng: Random, of: Sequence[T]) -> T:
+def _choose(rng: Random, of: Sequence[T]) -> T:
     return of[int(rng.random() * len(of))]
 
 

@@ -38,8 +38,8 @@ class RunBroker:
     """A running broker. Opened by `bus()`."""
 
     def __init__(self, opened: Broker, home: LoopThread) -> None:
-        self._broker, self._home = opened, home
-        self._asking: socket.socket | None = self._connected()
+        self._broker, self._thread = opened, home
+        self._connection: socket.socket | None = self._connected()
         self._down: AbstractAsyncContextManager[None] | None = None
         self._runs = count(1)
         self.turn = RLock()  # one run at a time: a run may restart the broker
@@ -52,7 +52,7 @@ class RunBroker:
     @property
     def up(self) -> bool:
         """Whether it runs."""
-        return self._asking is not None
+        return self._connection is not None
 
     def new_prefix(self) -> str:
         """A new prefix for the keys and channels of one run."""
@@ -64,10 +64,10 @@ class RunBroker:
         Raises:
             SimulationError: it does not answer.
         """
-        if self._asking is not None:
+        if self._connection is not None:
             try:
                 for _ in range(2):
-                    _until(self._asking, PING, PONG)
+                    _until(self._connection, PING, PONG)
             except OSError as error:
                 raise SimulationError(f"The broker has not answered within {ANSWER_S:g} s ({error}).") from None
 
@@ -77,20 +77,20 @@ class RunBroker:
         A broker at `REDIS_URL` is not killed; the run only cuts its connections.
         """
         self.settle()
-        if self._asking is not None:
-            self._asking.close()
-            self._asking = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         if self._broker.is_ours and self._down is None:
             self._down = self._broker.down()
-            self._home.run(self._down.__aenter__())
+            self._thread.run(self._down.__aenter__())
 
     def start(self) -> None:
         """Start it again, with the data that it had written."""
         if self._down is not None:
             down, self._down = self._down, None
-            self._home.run(down.__aexit__(None, None, None))
-        if self._asking is None:
-            self._asking = self._connected()
+            self._thread.run(down.__aexit__(None, None, None))
+        if self._connection is None:
+            self._connection = self._connected()
 
     def forget(self, prefix: str) -> None:
         """Delete all keys with this prefix; also all scripts, if we started the broker."""
@@ -102,8 +102,8 @@ class RunBroker:
 
     def close(self) -> None:
         """Close the connection."""
-        if self._asking is not None:
-            self._asking.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _connected(self) -> socket.socket:
         parts = urlsplit(self.url)

@@ -197,8 +197,8 @@ class BrokerWay:
     ) -> None:
         self._loop, self._broker, self._latencies_s, self._passable = loop, urlsplit(broker), latencies_s, passable
         self._ends: dict[_End, None] = {}
-        self._door = Listener(loop, self._let_in)
-        self.url = by_way_of(broker, self._door.address)
+        self._listener = Listener(loop, self._accept)
+        self.url = by_way_of(broker, self._listener.address)
 
     def cut(self) -> None:
         """Reset all connections. Bytes on their way are lost."""
@@ -207,23 +207,23 @@ class BrokerWay:
 
     def close(self) -> None:
         """The node process is killed: reset all connections, and accept no new ones."""
-        self._door.close()
+        self._listener.close()
         self.cut()
 
-    async def _let_in(self, sock: socket.socket) -> None:
+    async def _accept(self, sock: socket.socket) -> None:
         latency_s = next(self._latencies_s)
         near, far = (_End(self._ends, Pipe(self._loop, latency_s)) for _ in range(2))
         near.into.to, far.into.to = far, near
         try:
             if not self._passable():
                 raise ConnectionRefusedError
-            await self._reach(far)
+            await self._connect(far)
             await self._loop.connect_accepted_socket(lambda: near, sock)
         except OSError:
             reset(sock)
             far.lose()
 
-    async def _reach(self, far: _End) -> None:
+    async def _connect(self, far: _End) -> None:
         at = self._broker
         if at.scheme == "unix":
             await self._loop.create_unix_connection(lambda: far, at.path)

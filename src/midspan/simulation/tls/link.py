@@ -91,10 +91,10 @@ class RelayEndpoint(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.link.network.faces.discard(self)
-        self._let_go()
+        self._has_ended()
 
     def eof_received(self) -> None:
-        self._let_go()
+        self._has_ended()
 
     # bytes from this side
 
@@ -107,7 +107,7 @@ class RelayEndpoint(asyncio.Protocol):
             for frame in frames:
                 if self._upgraded:  # a fault may cut the connection between two frames
                     self._take(frame)
-        self._feel_pressure()
+        self._pause_if_full()
 
     @property
     def _upgraded(self) -> bool:
@@ -152,18 +152,18 @@ class RelayEndpoint(asyncio.Protocol):
         else:
             self.into.write(SimFrame("binary", frame.payload, 0, frame.raw))
 
-    def _feel_pressure(self) -> None:
+    def _pause_if_full(self) -> None:
         """Pause reading while too many bytes are on their way, so that the sender has to wait."""
         limit = self.link.network.limits.write_limit
         if self._transport is not None and self.into.unread_bytes > limit and self.state is not State.CLOSED:
             self._transport.pause_reading()
             self.into.writer_waits = self.link.loop.create_future()
-            self.into.writer_waits.add_done_callback(lambda _: self._relieve())
+            self.into.writer_waits.add_done_callback(lambda _: self._resume_reading())
 
-    def _relieve(self) -> None:
+    def _resume_reading(self) -> None:
         assert self._transport is not None
         self._transport.resume_reading()
-        self._feel_pressure()
+        self._pause_if_full()
 
     def hold(self) -> None:
         """Take no more frames until `go_on`."""
@@ -174,7 +174,7 @@ class RelayEndpoint(asyncio.Protocol):
         self._held = False
         self._read()
 
-    def _let_go(self) -> None:
+    def _has_ended(self) -> None:
         """This end has closed its TCP connection. The other end is told through the pipe."""
         if self.state is not State.CLOSED:
             self.into.write(SimFrame("end", b""))
@@ -230,14 +230,14 @@ class RealLink(Link):
 
     def __init__(self, network: RealNetwork, name: str) -> None:
         super().__init__(network, name)
-        self.listener = Listener(self.loop, self._let_in)
+        self.listener = Listener(self.loop, self._accept)
         self.url = f"wss://{self.listener.address}"
 
     def connect(self) -> Any:
         options = asdict(self.network.limits)
         return connect(self.url, ssl=self.network.trust, compression=None, proxy=None, **options)
 
-    async def _let_in(self, sock: socket.socket) -> None:
+    async def _accept(self, sock: socket.socket) -> None:
         """Handle one attempt to connect: refuse it, or connect it to the server through two `RelayEndpoint`s."""
         assert self.network.trust is not None
         up, down = Pipe(self.loop, 0.0), Pipe(self.loop, 0.0)  # no latency for the upgrade: `admit` has waited for it
@@ -273,7 +273,7 @@ class RealLink(Link):
     def arrived(self, end: LinkEnd, frame: SimFrame) -> None:
         """A message was written to its receiver's socket. If it triggers a fault, hold both sides until then."""
         assert isinstance(end, RelayEndpoint)
-        if (end.peer.way, frame.number) not in self._moments:
+        if (end.peer.way, frame.number) not in self._faults_at:
             super().arrived(end, frame)
             return
         for one in (end, end.peer):

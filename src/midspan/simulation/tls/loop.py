@@ -53,7 +53,7 @@ class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
 
     def __init__(self, speed: float = math.inf) -> None:
         self._quiet: list[Callable[[], object]] = []
-        self.wait_for_others: Callable[[], object] = _keep_quiet
+        self.wait_for_others: Callable[[], object] = _wait_quiet
         self._timers_set = 0
         self._watched = _Selector(self, speed)
         super().__init__(self._watched)
@@ -81,7 +81,7 @@ class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
         return len(self._watched.get_map()) - 1
 
 
-def _keep_quiet() -> None:
+def _wait_quiet() -> None:
     time.sleep(QUIET_S)  # select(QUIET_S) would round up to a millisecond
 
 
@@ -173,20 +173,20 @@ class Listener:
     def __init__(
         self, loop: VirtualTimeSelectorLoop, let_in: Callable[[socket.socket], Coroutine[Any, Any, None]]
     ) -> None:
-        self._loop, self._let_in = loop, let_in
+        self._loop, self._on_accept = loop, let_in
         self._socket = socket.create_server((HOST, 0))
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
         self.address = f"{HOST}:{self._socket.getsockname()[1]}"
-        self._keeping = loop.create_task(self._keep(), context=contextvars.Context())
+        self._accepting = loop.create_task(self._accept_all(), context=contextvars.Context())
 
-    async def _keep(self) -> None:
+    async def _accept_all(self) -> None:
         while True:
             sock, _ = await self._loop.sock_accept(self._socket)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or the kernel delays small writes
-            self._loop.create_task(self._let_in(sock))
+            self._loop.create_task(self._on_accept(sock))
 
     def close(self) -> None:
         """Refuse all connections from now on."""
-        self._keeping.cancel()
+        self._accepting.cancel()
         self._socket.close()
