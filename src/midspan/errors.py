@@ -1,7 +1,8 @@
-"""The sentence that says no, and the checks at the entrances that people use.
+"""The error for a wrong argument, and the checks of arguments in public functions.
 
-A `Refusal` says what was expected, what came, and what to do now. `need` raises one where a condition does not hold;
-`checked` compares the arguments of a public function with its type hints. `running_shell` finds the notebook's shell.
+A `Refusal` is always about an argument that the caller passed. Its sentence has three parts, always in the same order:
+what was expected, what came, and what to do now. `need` raises one if a condition does not hold. `checked` and
+`Fitting` compare arguments and fields with their type hints. `running_shell` finds the notebook's shell.
 `imported_when_used` lets a package name what its modules define, without importing them.
 """
 
@@ -16,14 +17,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
-# The one way in which midspan says no.
-#
-# A learner meets this text more often than any other of ours, so it has four parts, always in the same order: what
-# was expected, what came, and what to do now. Whose fault it is follows from who raised it: a `Refusal` is always
-# about an argument that the caller passed.
-
-
-SHOWN_CHARACTERS = 120  # a value that came in is shown up to here: a learner pastes whole files by mistake
+SHOWN_CHARACTERS = 120  # the most that is shown of a value: a learner may paste a whole file by mistake
 
 
 class Refusal(ValueError):
@@ -31,7 +25,7 @@ class Refusal(ValueError):
 
     Args:
         expected: what would have been right, as a noun phrase ("a port from 1 to 65535").
-        came: the value that came; shown by its `repr`, shortened. `Words` are shown as they stand.
+        came: the value that came; shown as its `repr`, shortened. `Words` are shown without quotes.
         do: what to do now, as a sentence without its full stop.
     """
 
@@ -40,12 +34,12 @@ class Refusal(ValueError):
         super().__init__(f"Expected {expected}, but got {_shown(came)}. {do}.")
 
     def _render_traceback_(self) -> list[str]:
-        """IPython asks for this in place of a traceback: one sentence is enough."""
+        """IPython shows this in place of a traceback: one sentence is enough."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class Words(str):
-    """What came, put into words already: shown without quotes."""
+    """A description of what came, which a `Refusal` shows without quotes."""
 
     __slots__ = ()
 
@@ -83,12 +77,12 @@ def _shown(value: object) -> str:
 
 
 def without_middle(text: str, characters: int) -> str:
-    """`text` with its middle left out where it is longer than `characters`."""
+    """`text`, without its middle if it is longer than `characters`."""
     half = (characters - 5) // 2
     return text if len(text) <= characters else f"{text[:half]} ... {text[-half:]}"
 
 
-# Arguments that fit: what stands at an entrance that people use, so that a slip is a `Refusal` and no error inside.
+# Checks of arguments and fields, so that a wrong one gives a `Refusal` and not an error inside midspan.
 #
 #     @checked
 #     def play(implementation: Implementation, schedule: Schedule) -> History: ...
@@ -97,8 +91,8 @@ def without_middle(text: str, characters: int) -> str:
 #     class Say(Fitting):
 #         at_s: float
 #
-# The annotations say what fits. A name with a unit says more: seconds (`_s`) and bytes (`_bytes`) are never negative.
-# What an annotation cannot say (at least one client) is said by `need`, behind this.
+# The annotations define which values fit. Also the unit in a name counts: seconds (`_s`) and bytes (`_bytes`) are never
+# negative. For a condition that no annotation can express (at least one client), the function calls `need`.
 
 
 P = ParamSpec("P")
@@ -111,7 +105,7 @@ WORDS = {str: "text (str)", bytes: "bytes", int: "a whole number", float: "a num
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
-    """Refuse arguments that do not fit the annotations of `function`; its `*args` and `**kwargs` are not looked at."""
+    """Refuse arguments that do not fit the annotations of `function`. Its `*args` and `**kwargs` are not checked."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -128,7 +122,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
 
 class Fitting:
-    """Base of a dataclass whose fields fit their annotations, or it is not made."""
+    """Base class of a dataclass: raises a `Refusal` if a field does not fit its annotation."""
 
     __slots__ = ()
 
@@ -140,7 +134,7 @@ class Fitting:
 
 
 class _Test(typing.NamedTuple):
-    """Whether a value fits, and the words for what would."""
+    """A function that tells whether a value fits, and words for the values that fit."""
 
     fits: Fits
     words: str
@@ -152,7 +146,7 @@ class _Test(typing.NamedTuple):
 
 @functools.cache
 def _parameters(function: Callable[..., Any]) -> tuple[tuple[tuple[str, _Test], ...], dict[str, _Test]]:
-    """Name and test of each parameter that is passed in order, and the test of each that has a name."""
+    """Name and test of each positional parameter, and the tests of all parameters by name."""
     hints = typing.get_type_hints(function)
     kinds = {name: one.kind for name, one in inspect.signature(function).parameters.items()}
     in_order = tuple(n for n, kind in kinds.items() if kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -163,7 +157,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[tuple[str, _Test], 
 
 @functools.cache
 def _fields(made: Any) -> tuple[tuple[str, Fits], ...]:
-    """Name and test of each field that has one: schedules are made by the thousand, so nothing is looked up twice."""
+    """Name and test of each field that has a test. Cached, because a search makes thousands of schedules."""
     return tuple((name, test.fits) for name, test in _tests(made).items() if test.fits is not _anything)
 
 
@@ -187,12 +181,12 @@ def _for(name: str, hint: Any) -> _Test:
 
 
 def _test(hint: Any) -> _Test:
-    """The test of one annotation. What we cannot test at run time (a type variable, a protocol) fits."""
+    """The test of one annotation. One that cannot be tested at run time (type variable, protocol) always fits."""
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         tests = [_test(one) for one in inside]
         words = " or ".join(test.words for test in tests)
-        if all(map(_is_told_by_its_type, inside)):
+        if all(map(_isinstance_suffices, inside)):
             return _Test(lambda value: isinstance(value, inside), words)
         return _Test(lambda value: any(test.fits(value) for test in tests), words)
     if origin is typing.Literal:
@@ -213,15 +207,15 @@ def _plain(kind: Any) -> _Test:
         return _Test(lambda value: value is None, "None")
     if kind is Callable or kind is typing.Callable:
         return _Test(callable, "a function")
-    if not _is_told_by_its_type(kind) and kind is not float:
+    if not _isinstance_suffices(kind) and kind is not float:
         return _Test(_anything, "anything")
     if kind is float:
         return _Test(lambda value: isinstance(value, NUMBERS) and value == value, WORDS[float])  # NaN is no number
     return _Test(lambda value: isinstance(value, kind), WORDS.get(kind, f"{_article(kind.__name__)} {kind.__name__}"))
 
 
-def _is_told_by_its_type(kind: Any) -> bool:
-    """Does `isinstance` say all that there is to say? Not of a number (an int is one, NaN is none), not of a shape."""
+def _isinstance_suffices(kind: Any) -> bool:
+    """Whether `isinstance` alone can test it. Not for float (an int fits, NaN does not), and not for a protocol."""
     return isinstance(kind, type) and kind not in (Any, object, float) and not getattr(kind, "_is_protocol", False)
 
 
@@ -229,7 +223,7 @@ def _article(word: str) -> str:
     return "an" if word[0] in "AEIOUaeiou" else "a"
 
 
-# The IPython that we run in, where there is one. It is looked up and never imported: elsewhere it costs nothing.
+# IPython is looked up and never imported, so that a plain program does not pay for the import.
 
 
 def running_shell() -> Any:

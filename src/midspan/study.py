@@ -1,4 +1,4 @@
-"""`python -m midspan study`: JupyterLab on the course, and on the screen only what the learner needs."""
+"""`python -m midspan study`: start JupyterLab on the course, and print only what the learner needs."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from midspan.errors import Refusal, Words, need
 from midspan.grading import progress
 from midspan.grading.notebooks import leave_out_what_differs
 
-# Trust the course's own notebooks, and only those, as `jupyter trust` does.
+# Trust the notebooks of the course, and no others, as `jupyter trust` does.
 #
-# JupyterLab takes pictures out of the stored outputs of a notebook that it does not trust. It trusts what it has
-# signed itself; a fresh clone is signed by no one.
+# JupyterLab does not show the stored pictures of a notebook that it does not trust. It trusts a notebook with a
+# signature of this machine, and a fresh clone has none.
 
 
 FOLDERS = ("notebooks", "labs", "solutions")
 
 
 def trust(course: Path) -> tuple[int, list[str]]:
-    """Sign the notebooks in the three folders of the course; returns how many, and the names that are no notebook."""
+    """Sign the notebooks in the folders of the course. Returns how many, and the names of unreadable files."""
     from jupyter_core.paths import jupyter_data_dir
 
     sign: Any = importlib.import_module("nbformat.sign")  # has no types
@@ -58,21 +58,21 @@ def trust(course: Path) -> tuple[int, list[str]]:
 
 
 def _read(path: Path) -> Any:
-    """A notebook as JupyterLab reads it, without its warnings: JupyterLab gives them where they can be acted on."""
+    """A notebook as JupyterLab reads it. Warnings are ignored: JupyterLab shows them itself."""
     nbformat: Any = importlib.import_module("nbformat")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return nbformat.read(path, as_version=4)
 
 
-# Folders that can be written: one of ours for the log, and for Jupyter's own files where HOME is read-only.
+# Folders that can be written: for the log, and for Jupyter's files where HOME is read-only.
 
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """`.midspan/` of the course, or where it cannot be written a temporary folder.
+    """Give `.midspan/` of the course, or a temporary folder if that cannot be written.
 
-    The temporary folder is removed, except after a refusal, which names the log in it.
+    The temporary folder is removed, except after a refusal, because its text names the log in the folder.
     """
     if can_be_written(progress.home()):
         yield progress.home()
@@ -90,7 +90,7 @@ def own_folder() -> Iterator[Path]:
 
 
 def jupyter_folders(own: Path) -> Mapping[str, str]:
-    """Folders in `own`, made now, for those of Jupyter's that cannot be written; by environment variable."""
+    """Make a folder in `own` for each of Jupyter's that cannot be written. Returns them by environment variable."""
     from jupyter_core import paths
 
     now = {
@@ -98,7 +98,7 @@ def jupyter_folders(own: Path) -> Mapping[str, str]:
         "JUPYTER_DATA_DIR": paths.jupyter_data_dir(),
         "JUPYTER_RUNTIME_DIR": paths.jupyter_runtime_dir(),
         "IPYTHONDIR": os.environ.get("IPYTHONDIR", "~/.ipython"),
-        "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", "~/.config/matplotlib"),  # else each kernel warns
+        "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", "~/.config/matplotlib"),  # else kernels warn
     }
     closed = [name for name, folder in now.items() if not can_be_written(Path(folder).expanduser())]
     moved = {name: own / "jupyter" / name.lower() for name in closed}
@@ -108,7 +108,7 @@ def jupyter_folders(own: Path) -> Mapping[str, str]:
 
 
 def can_be_written(folder: Path) -> bool:
-    """Whether files can be made in a folder. One that is missing is made, for its owner alone."""
+    """Whether files can be made in a folder. A missing folder is made, with access for this user only."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -117,16 +117,16 @@ def can_be_written(folder: Path) -> bool:
         return False
 
 
-# JupyterLab as a process of its own: its log in a file, its address from a file that it writes.
+# JupyterLab as a child process: its log goes to a file, and it writes its address into a file.
 
 
-ANSWERS_S = 180  # it took 2 s on two idle cores, 40 s beside five installs
-ENDS_S = 5  # the server asks each kernel to end, and waits for it
+ANSWERS_S = 180  # measured: 2 s on two idle cores, 40 s beside five installations
+ENDS_S = 5  # the server asks each kernel to end, and waits for it to end
 LOG_PREFIX = re.compile(r"^\[\w [\d-]+ [\d:.]+ \w+\] *")  # [C 2026-01-31 10:00:00.000 ServerApp]
 
 
 class Jupyter:
-    """A JupyterLab on the folder `course`; everything that it says goes to a log in `folder`."""
+    """A JupyterLab process on the folder `course`. All its output goes to a log in `folder`."""
 
     def __init__(self, course: Path, folder: Path, options: Sequence[str]) -> None:
         _remove_old_logs(folder)
@@ -136,7 +136,7 @@ class Jupyter:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
-        """Wait until it answers; returns its address, which ends with "/". Refuses when it does not start."""
+        """Start it and wait until it answers. Returns its address, with "/" at its end. Refuses if it fails."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", *self._options],
@@ -145,7 +145,7 @@ class Jupyter:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # the terminal's Ctrl-C is for us; we end JupyterLab
+                start_new_session=True,  # Ctrl-C must reach this process only, which then ends JupyterLab
             )
         end_s = time.monotonic() + ANSWERS_S
         while time.monotonic() < end_s and _runs(self._process):
@@ -155,16 +155,16 @@ class Jupyter:
         raise Refusal("JupyterLab to start", Words(self._last_line()), f"The whole log is {self.log}")
 
     def with_token(self, url: str) -> str:
-        """An address that opens without a log-in."""
+        """The address with the token, so that it opens without a log-in."""
         return f"{url}?token={self._token}" if self._token else url
 
     def wait(self) -> None:
-        """Wait until it ends by itself, which its menu can do. Refuses when it crashes."""
+        """Wait until the learner ends it in its menu. Raises `Refusal` if it crashes."""
         if self._process and self._process.wait():
             raise Refusal("JupyterLab to run on", Words(self._last_line()), f"The whole log is {self.log}")
 
     def stop(self) -> None:
-        """End it, its kernels, and what those have started; a second Ctrl-C does not wait for any of them."""
+        """End it, its kernels and their child processes. After a second Ctrl-C they are killed at once."""
         if self._process is None or self._process.poll() is not None:
             return
         server = psutil.Process(self._process.pid)
@@ -178,11 +178,11 @@ class Jupyter:
         self._process.wait()
 
     def _server(self, pid: int) -> dict[str, Any] | None:
-        """What our server has written about itself. By process id; on Windows that is a launcher's, so by token too."""
+        """What our server has written about itself. It is found by process id, or by token: Windows has a launcher."""
         from jupyter_core.paths import jupyter_runtime_dir
 
         for path in Path(jupyter_runtime_dir()).glob("jpserver-*.json"):
-            with contextlib.suppress(OSError, ValueError):  # another server ends, or writes it now
+            with contextlib.suppress(OSError, ValueError):  # another server removes or writes the file now
                 server: dict[str, Any] = json.loads(path.read_text("utf-8"))
                 if server["pid"] == pid or server["token"] == self._token:
                     return server
@@ -194,7 +194,7 @@ class Jupyter:
 
 
 def _runs(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process runs still, a tenth of a second later."""
+    """Whether a process still runs after a tenth of a second."""
     try:
         process.wait(0.1)
     except subprocess.TimeoutExpired:
@@ -203,20 +203,20 @@ def _runs(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _answers(url: str) -> bool:
-    """Whether an HTTP server answers there, whatever it says; no proxy is asked."""
+    """Whether an HTTP server answers, with any status. Proxies of the environment are not used."""
     try:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}api", timeout=1).close()
     except urllib.error.HTTPError as error:
         error.close()
     except urllib.error.URLError as error:
-        return isinstance(error.reason, ssl.SSLError)  # a certificate of the learner's own: it is there
+        return isinstance(error.reason, ssl.SSLError)  # a server with a certificate of the learner: it answers
     except OSError:
         return False
     return True
 
 
 def _remove_old_logs(folder: Path) -> None:
-    """Keep the logs of the JupyterLabs that run now."""
+    """Remove the logs of processes that do not run any more."""
     for path in folder.glob("jupyterlab-*.log"):
         number = path.stem.rpartition("-")[2]
         if number.isdigit() and not psutil.pid_exists(int(number)):
@@ -224,11 +224,11 @@ def _remove_old_logs(folder: Path) -> None:
 
 
 def open_course(start: str, options: Sequence[str]) -> None:
-    """Start JupyterLab, say where it is, and return when Ctrl-C, SIGTERM or its own menu has ended it.
+    """Start JupyterLab, print its address, and return when Ctrl-C, SIGTERM or its own menu has ended it.
 
     Args:
-        start: the file to open first, from the course's folder.
-        options: JupyterLab's own, which go before ours.
+        start: the file to open first, as a path in the course's folder.
+        options: of JupyterLab; they have priority over ours.
     """
     course = progress.course().resolve()
     need((course / start).is_file(), f"a file in {course} to open first", start, "Check the path")
@@ -238,16 +238,16 @@ def open_course(start: str, options: Sequence[str]) -> None:
             prepare(course, folder)
             _run(Jupyter(course, folder, [*standard_options(start), *options]), start)
     except KeyboardInterrupt:
-        pass  # how a learner ends it
+        pass  # the usual way to end it
     print("\n== JupyterLab has ended", flush=True)
 
 
 def standard_options(start: str) -> list[str]:
     """The options that we give to JupyterLab."""
     options = [f"--LabApp.default_url=/lab/tree/{quote(start)}"]
-    options += ["--LanguageServerManager.autodetect=False"]  # the course uses none, and a learner would miss them
+    options += ["--LanguageServerManager.autodetect=False"]  # JupyterLab would report missing ones; none is used
     options += ["--KernelManager.shutdown_wait_time=2"]  # seconds; a kernel in an endless loop is killed then
-    options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # else it refuses to start
+    options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # else root is refused
     return options + ([] if _has_screen() else ["--no-browser"])
 
 
@@ -256,14 +256,14 @@ def _has_screen() -> bool:
 
 
 def _interrupt_on_signals() -> None:
-    """A closed terminal and `kill` end us as Ctrl-C does, also where a shell has started us with Ctrl-C ignored."""
+    """Let `kill` and a closed terminal end the program as Ctrl-C does; also if the shell made it ignore Ctrl-C."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def prepare(course: Path, folder: Path) -> None:
-    """Give Jupyter folders that it can write, and trust the course's notebooks; say each in a line."""
+    """Give Jupyter folders that it can write, and trust the course's notebooks. Print a line for each."""
     if moved := jupyter_folders(folder):
         os.environ.update(moved)
         print(f"== Jupyter's folders in HOME cannot be written; its files go to {folder / 'jupyter'}", flush=True)
@@ -289,20 +289,19 @@ def _run(jupyter: Jupyter, start: str) -> None:
 
 
 def _short(path: Path) -> Path:
-    """A path from the current folder, where it lies in it."""
+    """The path relative to the current folder, if it is inside of it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-# An extension of the Jupyter server: a notebook of the course that is saved as it was opened is the same file again.
+# An extension of the Jupyter server, so that saving a notebook of the course without changes gives the same file.
 #
-# JupyterLab marks a notebook as changed as soon as its kernel says which Python it is, and saves it within two
-# minutes. The course's notebooks are stored without what differs from machine to machine (`grading/lab_source.py`),
-# so `git status` would list each chapter that was only read. jupyter/jupyter_server_config.d/midspan.json switches
-# this extension on.
+# The kernel tells JupyterLab its version of Python. JupyterLab then marks the notebook as changed, and saves it within
+# two minutes. The notebooks of the course are stored without such data (`grading/lab_source.py`), so `git status` would
+# list each chapter that was only read. jupyter/jupyter_server_config.d/midspan.json switches this extension on.
 
 
 def leave_out(model: dict[str, Any], **_: Any) -> None:
-    """A pre-save hook: take the Python's version and the times of execution out of a notebook of the course."""
+    """A pre-save hook: remove the version of Python and the execution times from a notebook of the course."""
     if model.get("type") != "notebook" or "midspan" not in model["content"]["metadata"]:
         return
     leave_out_what_differs(model["content"])

@@ -1,10 +1,11 @@
-"""Implementations under test: clients and a server, each as short as the code that people write.
+"""Implementations under test: a server and its clients, each as short as typical application code.
 
-All of them follow one protocol (`midspan.simulation.implementation`): what a client says goes into the server's log and
-to every client. `midspan.experiments.guarantee_matrix` measures what happens to it when the link fails. In this order:
+All of them follow one protocol (`midspan.simulation.implementation`): each message of a client goes into the server's
+log and to every client. `midspan.experiments.guarantee_matrix` measures which guarantees hold when the link fails. Read
+in this order:
 
-1. `in_python`: raw WSS, first without a plan for a broken link, then as the documentation of `websockets` shows it;
-   python-socketio as it comes, and with the tutorial's "exactly once" recipe.
+1. `in_python`: raw WSS without reconnection, and as the documentation of `websockets` shows it; python-socketio with
+   its defaults, and with the "exactly once" recipe of the tutorial.
 2. `in_memory_adapter`: lets the unmodified python-socketio run in virtual time.
 3. `javascript_clients`: the JavaScript Socket.IO in a Node process, on a real link.
 """

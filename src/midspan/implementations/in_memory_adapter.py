@@ -1,4 +1,11 @@
-"""python-socketio, unmodified, on a simulated connection, with a run's clock and random numbers."""
+"""Run the unmodified python-socketio on a simulated connection, with a run's clock and random numbers.
+
+Both sides of the library accept a replaced transport. `socketio.AsyncServer` is an ASGI application, which any caller
+can call with a scope and two functions. `socketio.AsyncClient` takes an `http_session`, and calls its `ws_connect`. So
+Engine.IO, Socket.IO, heartbeats and reconnection run unchanged.
+
+Polling is missing here, and all that aiohttp adds around a WebSocket. On a real link aiohttp is used.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +32,7 @@ from midspan.simulation.forbidden_io import Patch
 from midspan.simulation.implementation import ClientContext
 
 # `python-engineio` and the two reconnecting clients call `time.time()`, `random.random()` and `secrets.token_bytes()`.
-# Inside a run these must be the run's own, or it could not be replayed.
+# Inside a run they must use the clock and the random numbers of the run; otherwise it could not be replayed.
 
 
 PATCHED_MODULES = (
@@ -38,13 +45,13 @@ PATCHED_MODULES = (
 
 
 def patched_clock_and_random(seed: int) -> AbstractContextManager[object]:
-    """A block in which this thread's libraries take the time from its event loop, and random numbers from `seed`."""
+    """A block in which the libraries of this thread use the clock of its event loop, and random numbers from `seed`."""
     return _patch.block(random.Random(seed))
 
 
 def _replacements() -> Iterator[tuple[ModuleType, str, Any]]:
-    lent = {"time": _Lent(time, time=_now), "random": _Lent(random, random=_random)}
-    lent["secrets"] = _Lent(secrets, token_bytes=_token_bytes)
+    lent = {"time": _PatchedModule(time, time=_now), "random": _PatchedModule(random, random=_random)}
+    lent["secrets"] = _PatchedModule(secrets, token_bytes=_token_bytes)
     for name, attribute in PATCHED_MODULES:
         yield import_module(name), attribute, lent[attribute]
 
@@ -52,7 +59,7 @@ def _replacements() -> Iterator[tuple[ModuleType, str, Any]]:
 _patch: Patch[random.Random] = Patch(_replacements)
 
 
-class _Lent:
+class _PatchedModule:
     """A module with some of its functions replaced."""
 
     def __init__(self, module: ModuleType, **replaced: Any) -> None:
@@ -76,16 +83,10 @@ def _token_bytes(count: int) -> bytes:
     return secrets.token_bytes(count) if run is None else run.randbytes(count)
 
 
-# python-socketio, unmodified, on any connection that has the methods of `websockets`.
-#
-# Both libraries leave a door open. `socketio.AsyncServer` is an ASGI application: it is called with a scope and two
-# functions, whoever calls it. `socketio.AsyncClient` takes an `http_session`, of which it wants `ws_connect`. We come
-# in by these doors, so that everything behind them runs as it is: Engine.IO, Socket.IO, heartbeats, reconnection.
-#
-# Left out: polling, and what aiohttp adds around a WebSocket. On the real link aiohttp is there.
+# The server and the client session, for any connection with the methods of `websockets`.
 
 
-QUIET = logging.Logger("socketio on trial", logging.CRITICAL + 1)  # nobody reads what they say of faults that we cause
+QUIET = logging.Logger("socketio on trial", logging.CRITICAL + 1)  # drops log messages: the faults are intended
 SCOPE = {
     "type": "websocket",
     "path": "/socket.io/",
@@ -95,7 +96,7 @@ SCOPE = {
 
 
 async def serve_connection(app: socketio.ASGIApp, connection: Any) -> None:
-    """Let a Socket.IO server speak over one connection, to its end (ASGI specification, "WebSocket")."""
+    """Serve one connection to its end with a Socket.IO server (ASGI specification, "WebSocket")."""
     opened = False
 
     async def receive() -> dict[str, Any]:
@@ -119,12 +120,12 @@ async def serve_connection(app: socketio.ASGIApp, connection: Any) -> None:
 
 
 def client_http_session(context: ClientContext) -> SocketSession | InMemorySession:
-    """What to pass as `http_session`: on a real link one of aiohttp's, which trusts the server; else ours."""
+    """The `http_session` for `AsyncClient`: with aiohttp on a real link, otherwise on the simulated connection."""
     return InMemorySession(context) if context.trust is None else SocketSession(context.trust)
 
 
 def _outside_a_loop() -> bool:
-    """Is nobody at work? A client that is collected then would make itself a loop, to close its session in."""
+    """Whether no loop runs. A client that is garbage-collected then would make a new loop to close its session."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -133,7 +134,7 @@ def _outside_a_loop() -> bool:
 
 
 class SocketSession:
-    """aiohttp's session, and a hand for what Engine.IO does not close: a connection that has gone silent."""
+    """A session of aiohttp. It also aborts silent connections, which Engine.IO does not close."""
 
     def __init__(self, trust: ssl.SSLContext) -> None:
         self._session = servers.http_session(trust)
@@ -144,30 +145,30 @@ class SocketSession:
         return _outside_a_loop() or self._session.closed
 
     async def ws_connect(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
-        """Open a connection, and let go of the one before."""
+        """Open a connection, and abort the previous one."""
         socket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(url, **options)
-        await self._let_go()
+        await self._abort()
         self._socket = socket
         return socket
 
-    async def _let_go(self) -> None:
+    async def _abort(self) -> None:
         if self._socket is not None and not self._socket.closed:
             transport = self._socket.get_extra_info("transport")
             if transport is not None:
                 transport.abort()
-            await self._socket.close()  # at once: there is nobody to say goodbye to
+            await self._socket.close()  # returns at once, because the transport is aborted
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._let_go()
+        await self._abort()
         await self._session.close()
 
 
 @contextmanager
 def forgotten(client: socketio.AsyncClient) -> Iterator[None]:
-    """At the end of the block Engine.IO forgets this client. (It lists who is connected, for Ctrl-C; we kill some.)"""
+    """Remove a killed client from Engine.IO's list of connected clients (for Ctrl-C) at the end of the block."""
     try:
         yield
     finally:
@@ -176,7 +177,7 @@ def forgotten(client: socketio.AsyncClient) -> Iterator[None]:
 
 
 class InMemorySession:
-    """What `socketio.AsyncClient` needs of an `aiohttp.ClientSession`."""
+    """The part of an `aiohttp.ClientSession` that `socketio.AsyncClient` uses, on a simulated connection."""
 
     def __init__(self, context: ClientContext) -> None:
         self._connect = context.connect
@@ -190,13 +191,13 @@ class InMemorySession:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing to close: connections end with their process."""
+        """Do nothing: connections end with their process."""
 
     async def ws_connect(self, _url: str, **_options: Any) -> InMemorySocket:
-        """Open a connection; raises what aiohttp raises.
+        """Open a connection. Raises what aiohttp raises.
 
-        Engine.IO does not close a connection that has gone silent, it forgets it for the next one; aiohttp then closes
-        what nobody refers to any more. So do we.
+        Engine.IO does not close a silent connection; it only drops the reference to it. aiohttp then closes it when it
+        is garbage-collected. So the previous connection is aborted here.
         """
         try:
             connection = await self._connect()
@@ -211,7 +212,7 @@ class InMemorySession:
 
 
 class InMemorySocket:
-    """What Engine.IO's client needs of an `aiohttp.ClientWebSocketResponse`."""
+    """The part of an `aiohttp.ClientWebSocketResponse` that Engine.IO's client uses."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Servers and clients in Python: raw WebSocket, with and without reconnection; python-socketio and its recipe."""
+"""Servers and clients in Python: raw WebSocket, with and without reconnection; python-socketio and the recipe."""
 
 from __future__ import annotations
 
@@ -16,17 +16,14 @@ from midspan.implementations.in_memory_adapter import QUIET, client_http_session
 from midspan.net.servers import socketio_server
 from midspan.simulation.implementation import ClientContext, ServerContext
 
-# Raw WSS on `websockets`: a first version without a plan for a broken link, and one as the documentation shows it.
-
-
-# A first version on raw WSS: one connection, and no plan for the day it breaks.
+# Raw WSS, a first version: one connection, and no reconnection.
 #
-# Its keepalive is off, so that it has what RFC 6455 gives and nothing else. Seeing its own message come back from the
-# room is what tells a client that the message arrived.
+# The keepalive of the library is off, so that only RFC 6455 is used. A client knows that a message has arrived when it
+# receives its own message from the room.
 
 
 class RoomServer:
-    """Writes down what comes and passes it on to everybody who is connected."""
+    """Stores each message, and sends it to all connected clients."""
 
     def __init__(self, context: ServerContext) -> None:
         self.store = context.store
@@ -44,7 +41,7 @@ class RoomServer:
 
 
 class OnceClient:
-    """Connects once, sends what it is given, shows what comes."""
+    """Connects once, sends the messages of its application, and delivers what it receives."""
 
     def __init__(self, context: ClientContext) -> None:
         self.context, self.app = context, context.app
@@ -77,15 +74,15 @@ class OnceClient:
         return {"outbox": self.to_send.qsize()}
 
 
-# Raw WSS on `websockets` as its documentation shows it: a keepalive, a token in the first message, and a client that
-# connects again for as long as it lives (`async for connection in connect(...)`).
+# Raw WSS as the documentation of `websockets` shows it: a keepalive, a token in the first message, and a client that
+# always connects again (`async for connection in connect(...)`).
 
 
 NOT_AUTHORISED = 1008  # "policy violation" (RFC 6455 section 7.4.1), as in the library's guide to authentication
 
 
 class GuardedServer(RoomServer):
-    """Asks for a name and a token first."""
+    """Expects a name and a token in the first message."""
 
     def __init__(self, context: ServerContext) -> None:
         super().__init__(context)
@@ -100,7 +97,7 @@ class GuardedServer(RoomServer):
 
 
 class ReconnectingClient(OnceClient):
-    """Connects again whenever the connection has ended. What it had put on the old one, it does not ask."""
+    """Connects again when the connection has ended. It does not check whether earlier messages have arrived."""
 
     def __init__(self, context: ClientContext) -> None:
         super().__init__(context)
@@ -125,14 +122,11 @@ class ReconnectingClient(OnceClient):
             return
 
 
-# python-socketio as it comes, and with the "exactly once" recipe of the Socket.IO tutorial.
-
-
-# python-socketio as it comes: events, an acknowledgement for each, automatic reconnection, auth on connect.
+# python-socketio with its defaults: events with acknowledgements, automatic reconnection, `auth` on connect.
 
 
 class EventServer:
-    """Writes down each `say`, passes it on to everybody, and acknowledges it by returning."""
+    """Stores the message of each event `say`, emits it to all clients, and acknowledges it by returning."""
 
     options: ClassVar[dict[str, Any]] = {}  # of socketio.AsyncServer
 
@@ -165,13 +159,13 @@ class EventServer:
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext) -> AsyncIterator[int]:
-        """Serve the real link, with aiohttp, at the port that this gives."""
+        """Serve a real link with aiohttp. Gives the port."""
         async with socketio_server(self.register, tls, **self.options) as served:
             yield served.port
 
 
 class EventClient:
-    """Emits what it is given, shows what comes."""
+    """Emits the messages of its application, and delivers what it receives."""
 
     def __init__(self, context: ClientContext) -> None:
         self.context, self.app = context, context.app
@@ -193,7 +187,7 @@ class EventClient:
         return {"who": self.context.me, "token": self.context.token}
 
     def send(self, body: str) -> None:
-        if "/" not in self.sio.namespaces:  # `await emit()` raises it too, but in a task it would be too late
+        if "/" not in self.sio.namespaces:  # `emit` would raise it too, but later, in the task
             raise BadNamespaceError("/ is not a connected namespace.")
         task = asyncio.create_task(self.sio.emit("say", body, callback=lambda _ok: self.app.acknowledged(body)))
         self.emitting.add(task)
@@ -206,21 +200,21 @@ class EventClient:
         return {"outbox": len(self.emitting)}
 
 
-# python-socketio with the "exactly once" recipe of the Socket.IO tutorial ("Handling disconnections"), widely copied.
+# python-socketio with the "exactly once" recipe of the Socket.IO tutorial ("Handling disconnections").
 #
-# The recipe, in its own words: the client sends each message with an offset of its own, the socket's id and a
-# counter, on which the server's database has a UNIQUE constraint; the server numbers the messages, and the client
-# tells on connection the number of the last one that it has seen. `retries` and `ackTimeout` are options of the
-# JavaScript client; here they are written out.
+# The recipe: the client sends each message with a client offset (the socket's id and a counter), for which the server's
+# database has a UNIQUE constraint. The server numbers the messages. When the client connects, it sends the number of
+# the last message that it has received. `retries` and `ackTimeout` are options of the JavaScript client; here they are
+# written in Python.
 
 
 ACK_TIMEOUT_S, RETRIES = 10.0, 3  # the tutorial's
 
 
 class RecipeServer(EventServer):
-    """Stores what has not been stored under its client offset, and sends what a client says that it has not seen."""
+    """Stores each client offset once. Sends a client that connects the messages after its server offset."""
 
-    options: ClassVar[dict[str, Any]] = {"always_connect": True}  # JavaScript's order: connected first, then the replay
+    options: ClassVar[dict[str, Any]] = {"always_connect": True}  # as in JavaScript: connected before the replay
 
     def __init__(self, context: ServerContext) -> None:
         super().__init__(context)
@@ -249,7 +243,7 @@ class RecipeServer(EventServer):
 
 
 class RecipeClient(EventClient):
-    """Sends one message at a time, again until it is acknowledged, and remembers the last number that it has seen."""
+    """Sends one message at a time, with retries, and remembers the number of the last message received."""
 
     def __init__(self, context: ClientContext) -> None:
         super().__init__(context)
@@ -259,7 +253,7 @@ class RecipeClient(EventClient):
         self.connected = asyncio.Event()
         self.sio.on("connect", self.connected.set)
         self.sio.on("disconnect", self.disconnected)
-        self.app.reset()  # a new page is empty, and asks for all from 0 on
+        self.app.reset()  # a new page is empty, and requests all messages
 
     async def run(self) -> None:
         sending = asyncio.create_task(self.send_all())
@@ -283,7 +277,7 @@ class RecipeClient(EventClient):
                 await self.connected.wait()
                 try:
                     await self.sio.call("say", message, timeout=ACK_TIMEOUT_S)
-                except SocketIOError:  # no answer in time, or the connection went in between
+                except SocketIOError:  # no answer in time, or the connection was lost
                     continue
                 self.app.acknowledged(message[0])
                 break

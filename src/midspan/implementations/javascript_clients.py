@@ -1,8 +1,8 @@
-"""The JavaScript Socket.IO on trial, in a Node process: socket.io with connection state recovery, socket.io-client with
-`retries` and `ackTimeout`.
+"""The JavaScript Socket.IO under test, in a Node process.
 
-The process reads what to do, and writes what happens, line by line (`javascript_clients.mjs`). It uses the real clock,
-so it plays on the real link alone, at a `speed` at which its timers run faster too.
+The server is socket.io with connection state recovery. The client is socket.io-client with `retries` and `ackTimeout`.
+The process reads commands and writes events, one line of JSON each (`javascript_clients.mjs`). It uses the real clock,
+so it works on a real link only. Its timers can run faster than the real clock (`speed`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Hear = Callable[[dict[str, Any]], None]
 
 
 class NodeJs:
-    """A Node process with servers and clients in it.
+    """A Node process that runs servers and clients.
 
     Attributes:
         versions: of Node, socket.io and socket.io-client.
@@ -41,46 +41,46 @@ class NodeJs:
     def __init__(self, process: subprocess.Popen[bytes], versions: dict[str, str]) -> None:
         self._process, self.versions = process, versions
         self._ids = itertools.count(1)
-        self._heard: dict[int, Hear] = {}  # by party
+        self._handlers: dict[int, Hear] = {}  # by the id of the server or client
         self._rest = b""
 
     @contextmanager
     def party(self, hear: Hear) -> Iterator[int]:
-        """An id for a party, whose news go to `hear` as long as the block runs; it is killed at its end."""
+        """Give an id for a new server or client. `hear` gets its events. It is killed at the end of the block."""
         loop, out = asyncio.get_running_loop(), _file(self._process.stdout)
         number = next(self._ids)
-        if not self._heard:
+        if not self._handlers:
             loop.add_reader(out, self._read, out)
-        self._heard[number] = hear
+        self._handlers[number] = hear
         try:
             yield number
         finally:
             self.tell("kill", id=number)
-            del self._heard[number]
-            if not self._heard:
+            del self._handlers[number]
+            if not self._handlers:
                 loop.remove_reader(out)
 
     def tell(self, do: str, **given: Any) -> None:
-        """Give a command."""
+        """Send a command to the process."""
         os.write(_file(self._process.stdin), json.dumps({"do": do, **given}).encode() + b"\n")
 
     def _read(self, out: int) -> None:
         *lines, self._rest = (self._rest + os.read(out, 1 << 16)).split(b"\n")
         for line in lines:
             news = json.loads(line)
-            if news["id"] in self._heard:  # else it comes from one that was killed
-                self._heard[news["id"]](news)
+            if news["id"] in self._handlers:  # otherwise that server or client was killed
+                self._handlers[news["id"]](news)
 
 
 @contextmanager
 def node(speed: float = 1.0) -> Iterator[NodeJs]:
-    """A Node process, until the end of the block.
+    """Start a Node process, which ends with the block.
 
     Args:
         speed: how many times faster than the real clock its timers run.
 
     Raises:
-        Refusal: there is no Node here, or it does not find the packages.
+        Refusal: Node is not installed, or it does not find the packages.
     """
     program = shutil.which("node") or shutil.which("nodejs")  # Debian's older name
     if program is None:
@@ -92,36 +92,37 @@ def node(speed: float = 1.0) -> Iterator[NodeJs]:
             assert process.stdout is not None
             ready = process.stdout.readline()
             if not ready:
-                raise Refusal("the packages socket.io and socket.io-client", _last_words(process), HOW)
+                raise Refusal("the packages socket.io and socket.io-client", _error_line(process), HOW)
             yield NodeJs(process, json.loads(ready)["value"])
         finally:
             process.kill()
 
 
 def javascript(process: NodeJs, authority: Authority, bounds: Bounds) -> Implementation:
-    """The implementation that plays in this process.
+    """The implementation that runs in this process.
 
     Args:
-        authority: whose certificate the server shows, and the clients trust.
-        bounds: what they are held to.
+        process: the Node process.
+        authority: the server presents its certificate, and the clients trust it.
+        bounds: what the session promises.
     """
     server, client = partial(NodeServer, process, authority), partial(NodeClient, process, authority)
     return Implementation(server, client, bounds, patience=1.1)
 
 
 class NodeServer:
-    """A server in the Node process; its store is here."""
+    """A server in the Node process. Its store and `authorise` are in this process."""
 
     def __init__(self, process: NodeJs, authority: Authority, context: ServerContext) -> None:
         self.process, self.authority, self.context = process, authority, context
         self.at_work: set[asyncio.Task[None]] = set()
 
     async def handle(self, _connection: Any) -> None:
-        """Not here: see `serving`."""
+        """Not used: see `serving`."""
 
     @asynccontextmanager
     async def serving(self, _tls: ssl.SSLContext) -> AsyncIterator[int]:
-        """Serve the real link, at the port that this gives."""
+        """Serve a real link. Gives the port."""
         self.port = asyncio.get_running_loop().create_future()
         with self.process.party(self.hear) as number:
             key, cert = self.authority.identity_pem
@@ -137,7 +138,7 @@ class NodeServer:
             task.add_done_callback(self.at_work.discard)
 
     async def answer(self, news: dict[str, Any]) -> None:
-        """Node asks: may this client be here? Or it waits until a message is durable."""
+        """Answer a request of Node: check a client's token, or append a message and answer when it is durable."""
         allowed = True
         if news["what"] == "authorise":
             allowed = self.context.authorise(*news["value"])
@@ -147,12 +148,12 @@ class NodeServer:
 
 
 class NodeClient:
-    """A client in the Node process; its application is here."""
+    """A client in the Node process. Its application is in this process."""
 
     def __init__(self, process: NodeJs, authority: Authority, context: ClientContext) -> None:
         self.process, self.authority, self.context = process, authority, context
         self.number = 0
-        self.pending: set[str] = set()  # what the client's queue holds: said, and not acknowledged
+        self.pending: set[str] = set()  # messages that were sent and not acknowledged
 
     async def run(self) -> None:
         need(self.context.trust is not None, "a real link", "the simulated one", "Play it with play_real")
@@ -182,6 +183,6 @@ def _file(pipe: Any) -> int:
     return int(pipe.fileno())
 
 
-def _last_words(process: subprocess.Popen[bytes]) -> str:
+def _error_line(process: subprocess.Popen[bytes]) -> str:
     said = process.stderr.read().decode().splitlines() if process.stderr else []
     return next((line for line in said if line.startswith("Error")), "no word from Node")

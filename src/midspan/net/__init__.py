@@ -1,14 +1,14 @@
 """Sockets, TLS and processes: servers, taps, the fault proxy, the broker, and nodes.
 
-In this order:
+Read in this order:
 
 1. `servers` (the two servers of chapter 00, and their certificates) and `taps` (a proxy that keeps what passes).
-2. `fault_proxy` with `faults`: a proxy that delays, cuts or refuses connections of a real link.
-3. `background_loop`: an event loop in a thread, for servers that live longer than a cell; repairs of asyncio.
-4. `child_process`, `balancers`, `tcp`, `brokers`: what a cluster consists of.
-5. `receivers`: many WebSocket connections in one process, with the smallest possible client.
+2. `fault_proxy` with `faults`: a proxy that delays, cuts or refuses real connections.
+3. `background_loop`: an event loop in a thread, for servers that run longer than a cell; corrections of asyncio.
+4. `child_process`, `balancers`, `tcp`, `brokers`: the parts of a cluster.
+5. `receivers`: many WebSocket connections in one process, with a minimal client.
 
-Importing this folder repairs what some versions of asyncio do with closed transports (`background_loop`).
+The import of this folder corrects methods of closed transports in some versions of asyncio (`background_loop`).
 """
 
 from midspan.errors import imported_when_used

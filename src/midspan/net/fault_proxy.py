@@ -1,6 +1,13 @@
-"""A TCP proxy in front of a TLS server, with each fault as a verb in a `with` block.
+"""A fault proxy in front of a TLS server. Each fault is a method of `Link`, for a `with` block.
 
-`Link` accepts connections; a `ProxiedConnection` is one that crosses it.
+    with link.latency(0.2), link.throttle(10_000, way="down"):
+        ...
+    with link.blackhole():
+        ...
+
+Several faults act one after the other, in the order in which their blocks were entered. Without a fault the link
+forwards all bytes. It does not end TLS, except for the faults of the upgrade. `Link` accepts connections; a
+`ProxiedConnection` is one of them.
 """
 
 from __future__ import annotations
@@ -32,10 +39,8 @@ from midspan.net.servers import HOST, Authority
 from midspan.net.taps import TlsEnd, ends_of
 from midspan.net.tcp import TcpEnd, close, reset
 
-# One connection that crosses a link: its bytes are read, pass the faults of the moment, and are written again.
-#
-# Each direction has a reader and a writer of its own with a window between them, as a long path holds bytes that are
-# on their way. When the window is full nobody reads on, so slowness reaches the sender.
+# Each direction of a connection has a task that reads and a task that writes, with a window between them: bytes on
+# their way, as on a long path. When the window is full, the first task stops reading, so the sender has to wait.
 
 
 WINDOW_CHUNKS = 64  # of 16 KiB: a mebibyte on its way
@@ -44,10 +49,10 @@ BROKEN = (OSError, EOFError, ssl.SSLError)
 
 
 class ProxiedConnection:
-    """One connection, from its first byte to its last.
+    """One connection through a link, from its first byte to its last. Its bytes pass the faults of the link.
 
     Args:
-        link: which it crosses.
+        link: to which the connection belongs.
         reader, writer: to the client.
     """
 
@@ -55,7 +60,7 @@ class ProxiedConnection:
         self.link = link
         self._near = reader, writer
         self._writers = [writer]
-        self._sources: Ends = {}  # by the way on which they send
+        self._sources: Ends = {}  # by the direction in which they send
         self.task = asyncio.create_task(self._run())
 
     def reset(self) -> None:
@@ -66,11 +71,11 @@ class ProxiedConnection:
 
     @property
     def inspected(self) -> bool:
-        """Does the link see what TLS hides from others?"""
+        """Whether the link ends TLS, so that it sees the plaintext."""
         return isinstance(self._sources.get("up"), TlsEnd)
 
     async def answer(self, data: bytes) -> None:
-        """Say something to the client in the server's place."""
+        """Send bytes to the client in place of the server."""
         await self._sources["up"].send(data)
 
     async def _run(self) -> None:
@@ -89,7 +94,7 @@ class ProxiedConnection:
             await close(self._writers)
 
     async def _open(self) -> None:
-        """Connect onward; end TLS on both sides where a fault must see what it hides."""
+        """Connect to the server. End TLS on both sides if a fault needs the plaintext."""
         far = await asyncio.open_connection(HOST, self.link.target_port)
         self._writers.append(far[1])
         inspects = any(fault.plaintext for fault in self.link.faults)
@@ -100,7 +105,7 @@ class ProxiedConnection:
         self._sources = {"up": near, "down": onward}
 
     async def _carry(self, way: Way, source: TcpEnd | TlsEnd, sink: TcpEnd | TlsEnd) -> None:
-        """One direction, until its end has been passed on."""
+        """Forward one direction to its end."""
         window: asyncio.Queue[Piece] = asyncio.Queue(WINDOW_CHUNKS)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(way, source, window))
@@ -131,7 +136,7 @@ class ProxiedConnection:
         await sink.end()
 
     async def _through(self, faults: tuple[Fault, ...], piece: Piece) -> AsyncIterator[bytes]:
-        """The piece, after one fault and then the next."""
+        """The bytes of the piece after all these faults."""
         if not faults:
             yield piece.data
             return
@@ -140,30 +145,22 @@ class ProxiedConnection:
             kept_bytes -= len(part)
             async for carried in self._through(faults[1:], piece._replace(data=part)):
                 yield carried
-        if kept_bytes and not fault.plaintext:  # no link does this and goes on: see `faults.Fault`
+        if kept_bytes and not fault.plaintext:  # TCP never loses bytes and goes on
             raise ConnectionResetError(f"{fault} kept {kept_bytes} bytes")
 
 
-# A link that can be made to fail: a proxy in front of a TLS server, with each fault a verb in a `with` block.
-#
-#     with link.latency(0.2), link.throttle(10_000, way="down"):
-#         ...
-#     with link.blackhole():
-#         ...
-#
-# Faults stack: bytes meet them in the order in which the blocks were entered. Without faults the link passes on what
-# comes. It does not see what TLS hides, but for the faults that meddle with upgrades, which end TLS as a tap does.
+# The proxy.
 
 
 Block = AbstractContextManager[Fault]
 
 
 class Link:
-    """What lies between clients and one server. Opened by `link()`; clients connect to `.port`.
+    """The fault proxy between clients and one server. Opened by `link()`; clients connect to `.port`.
 
     Args:
         target_port: of the TLS server on this machine.
-        authority: for the faults that end TLS.
+        authority: of the TLS that faults of the upgrade end.
     """
 
     def __init__(self, target_port: int, authority: Authority) -> None:
@@ -173,14 +170,14 @@ class Link:
         self.connections: set[ProxiedConnection] = set()
         self._loop = asyncio.get_running_loop()
 
-    # faults, as verbs: what each does and how real it is says its class
+    # the faults; the class of each one says how realistic it is
 
     def latency(self, delay_s: float, way: Ways = "both", *, jitter_s: float = 0.0, seed: int = 0) -> Block:
-        """Each byte comes `delay_s` later, give or take `jitter_s`. See `faults.Latency`."""
+        """Each byte comes `delay_s` later, plus or minus `jitter_s`. See `faults.Latency`."""
         return self.fault(Latency(delay_s, way, jitter_s, seed))
 
     def throttle(self, bytes_per_s: float, way: Ways = "both") -> Block:
-        """At most so many bytes a second pass, on each connection. See `faults.Throttle`."""
+        """At most `bytes_per_s` bytes pass in a second, on each connection. See `faults.Throttle`."""
         return self.fault(Throttle(bytes_per_s, way))
 
     def slice(self, size_bytes: int, way: Ways = "both", *, pause_s: float = 0.0, seed: int = 0) -> Block:
@@ -192,11 +189,11 @@ class Link:
         return self.fault(Blackhole(way))
 
     def cut_after(self, size_bytes: int, way: Ways = "both") -> Block:
-        """Each connection is reset when so many more bytes have passed one way. See `faults.CutAfter`."""
+        """Each connection is reset after `size_bytes` more bytes in one direction. See `faults.CutAfter`."""
         return self.fault(CutAfter(size_bytes, way))
 
     def reset(self) -> Block:
-        """Open connections are reset at once, new ones when they say something. See `faults.Reset`."""
+        """Open connections are reset at once, new ones at their first byte. See `faults.Reset`."""
         return self.fault(Reset())
 
     def refuse(self) -> Block:
@@ -212,20 +209,20 @@ class Link:
         return self.fault(RefuseUpgrade())
 
     def reset_upgrade(self) -> Block:
-        """A connection that asks to upgrade is reset. See `faults.ResetUpgrade`."""
+        """A connection with a request to upgrade is reset. See `faults.ResetUpgrade`."""
         return self.fault(ResetUpgrade())
 
     def swallow_upgrade(self) -> Block:
-        """A connection that asks to upgrade hears nothing more. See `faults.SwallowUpgrade`."""
+        """A connection with a request to upgrade gets no answer. See `faults.SwallowUpgrade`."""
         return self.fault(SwallowUpgrade())
 
     def cut(self) -> None:
-        """Reset every connection that is open now; new ones are not touched. As real as it gets: both ends get RST."""
+        """Reset every connection that is open now, but no new ones. Both ends get a real RST."""
         self._in_loop(lambda: Reset().begin(list(self.connections)))
 
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[Fault]:
-        """Let any fault happen on this link until the block ends. Works from any thread."""
+        """Make a fault act on this link until the block ends. Works in any thread."""
         need(isinstance(fault, Fault), "a fault", fault, "Use a verb of the link: with link.latency(0.2): ...")
         self._in_loop(lambda: self._begin(fault))
         try:
@@ -233,14 +230,14 @@ class Link:
         finally:
             self._in_loop(lambda: self._end(fault))
 
-    # what connections ask
+    # called by connections
 
     def concerning(self, way: Way) -> tuple[Fault, ...]:
-        """The faults that bytes on this way meet now."""
+        """The faults that act now on bytes in this direction."""
         return tuple(fault for fault in self.faults if fault.concerns(way))
 
     async def clear(self, way: Way) -> None:
-        """Return when bytes may pass."""
+        """Return when bytes may pass in this direction."""
         waiting = True
         while waiting:
             faults = self.concerning(way)
@@ -264,7 +261,7 @@ class Link:
         fault.end()
 
     def _in_loop(self, change: Callable[[], None]) -> None:
-        """Do it on the loop of the link, and wait for it, from whichever thread asks."""
+        """Run `change` on the loop of the link, and wait for it. Works in any thread."""
 
         async def do() -> None:
             change()

@@ -1,4 +1,8 @@
-"""What a proxy can do to bytes that cross it and to a WebSocket's upgrade; a class a fault."""
+"""The faults of the fault proxy, one class each: they act on bytes, on connections or on the upgrade to WebSocket.
+
+TCP may delay, split or hold back bytes, and end or reset a connection. It never loses a byte in the middle of a stream
+and never swaps two. So no fault may do this: `carry` yields its bytes whole and in order, or the connection ends.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,6 @@ from typing import Literal, NamedTuple, Protocol
 
 from midspan.errors import Fitting, need
 
-# What every fault of a link has in common.
-#
-# TCP may delay, split, hold back, cut off or reset. It never loses a byte in the middle of a stream and never swaps
-# two, so no fault can: what `carry` is given it yields, whole and in order, or the connection ends.
-
-
 Way = Literal["up", "down"]  # from the client to the server; from the server to the client
 Ways = Literal["up", "down", "both"]
 
@@ -25,10 +23,10 @@ class Piece(NamedTuple):
     """Bytes that one side sent.
 
     Args:
-        data: b"" at the end of its stream.
+        data: the bytes; b"" at the end of the stream.
         at_s: when they came, by the loop's clock.
-        way: where they go.
-        error: how the stream ended, if not by FIN.
+        way: their direction.
+        error: the error that ended the stream; None for a FIN.
     """
 
     data: bytes
@@ -38,55 +36,55 @@ class Piece(NamedTuple):
 
 
 class ConnectionUnderFault(Protocol):
-    """What a fault may use of the connection that it acts on."""
+    """The part of a connection that a fault may use."""
 
     @property
     def inspected(self) -> bool:
-        """Does the proxy end TLS on both sides, so that it sees the plaintext?"""
+        """Whether the proxy ends TLS on both sides, so that it sees the plaintext."""
 
     def reset(self) -> None:
         """Reset both ends, now."""
 
     async def answer(self, data: bytes) -> None:
-        """Send bytes to the client in the server's place."""
+        """Send bytes to the client in place of the server."""
 
 
 @dataclass(eq=False)
 class Fault(Fitting):
-    """A fault that changes nothing. A subclass overrides what it changes.
+    """Base class: a fault that changes nothing.
 
-    It lasts as long as its `with` block, on connections that are open already and on new ones.
+    A fault lasts as long as its `with` block. It acts on open connections and on new ones.
     """
 
-    plaintext = False  # must it see what TLS hides? Then only connections that are opened within its block meet it.
+    plaintext = False  # whether it needs the plaintext; then it acts only on connections that are opened in its block
 
     def concerns(self, way: Way) -> bool:
-        """Does it act on bytes that go this way?"""
+        """Whether it acts on bytes in this direction."""
         return getattr(self, "way", way) in (way, "both")
 
     def begin(self, connections: Iterable[ConnectionUnderFault]) -> None:
-        """The block begins; these connections are open."""
+        """The block begins. `connections`: those that are open."""
 
     def end(self) -> None:
-        """The block is over."""
+        """The block ends."""
 
     def admit(self) -> None:
-        """A client wants to connect. Raise `ConnectionError` to turn it away."""
+        """A client connects. Raises `ConnectionError` to refuse it."""
 
     async def carry(self, piece: Piece, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
-        """Yield the piece's bytes when their time has come, in one or several parts; or raise `ConnectionError`."""
+        """Yield the bytes of the piece when they may pass, in one or several parts; or raise `ConnectionError`."""
         yield piece.data
 
     async def clear(self) -> None:
-        """Return as soon as bytes may pass at all."""
+        """Return when bytes may pass."""
 
 
 @dataclass(eq=False)
 class Latency(Fault):
-    """Each byte comes `delay_s` later, give or take `jitter_s`; none overtakes another.
+    """Each byte comes `delay_s` later, plus or minus `jitter_s`, in order.
 
-    As real as a long cable: throughput stays, as long as no more than the link's window (a mebibyte) is on its way.
-    TCP's own handshake is not delayed: this machine's kernel has accepted before we are asked.
+    It is like a long cable: throughput does not change, up to the link's window (a mebibyte on its way). The handshake
+    of TCP is not delayed, because the kernel accepts a connection before the proxy gets it.
     """
 
     delay_s: float
@@ -109,14 +107,14 @@ class Latency(Fault):
         return f"latency {self.delay_s:g} s{jitter}"
 
 
-PART_S = 0.05  # how much time's worth of bytes passes at once: TCP on a narrow link comes in bursts too
+PART_S = 0.05  # bytes pass in bursts of so many seconds, as TCP does on a slow link
 
 
 @dataclass(eq=False)
 class Throttle(Fault):
     """No more than `bytes_per_s` bytes pass in a second, on each connection and in each direction.
 
-    As real as a bandwidth limit at a router that holds a mebibyte: past that the sender feels it (backpressure).
+    It is like a bandwidth limit at a router with a buffer of a mebibyte. When it is full, the sender has to wait.
     """
 
     bytes_per_s: float
@@ -141,8 +139,8 @@ class Throttle(Fault):
 class Slice(Fault):
     """Bytes pass in pieces of 1 to `size_bytes` bytes, `pause_s` apart.
 
-    As real as a path with a tiny packet size: a TCP stream has no message boundaries, and readers that rely on one
-    `recv` a message break. Under TLS it is the records that are cut, so a record waits for its last piece.
+    It is like a path with very small packets. A TCP stream has no message boundaries, so a receiver that expects one
+    message from each `recv` fails. With TLS the records are cut, so a record is complete with its last piece only.
     """
 
     size_bytes: int
@@ -170,12 +168,11 @@ class Slice(Fault):
 
 @dataclass(eq=False)
 class Blackhole(Fault):
-    """No byte passes, no FIN and no RST; when it is over, TCP delivers what both ends still hold.
+    """No byte passes, and no FIN or RST. After it TCP delivers what both ends have sent meanwhile.
 
-    As real as a cable that was pulled or a wireless dead spot: the ends see an open connection that is silent. A new
-    connection is accepted by this machine's kernel (a real hole would swallow the SYN), and then hears nothing: a
-    client notices both by its own timeout only. A hole that ends retransmits at once, where TCP might wait for some
-    seconds more.
+    It is like a pulled cable or a place without radio: to both ends the connection is open and silent, and only a
+    timeout detects it. Two things differ from a real one. The kernel of this machine accepts a new connection, where a
+    real one would lose the SYN. And bytes pass at once after the end, where TCP might wait for some more seconds.
     """
 
     way: Ways = "both"
@@ -195,7 +192,7 @@ class Blackhole(Fault):
 class CutAfter(Fault):
     """Each connection is reset when `size_bytes` more bytes have passed in one direction.
 
-    As real as a process that dies in mid-sentence: what passed was delivered, the rest is lost, and both ends get RST.
+    It is like a process that is killed while it sends: what passed is delivered, the rest is lost, both ends get RST.
     """
 
     size_bytes: int
@@ -215,9 +212,9 @@ class CutAfter(Fault):
 
 @dataclass(eq=False)
 class Reset(Fault):
-    """All open connections are reset at once, new ones as soon as they say something.
+    """All open connections are reset at once, and new ones at their first byte.
 
-    As real as it gets: both ends receive RST. What was on its way is lost.
+    Both ends receive a real RST. Bytes on their way are lost.
     """
 
     def begin(self, connections: Iterable[ConnectionUnderFault]) -> None:
@@ -226,7 +223,7 @@ class Reset(Fault):
 
     async def carry(self, piece: Piece, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         raise ConnectionResetError("the link resets every connection")
-        yield piece.data  # what makes this a generator
+        yield piece.data  # makes this a generator
 
     def __str__(self) -> str:
         return "reset"
@@ -236,9 +233,9 @@ class Reset(Fault):
 class Refuse(Fault):
     """New connections are reset before their first byte; open ones go on.
 
-    As real as a balancer with nothing behind it: TCP is accepted (the kernel does it before we are asked), then RST
-    comes in place of TLS. A port on which nobody listens answers the SYN itself with RST; to an application both are
-    an `OSError` from connecting.
+    It is like a balancer without a server. The kernel accepts the TCP connection before the proxy gets it; then RST
+    comes in place of TLS. A port without a listener answers the SYN with RST. For an application both are an `OSError`
+    from connecting.
     """
 
     def admit(self) -> None:
@@ -248,18 +245,19 @@ class Refuse(Fault):
         return "refuse"
 
 
-# Where in a stream a WebSocket connection is asked for: what a proxy that meddles with upgrades looks for.
+# Faults of the upgrade to WebSocket.
 
 
 END_OF_HEAD = b"\r\n\r\n"
-HEAD_BYTES = 2**14  # a longer head is passed on unread
+HEAD_BYTES = 2**14  # a longer head passes without a check
 
 
 @dataclass(eq=False)
 class UpgradeFault(Fault):
-    """Ends TLS on both sides, as an inspecting proxy does, and meets each request to upgrade (RFC 6455 section 4.1).
+    """Base class: changes what happens to each request to upgrade (RFC 6455 section 4.1).
 
-    Only connections that are opened within the block are inspected; what is no such request passes as it came.
+    The proxy ends TLS on both sides, as an inspecting proxy does, on connections that are opened in the block. All
+    other bytes pass unchanged.
     """
 
     plaintext = True
@@ -271,7 +269,7 @@ class UpgradeFault(Fault):
             return
         data = self._heads.pop(connection, b"") + piece.data
         if piece.data and _may_be_a_head(data):
-            self._heads[connection] = data  # the rest is still to come
+            self._heads[connection] = data  # not complete yet
         elif asks_to_upgrade(data):
             async for part in self.meet(data, connection):
                 yield part
@@ -279,12 +277,12 @@ class UpgradeFault(Fault):
             yield data
 
     async def meet(self, request: bytes, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
-        """What becomes of a request to upgrade; `request` is its head, and what was sent behind it."""
+        """Yield what reaches the server in place of `request`: the head of a request to upgrade, and bytes after it."""
         yield request
 
 
 def asks_to_upgrade(data: bytes) -> bool:
-    """Does `data` begin with the whole head of a request for a WebSocket connection?"""
+    """Whether `data` begins with the whole head of a request to upgrade to WebSocket."""
     head, end, _ = data.partition(END_OF_HEAD)
     fields = [line.strip().lower() for line in head.split(b"\r\n")[1:]]
     names = dict(line.split(b":", 1) for line in fields if b":" in line)
@@ -300,9 +298,9 @@ FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r
 
 @dataclass(eq=False)
 class RefuseUpgrade(UpgradeFault):
-    """A request to upgrade is answered with 403 by the link; the server never hears of it.
+    """The link answers a request to upgrade with 403. The server does not receive it.
 
-    As real as a company's proxy: it ends TLS with a certificate that the client trusts. Everything else passes.
+    It is like a company's proxy, which ends TLS with a certificate that the client trusts. All other requests pass.
     """
 
     async def meet(self, _request: bytes, connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
@@ -315,11 +313,11 @@ class RefuseUpgrade(UpgradeFault):
 
 @dataclass(eq=False)
 class ResetUpgrade(UpgradeFault):
-    """A connection that asks to upgrade is reset. As real as a firewall that knows the word and says nothing."""
+    """A connection with a request to upgrade is reset, as by a firewall that looks for WebSocket."""
 
     async def meet(self, request: bytes, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         raise ConnectionResetError("the link resets whoever asks for an upgrade")
-        yield request  # what makes this a generator
+        yield request  # makes this a generator
 
     def __str__(self) -> str:
         return "reset upgrade"
@@ -332,8 +330,8 @@ HOP_BY_HOP = (b"upgrade:", b"connection:")  # a proxy must not forward these (RF
 class StripUpgrade(UpgradeFault):
     """A request to upgrade reaches the server as an ordinary GET.
 
-    As real as an HTTP proxy that forwards what it understands: hop-by-hop fields end with it. The server answers what
-    it answers to a GET; long polling passes.
+    It is like an HTTP proxy that does not know WebSocket: it does not forward hop-by-hop fields. The server answers as
+    to any GET. Long-polling passes.
     """
 
     async def meet(self, request: bytes, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
@@ -347,10 +345,10 @@ class StripUpgrade(UpgradeFault):
 
 @dataclass(eq=False)
 class SwallowUpgrade(UpgradeFault):
-    """A connection that asks to upgrade hears nothing more, until the block ends: then it is reset.
+    """A connection with a request to upgrade gets no answer. When the block ends, it is reset.
 
-    As real as a proxy that waits for the rest of a request it does not understand. The worst of the three for a
-    client without a timeout.
+    It is like a proxy that waits for the rest of a request that it does not understand. A client without a timeout
+    would wait for ever.
     """
 
     _over: asyncio.Event = field(init=False, repr=False, default_factory=asyncio.Event)
@@ -361,7 +359,7 @@ class SwallowUpgrade(UpgradeFault):
     async def meet(self, request: bytes, _connection: ConnectionUnderFault, /) -> AsyncIterator[bytes]:
         await self._over.wait()
         raise ConnectionResetError("the link had swallowed the upgrade")
-        yield request  # what makes this a generator
+        yield request  # makes this a generator
 
     def __str__(self) -> str:
         return "swallow upgrade"

@@ -1,4 +1,15 @@
-"""Many WebSocket connections in a process of their own, and the minimal client that they use."""
+"""Receivers: many WebSocket connections in one child process, which only count the messages that arrive.
+
+    async with open_receivers() as receivers:
+        await receivers.ask("open", url="ws://127.0.0.1:...", count=1000)
+        await receivers.ask("until", messages=1000)
+        await receivers.ask("heard")        # {"messages": ..., "p50_ms": ..., "p99_ms": ..., "gone": ...}
+
+They are in another process so that they take no time of the sender's process. A receiver uses only a small part of RFC
+6455: it requests the upgrade, answers pings, and counts each `"at":SECONDS` in the bytes. So every message must hold
+one: `time.monotonic()` at the moment of sending, which is the same clock in all processes of a machine. A slow receiver
+reads nothing, and has the smallest buffer that the system allows.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +24,14 @@ from urllib.parse import urlsplit
 
 from midspan.net.child_process import Child, child, obey
 
-# Just enough of RFC 6455 for a thin client: one masked frame out, unmasked frames in. No socket here.
+# The part of RFC 6455 that a minimal client needs, without a socket: send masked frames, read unmasked frames.
 
 
 MessageData: TypeAlias = str | bytes  # a text or a binary message
 
-OPENING = 50  # connections that a process opens at once: a listening socket queues no more than that everywhere
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # any 16 bytes will do; these are those of RFC 6455 section 1.3
-MASK = bytes(4)  # four zeros: the server unmasks all the same, and we save ourselves the work
+OPENING = 50  # connections that a process opens at once; a listening socket queues at least so many
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # any 16 bytes are valid; these are from RFC 6455 section 1.3
+MASK = bytes(4)  # with four zeros the client has no work; the server unmasks as always
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # FIN and the opcode (section 5.2)
 
 
@@ -42,11 +53,11 @@ def masked_frame(message: MessageData, kind: int = 0) -> bytes:
 
 
 class Reader:
-    """What a server sends after the upgrade, frame by frame.
+    """Reads the frames of a server after the upgrade.
 
     Attributes:
-        pings: payloads of pings that nobody has answered yet.
-        closed: whether the server has said goodbye.
+        pings: payloads of pings that the caller must answer.
+        closed: whether the server has sent a close frame.
     """
 
     def __init__(self) -> None:
@@ -55,7 +66,7 @@ class Reader:
         self.closed = False
 
     def feed(self, data: bytes) -> Iterator[MessageData]:
-        """Messages that are whole by now. A fragment counts as a message: no contender sends any."""
+        """The messages that are complete now. A fragment counts as a message: no contender sends fragments."""
         data, at = self._rest + data, 0
         while (span := _span(data, at)) is not None:
             kind, (start, at) = data[at], span
@@ -71,7 +82,7 @@ class Reader:
 
 
 def _span(data: bytes, at: int) -> tuple[int, int] | None:
-    """Where the payload of the server's frame at `at` begins and ends; None if it is not all there yet."""
+    """Begin and end of the payload of the frame at `at`; None if the frame is not complete yet."""
     if len(data) < at + 2:
         return None
     size, start = data[at + 1], at + 2
@@ -83,36 +94,26 @@ def _span(data: bytes, at: int) -> tuple[int, int] | None:
     return (start, start + size) if len(data) >= start + size else None
 
 
-# Receivers: many WebSocket connections in one process of their own, which only count what arrives.
-#
-#     async with open_receivers() as people:
-#         await people.ask("open", url="ws://127.0.0.1:...", count=1000)
-#         await people.ask("until", messages=1000)
-#         await people.ask("heard")           # {"messages": ..., "p50_ms": ..., "p99_ms": ..., "gone": ...}
-#
-# So that a thousand receivers cost the sender nothing but its own work. A receiver knows just enough of RFC 6455: it
-# asks for the upgrade, and counts each `"at":SECONDS` in what follows (every message must carry one:
-# `time.monotonic()` at its start, which all processes of a machine share), and answers pings. A slow one reads
-# nothing at all, and has as little room as the system allows.
+# The receivers' process.
 
 
-SLOW_BYTES = 4096  # the room of a slow receiver
-STAMP = re.compile(rb'"at\\?": ?([0-9]+\.[0-9]+)\b.')  # and one more byte: a number cut off by a read is no number
+SLOW_BYTES = 4096  # the receive buffer of a slow receiver
+STAMP = re.compile(rb'"at\\?": ?([0-9]+\.[0-9]+)\b.')  # with the next byte, which shows that the number is complete
 STAMP_BYTES = 40
 PING_OF_RECEIVERS = re.compile(
     rb"\x89\x04(.{4})", re.DOTALL
-)  # as `websockets` sends it: text that carries stamps has no such bytes
+)  # as `websockets` sends it; the text of a message has no such bytes
 ENGINEIO_PING = b"\x81\x012"
-PATH = "/socket.io/?EIO=4&transport=websocket"  # a server of plain WebSocket does not mind
+PATH = "/socket.io/?EIO=4&transport=websocket"  # a raw WebSocket server accepts it too
 
 
 def open_receivers() -> AbstractAsyncContextManager[Child]:
-    """Start a crowd; it ends with the block. What it can be asked: see `Receivers`."""
+    """Start a process of receivers, which ends with the block. The methods of `Receivers` are its commands."""
     return child(__name__)
 
 
 class Receivers:
-    """What the parent may ask of the process."""
+    """The commands of the process."""
 
     def __init__(self) -> None:
         self._receivers: list[Receiver] = []
@@ -120,9 +121,10 @@ class Receivers:
         self.more = asyncio.Event()
 
     async def open(self, url: str, count: int, slow: int = 0, says: str = "") -> int:
-        """Open `count` more connections to a `ws://` address, the last `slow` read nothing; give how many there are.
+        """Open `count` more connections to a `ws://` address. Returns how many there are now.
 
-        `says`: the text that each sends first ("40" greets a Socket.IO server); `{n}` in it is the connection's number.
+        The last `slow` of them read nothing. `says`: the text that each sends first ("40" for a Socket.IO server);
+        `{n}` in it is replaced with the number of the connection.
         """
         turn = asyncio.Semaphore(OPENING)
 
@@ -136,7 +138,7 @@ class Receivers:
         return len(self._receivers)
 
     async def until(self, messages: int, within_s: float = 20.0) -> bool:
-        """Wait until so many messages were heard in all; whether they were, in time."""
+        """Wait until so many messages have arrived. Returns False if they have not after `within_s`."""
         try:
             async with asyncio.timeout(within_s):
                 while len(self.latencies_s) < messages:
@@ -147,7 +149,7 @@ class Receivers:
         return True
 
     async def heard(self) -> dict[str, float]:
-        """What was heard since the last call: messages, median and 99th percentile of their age, who is gone."""
+        """Since the last call: number of messages, median and 99th percentile of their age; and lost connections."""
         ages_s, self.latencies_s = sorted(self.latencies_s), []
         part = {"p50_ms": 0.5, "p99_ms": 0.99}
         ages = {name: 1000 * ages_s[int(len(ages_s) * q)] if ages_s else 0.0 for name, q in part.items()}
@@ -163,7 +165,7 @@ class Receivers:
         parts, sock = urlsplit(url), socket.socket()
         sock.setblocking(False)
         if slow:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BYTES)  # before connecting: it bounds the window
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BYTES)  # before connecting: it limits the window
         loop = asyncio.get_running_loop()
         await loop.sock_connect(sock, (str(parts.hostname), parts.port))
         _, receiver = await loop.create_connection(lambda: Receiver(self, slow, says), sock=sock)
@@ -178,20 +180,20 @@ class Receiver(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, people: Receivers, slow: bool, says: str) -> None:
-        self._people, self._slow, self._says = people, slow, says
+        self._receivers, self._slow, self._says = people, slow, says
         self._rest = b""
         self.gone = False
         self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade (RFC 6455 section 4.1)."""
+        """Request the upgrade (RFC 6455 section 4.1)."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         host = "{}:{}".format(*transport.get_extra_info("peername"))
         transport.write(upgrade_request(host, PATH))
 
     def data_received(self, data: bytes) -> None:
-        """Count the stamps; keep what may be the beginning of one."""
+        """Count the times in the data. Keep the last bytes, which may be the beginning of one."""
         now_s, data = time.monotonic(), self._rest + data
         if not self.upgraded.done():
             head, end, data = data.partition(b"\r\n\r\n")
@@ -206,14 +208,14 @@ class Receiver(asyncio.Protocol):
             self.transport.write(masked_frame("3"))
         counted = 0
         for stamp in STAMP.finditer(data):
-            self._people.latencies_s.append(now_s - float(stamp[1]))
+            self._receivers.latencies_s.append(now_s - float(stamp[1]))
             counted = stamp.end()
         self._rest = data[max(counted, len(data) - STAMP_BYTES) :]
         if counted:
-            self._people.more.set()
+            self._receivers.more.set()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The server, or we, have ended it."""
+        """The connection has ended."""
         self.gone = True
         if not self.upgraded.done():
             self.upgraded.set_exception(error or ConnectionResetError("ended before the upgrade"))
@@ -227,7 +229,7 @@ class Receiver(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Count until the parent has gone."""
+    """Run until the parent has ended."""
     people = Receivers()
     await obey(people, "an address where a server takes connections", "Pass what nodes.direct_url(name) gives")
     await people.close()

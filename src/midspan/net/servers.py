@@ -1,4 +1,8 @@
-"""The two servers of the course, over TLS, on a free loopback port, and their certificates."""
+"""The two servers of the course, over TLS on a free loopback port, and their certificates.
+
+The servers are async context managers, so each runs where a loop runs: in a cell on the kernel's loop, or in the thread
+of the bench. An exception of a handler goes to the server's log, and not to the cell that runs at the moment.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from websockets.frames import Opcode
 
 from midspan.errors import Refusal, need
 
-if TYPE_CHECKING:  # half a second of imports: a node that serves raw connections does without
+if TYPE_CHECKING:  # half a second of imports, which a node with raw connections does not need
     import socketio
     from aiohttp import web
 
@@ -26,18 +30,18 @@ if TYPE_CHECKING:  # half a second of imports: a node that serves raw connection
 import socketio
 import uvicorn
 
-# A throw-away certificate authority: real, verified TLS with no key in the repository.
+# A certificate authority for one session: TLS is real and verified, and no key is in the repository.
 #
-# Each authority lives in memory and dies with its process. Clients trust it because they are handed its context,
-# never because verification is switched off.
+# An authority is in memory only, and ends with its process. A client trusts it through its context; verification is
+# never switched off.
 
 
-HOST = "127.0.0.1"  # never "localhost": it may resolve to ::1 first, where somebody else's server may listen
+HOST = "127.0.0.1"  # never "localhost": it may resolve to ::1 first, where another server may listen
 NAMES = (HOST, "localhost")
 
 
 class Authority:
-    """A certificate authority and one certificate for this machine's loopback names."""
+    """A certificate authority, and one certificate for this machine's loopback names."""
 
     def __init__(self) -> None:
         self._ca = trustme.CA(organization_name="midspan, for one session")
@@ -45,63 +49,63 @@ class Authority:
 
     @property
     def pem(self) -> bytes:
-        """The authority's certificate, to hand to a client in another process."""
+        """The certificate of the authority, for a client in another process."""
         return self._ca.cert_pem.bytes()
 
     @property
     def identity_pem(self) -> tuple[str, str]:
-        """The key and the certificate that `server` presents, for a server in another process; never for a file."""
+        """The server's key and certificate, for a server in another process. Never write them to a file."""
         chain = b"".join(blob.bytes() for blob in self._certificate.cert_chain_pems)
         return self._certificate.private_key_pem.bytes().decode(), chain.decode()
 
     @cached_property
     def server(self) -> ssl.SSLContext:
-        """What a server on loopback presents; TLS 1.2 or newer."""
+        """The context for a server on loopback; TLS 1.2 or newer."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._certificate.configure_cert(context)
         return context
 
     @cached_property
     def client(self) -> ssl.SSLContext:
-        """What a client trusts: this authority and no other; host names are checked."""
+        """The context for a client: it trusts this authority only, and checks host names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._ca.configure_trust(context)
         return context
 
 
-# A server's connection that may handle a message in the call that reads it.
+# A server's connection that can handle a message in the call that reads it.
 #
-# `websockets` puts a message into a queue and wakes the task that waits in `recv`; the task runs when the loop comes
-# round. Mostly nothing else was waiting, and the way there costs as much as the message. So a connection of this
-# class offers a message to `at_once` first:
+# `websockets` puts a message into a queue and wakes the task that waits in `recv`. The task runs in the next turn of
+# the loop. This costs as much as the message itself. So a connection of this class first offers it to `at_once`:
 #
 #     async with serve(handler, HOST, 0, create_connection=Direct): ...      # in the handler: connection.at_once = ...
 #
-# Nothing may overtake. A message is offered only while somebody waits in `recv`, and nothing is there before it; what
-# `at_once` leaves, and all behind it, is for `recv`, until `recv` waits again. The simulated link does the same.
+# The order of messages must not change. So a message is offered only while a task waits in `recv` and no message is in
+# the queue. If `at_once` does not handle it, this message and all later ones go to `recv`, until `recv` waits again.
+# The simulated link does the same.
 
 
-BINARY, PING, PONG = Opcode.BINARY, Opcode.PING, Opcode.PONG  # looked up for each frame, an Enum's attribute is slow
+BINARY, PING, PONG = Opcode.BINARY, Opcode.PING, Opcode.PONG  # constants, because access to an Enum is slow
 
 
 class Direct(ServerConnection):
-    """As `websockets.asyncio.server.ServerConnection`, with one thing more.
+    """As `websockets.asyncio.server.ServerConnection`, with `at_once`.
 
     Attributes:
-        at_once: called with a binary message that came in one frame; whether it has handled it. It may not wait, and
-            what it raises is raised where the task waits in `recv`. None: every message is for `recv`.
+        at_once: called with a binary message that came in one frame; returns whether it has handled it. It must not
+            wait. `recv` raises what it raises. None: all messages go to `recv`.
     """
 
-    __slots__ = ("_error", "_is_next", "at_once")  # the dictionary of each connection stays as the library has it
+    __slots__ = ("_error", "_is_next", "at_once")  # so that the `__dict__` of a connection does not grow
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.at_once: Callable[[bytes], bool] | None = None
-        self._is_next = False  # whether the next message would be the one for which somebody waits in `recv`
+        self._is_next = False  # whether a task waits in `recv` for the next message
         self._error: Exception | None = None
 
     async def recv(self, decode: bool | None = None) -> Any:
-        """The next message that was not handled at once."""
+        """The next message that `at_once` has not handled."""
         self._is_next = True
         try:
             message = await super().recv(decode)
@@ -112,31 +116,31 @@ class Direct(ServerConnection):
         return message
 
     def process_event(self, event: Any) -> None:
-        """What the library calls for each frame."""
-        if self._is_next:  # somebody waits in `recv`: so the connection is open, and this is a frame
+        """The library calls this for each frame."""
+        if self._is_next:  # a task waits in `recv`: so the connection is open, and this is a frame
             kind = event.opcode
             if kind is BINARY and event.fin and self.at_once is not None:
                 try:
                     if self.at_once(bytes(event.data)):
                         return
-                except Exception as error:  # the task is told: nobody else waits for it
+                except Exception as error:  # `recv` raises it
                     self._error = error
-            if kind is not PING and kind is not PONG:  # these say nothing of order
+            if kind is not PING and kind is not PONG:  # ping and pong have no order
                 self._is_next = False
         super().process_event(event)
 
 
-# A client session of aiohttp that leaves nothing behind when it is closed.
+# A client session of aiohttp that leaves no thread when it is closed.
 
 
 def http_session(trust: ssl.SSLContext | None = None, **options: Any) -> aiohttp.ClientSession:
-    """A session whose names are resolved by the system, in the loop's own threads; use it in `async with`.
+    """A session that resolves names with the system, in the loop's own threads. Use it in `async with`.
 
-    aiohttp's default is aiodns where that is installed, as JupyterHub has it; pycares below it starts a thread that
-    outlives session, resolver and loop.
+    aiohttp uses aiodns by default if it is installed, as JupyterHub does. Its library pycares starts a thread that
+    does not end with session, resolver and loop.
 
     Args:
-        trust: what its TLS connections trust; None: what the system trusts.
+        trust: the context of its TLS connections; None: that of the system.
         options: passed on to `aiohttp.ClientSession`.
     """
     resolver = aiohttp.ThreadedResolver()
@@ -144,21 +148,17 @@ def http_session(trust: ssl.SSLContext | None = None, **options: Any) -> aiohttp
     return aiohttp.ClientSession(connector=connector, **options)
 
 
-# The two servers of the course, over TLS, on a free loopback port.
-#
-# Both are async context managers, so each runs wherever a loop runs: `async with` in one cell on the kernel's own
-# loop, or in the thread that the bench owns. A handler's exception goes to the server's log, not to whichever cell
-# happens to run.
+# The servers.
 
 
 RawHandler: TypeAlias = Callable[[ServerConnection], Awaitable[None]]
-Register: TypeAlias = Callable[[Any], None]  # of a socketio.AsyncServer
+Register: TypeAlias = Callable[[Any], None]  # the argument is a socketio.AsyncServer
 
-SHUTDOWN_S = 1.0  # how long aiohttp lets a request finish; a long poll would hold the door for 25 s otherwise
+SHUTDOWN_S = 1.0  # how long aiohttp waits for open requests at the end; a long poll would take up to 25 s
 
 
 class Log(logging.Handler):
-    """What a server says, kept with its owner, newest last; at most `KEPT` lines."""
+    """The last `KEPT` warnings and errors of one server, newest last."""
 
     KEPT = 200
 
@@ -167,14 +167,14 @@ class Log(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one line: what was said, and the exception that it was said of."""
+        """Keep one line: the message, and the exception if there is one."""
         error = record.exc_info[1] if record.exc_info else None
         because = f": {type(error).__name__}: {error}" if error is not None else ""
         self.lines.append(record.getMessage() + because)
         del self.lines[: -self.KEPT]
 
     def logger(self, name: str) -> logging.Logger:
-        """A logger of its own, outside the tree of named loggers, that speaks to this log only."""
+        """A new logger, outside of the tree of named loggers, that writes to this log only."""
         logger = logging.Logger(name, logging.WARNING)
         logger.addHandler(self)
         return logger
@@ -182,7 +182,7 @@ class Log(logging.Handler):
 
 @dataclass(frozen=True)
 class Served:
-    """A server that is answering: its address, and what it has said."""
+    """A running server: its address and its log."""
 
     url: str
     port: int
@@ -196,7 +196,7 @@ async def raw_server(
     """Serve WebSocket connections (RFC 6455) with `websockets`.
 
     Args:
-        handler: `async def handler(connection)`, called once a connection; the connection closes when it returns.
+        handler: `async def handler(connection)`, called for each connection; the connection closes when it returns.
         tls: the server's context, or None for plain `ws://`.
         port: 0 for a free one.
         options: passed on to `websockets.serve` (`ping_interval`, `max_size`, ...).
@@ -220,7 +220,7 @@ async def raw_server(
         server.close()
         try:
             await server.wait_closed()
-        finally:  # where our time is up before a client has answered, nothing of its connection stays open
+        finally:  # close also the connections of clients that have not answered in time
             for connection in served:
                 connection.transport.abort()
 
@@ -263,12 +263,12 @@ async def socketio_server(
 
 @asynccontextmanager
 async def serve_app(app: web.Application, tls: ssl.SSLContext | None, *, port: int = 0) -> AsyncIterator[int]:
-    """Serve an aiohttp application on loopback and give its port; takes no signal handler (unlike uvicorn)."""
+    """Serve an aiohttp application on loopback. Gives its port. It sets no signal handler."""
     from aiohttp import web
 
     runner = web.AppRunner(
         app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=app.logger
-    )  # a handler's exception goes to the app's logger: aiohttp would print it into whichever cell runs
+    )  # for exceptions of handlers: aiohttp would print them into the cell that runs at the moment
     await runner.setup()
     try:
         site = web.TCPSite(runner, HOST, port, ssl_context=tls)
@@ -279,14 +279,14 @@ async def serve_app(app: web.Application, tls: ssl.SSLContext | None, *, port: i
 
 
 async def close_sessions(sio: socketio.AsyncServer) -> None:
-    """End every Engine.IO session, without waiting for clients to fetch the news: some are gone already."""
+    """Close every Engine.IO session, without waiting for the clients: some have closed already."""
     for session in list(sio.eio.sockets.values()):
         await session.close(wait=False, reason=sio.eio.reason.SERVER_DISCONNECT)
     await sio.shutdown()
 
 
 def own_background_tasks(sio: socketio.AsyncServer) -> set[asyncio.Task[Any]]:
-    """Know the server's background tasks: it leaves one sleeping for each client, up to a `ping_interval` long."""
+    """A set that always holds the server's background tasks: it leaves one for each client, which sleeps on."""
     tasks: set[asyncio.Task[Any]] = set()
     start = sio.eio.start_background_task
 
@@ -324,7 +324,7 @@ async def asgi_server(
 ) -> AsyncIterator[Served]:
     """Serve Socket.IO with python-socketio on uvicorn, on a free loopback port.
 
-    uvicorn's own `serve` takes over the process's signals; so it is started here by its parts.
+    uvicorn's own `serve` sets signal handlers for the process. So its parts are started here one by one.
 
     Args:
         register: `def register(sio)` adds the event handlers to a fresh `socketio.AsyncServer`.
@@ -350,7 +350,7 @@ async def asgi_server(
 
 
 def uvicorn_server(app: Any, tls: ssl.SSLContext | None, options: dict[str, Any]) -> uvicorn.Server:
-    """A server of an ASGI application that has read its configuration, and does not listen yet.
+    """A uvicorn server for an ASGI application, with loaded configuration. It does not listen yet.
 
     Args:
         app: the application.

@@ -1,4 +1,12 @@
-"""A tap: a proxy in the middle of a TLS link that keeps what passes, in both directions, with times."""
+"""A tap: a proxy in front of a server that keeps what passes in both directions, with times.
+
+The tap ends TLS on both sides. To the client it presents a certificate of the session's authority; to the server it is
+a client that verifies the server's certificate. Both sides trust the authority whose key the tap has. A company's
+inspecting proxy works in the same way.
+
+Records pass one by one, in order. The tap reads no faster than the other side accepts, so backpressure passes too.
+Without an authority it is a tap of plain TCP: the same bytes, without TLS records.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +20,10 @@ from midspan.net.servers import HOST, Authority
 from midspan.net.tcp import Ends, TcpEnd, WireCount, close, reset_on_close, wire_count
 from midspan.protocols.capture import OTHER, Capture, Chunk, ChunkKind, Side
 
-# One end of a TLS connection that shows every record twice: as it is on the wire, and as plaintext.
+# One end of a TLS connection that gives each record as ciphertext and as plaintext.
 #
-# asyncio's own TLS hides the records. With `ssl.MemoryBIO` we do the carrying ourselves: ciphertext goes in and comes
-# out of two buffers, so we know which record held which bytes (RFC 8446 section 5.1: a 5-byte header, the last two
-# bytes of it the length of what follows).
+# asyncio's TLS hides the records. With `ssl.MemoryBIO` the ciphertext passes through two buffers, so it is known which
+# record holds which bytes. (RFC 8446 section 5.1: the last two bytes of the 5-byte header are the length.)
 
 
 RECORD_HEADER_BYTES = 5
@@ -33,14 +40,14 @@ class TlsEnd:
         context: ssl.SSLContext,
         server_name: str | None = None,
     ) -> None:
-        """Be the server, or the client of `server_name`."""
+        """Be a client of the server `server_name`; without a name, be a server."""
         self._reader, self.writer = reader, writer
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_name is None, server_name)
         self._ended = False
 
     async def handshake(self) -> AsyncIterator[bytes]:
-        """Shake hands; yield the peer's records as they arrive.
+        """Do the TLS handshake. Yields the records of the peer as they arrive.
 
         Raises:
             ssl.SSLError: the peer's certificate or its bytes are not acceptable.
@@ -61,34 +68,34 @@ class TlsEnd:
             yield record
 
     async def records(self) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Yield (record on the wire, plaintext in it) until the peer says close_notify or FIN.
+        """Yield (record on the wire, its plaintext) until the peer sends close_notify or FIN.
 
-        Plaintext is empty in the records that TLS needs for itself. A peer that says close_notify may keep its TCP
-        connection open until it hears ours (asyncio does), so we do not wait for the FIN.
+        The plaintext of records for TLS itself is empty. After its close_notify a peer may keep the TCP connection open
+        until it receives ours, as asyncio does. So this does not wait for the FIN.
         """
         while not self._ended and (record := await self._record()):
             self._incoming.write(record)
             plaintext = b"".join(self._decrypted())
-            await self._flush()  # TLS may owe an answer (a key update, an alert)
+            await self._flush()  # TLS may have to answer (a key update, an alert)
             yield record, plaintext
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The plaintext alone, as `TcpEnd` has it."""
+        """Yield the plaintext only, as `TcpEnd.chunks` does."""
         async for _, plaintext in self.records():
             if plaintext:
                 yield plaintext
 
     async def send(self, plaintext: bytes) -> None:
-        """Send `plaintext`; waits while the peer is slow (so that backpressure crosses the tap)."""
+        """Send `plaintext`. Waits while the peer is slow, so that backpressure passes through the tap."""
         for start in range(0, len(plaintext), PLAINTEXT_BYTES):
             self._tls.write(plaintext[start : start + PLAINTEXT_BYTES])
         await self._flush()
 
     async def end(self) -> None:
-        """Say close_notify, then FIN; the other direction stays open."""
-        with suppress(ssl.SSLError):  # the peer need not have said its own close_notify yet
+        """Send close_notify, then FIN. The other direction stays open."""
+        with suppress(ssl.SSLError):  # the peer may not have sent its own close_notify yet
             self._tls.unwrap()
-        with suppress(OSError):  # the peer may be gone already
+        with suppress(OSError):  # the peer may have closed already
             await self._flush()
             self.writer.write_eof()
 
@@ -101,7 +108,7 @@ class TlsEnd:
             return b""
 
     def _decrypted(self) -> Iterator[bytes]:
-        """What can be read now. The peer's close_notify is an empty read; an exception once we have said ours."""
+        """The plaintext that can be read now. A close_notify of the peer gives b"", or an exception after ours."""
         with suppress(ssl.SSLWantReadError):
             with suppress(ssl.SSLZeroReturnError):
                 while plaintext := self._tls.read(PLAINTEXT_BYTES):
@@ -114,30 +121,22 @@ class TlsEnd:
             await self.writer.drain()
 
 
-# A tap: it stands in the middle of a TLS link and keeps what passes, in both directions, with times.
-#
-# It is on neither end. To the client it presents a certificate of the session's authority; to the server it is a
-# client that verifies the server's certificate. Neither is asked to look away: both trust the authority whose key the
-# tap holds, which is how a company's inspecting proxy works too.
-#
-# Records pass one by one, in order, and slowness passes as well: the tap reads no further than the other side takes.
-#
-# Without an authority it taps plain TCP: the same bytes, and no records around them.
+# The tap itself.
 
 
-KEPT_BYTES = 64 * 2**20  # of plaintext and records; past this the tap passes on without keeping, and says so
+KEPT_BYTES = 64 * 2**20  # the most plaintext and records; then the tap only forwards, and counts `not_kept_bytes`
 SETTLE_S = 1.0  # how long `settled` waits for connections that are about to end
 
 
 class Tap:
-    """What one tap has seen. Opened by `tap()`."""
+    """A tap, with what it has seen. Opened by `tap()`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.port = 0
         self.not_kept_bytes = 0
         self._clock, self._began_s = clock, clock()
         self._chunks: list[Chunk] = []
-        self._shown_from = 0  # chunks before it were cleared, and are kept for their readers only
+        self._shown_from = 0  # earlier chunks were cleared; they are kept for the parsers only
         self._kept_bytes = 0
         self._connections = 0
         self._open: set[int] = set()
@@ -146,21 +145,21 @@ class Tap:
 
     @property
     def capture(self) -> Capture:
-        """Everything seen since the tap was opened or cleared."""
+        """All chunks since the tap was opened or cleared."""
         return Capture(tuple(self._chunks)).since(self._shown_from)
 
     def clear(self) -> None:
-        """Forget what was seen; connections keep their numbers.
+        """Begin a new capture. Connections keep their numbers.
 
-        What connections that are still open agreed on (the upgrade, deflate) stays known, or nobody could read what
-        comes next.
+        Chunks of open connections are kept as `Capture.before`: later bytes cannot be read without them (upgrade,
+        compression).
         """
         self._chunks = [chunk for chunk in self._chunks if chunk.connection in self._open]
         self._shown_from, self.not_kept_bytes = len(self._chunks), 0
         self._kept_bytes = sum(len(chunk.data) + len(chunk.tls) for chunk in self._chunks)
 
     async def settled(self) -> Capture:
-        """The capture, once connections that are ending have ended on both sides (waits a second at most)."""
+        """The capture, after closing connections have ended on both sides. Waits at most `SETTLE_S`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S):
                 for done in list(self._ending.values()):
@@ -168,9 +167,9 @@ class Tap:
         return self.capture
 
     def counts(self) -> dict[tuple[int, Side], WireCount]:
-        """What the kernel has counted between each sender and the tap, by connection; of open connections only.
+        """What the kernel has counted between each sender and the tap, by (connection, sender).
 
-        Empty on a system that does not tell.
+        Only for open connections. Empty on a system without such counts.
         """
         counted = {at: wire_count(writer.get_extra_info("socket")) for at, writer in self._hops.items()}
         return {at: count for at, count in counted.items() if count is not None}
@@ -193,7 +192,7 @@ class Tap:
         return self._connections
 
     def reaches(self, connection: int, side: Side, writer: asyncio.StreamWriter) -> None:
-        """The way to one side of a connection."""
+        """Remember the writer to one side of a connection, for `counts`."""
         self._hops[connection, side] = writer
 
     def gone(self, connection: int) -> None:
@@ -209,11 +208,11 @@ async def tap(target_port: int, authority: Authority | None) -> AsyncIterator[Ta
     """Open a tap in front of the server on `target_port` of this machine; clients connect to `.port`.
 
     Args:
-        target_port: where the server listens, with TLS.
-        authority: whom both ends trust; None if they speak without TLS.
+        target_port: where the server listens.
+        authority: the authority that both ends trust; None for a server without TLS.
 
     Raises:
-        Refusal: no such port, no such authority.
+        Refusal: it is no port, or no authority.
     """
     is_port = isinstance(target_port, int) and 0 < target_port <= 65535
     need(is_port, "the port of a server on this machine", target_port, "Pass `server.port`")
@@ -223,11 +222,11 @@ async def tap(target_port: int, authority: Authority | None) -> AsyncIterator[Ta
     links: set[asyncio.Task[None]] = set()
 
     def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Our own task, not the server's: Python 3.11 reports a cancelled one of its own as an error.
+        # A task of our own: for a cancelled task of the server Python 3.11 reports an error.
         task = asyncio.create_task(_pass_on(seen, reader, writer, target_port, authority))
         links.add(task)
         task.add_done_callback(links.discard)
-        task.add_done_callback(lambda _: writer.close())  # one that is cancelled before it began has no `finally`
+        task.add_done_callback(lambda _: writer.close())  # a task cancelled before its start runs no `finally`
 
     server = await asyncio.start_server(link, HOST, 0)
     seen.port = server.sockets[0].getsockname()[1]
@@ -244,7 +243,7 @@ async def tap(target_port: int, authority: Authority | None) -> AsyncIterator[Ta
 async def _pass_on(
     seen: Tap, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, authority: Authority | None
 ) -> None:
-    """Carry one connection from its first byte to its last."""
+    """Forward one connection from its first byte to its last."""
     connection = seen.opened()
     writers = [writer]
     try:
@@ -260,7 +259,7 @@ async def _pass_on(
             for side in ends:
                 group.create_task(_pump(seen, connection, side, ends[side], ends[OTHER[side]]))
     except* (OSError, EOFError, ssl.SSLError):
-        for each in writers:  # whatever one side met, the other shall meet too
+        for each in writers:  # an error of one side becomes a reset of both
             reset_on_close(each.transport)
     finally:
         await close(writers)
@@ -268,14 +267,14 @@ async def _pass_on(
 
 
 def ends_of(near: Ends, onward: Ends, authority: Authority | None) -> tuple[TlsEnd | TcpEnd, TlsEnd | TcpEnd]:
-    """The way to each side: to the client we are the server, to the server its client. None: TLS stays closed."""
+    """The ends to both sides: a server for the client, and a client for the server. Authority None: plain TCP."""
     if authority is None:
         return TcpEnd(*near), TcpEnd(*onward)
     return TlsEnd(*near, authority.server), TlsEnd(*onward, authority.client, HOST)
 
 
 async def _pump(seen: Tap, connection: int, sender: Side, source: TlsEnd | TcpEnd, sink: TlsEnd | TcpEnd) -> None:
-    """Pass on what `sender` sends until it ends; note how it ended."""
+    """Forward what `sender` sends until it ends, and note how it ended."""
     try:
         async for record, plaintext in source.records():
             seen.saw(connection, sender, "data", plaintext, record)

@@ -1,4 +1,4 @@
-"""TCP connections: forwarded without inspecting them (a gate, a relay), reset, and counted by the kernel."""
+"""TCP connections: an end to read and write, a reset, the kernel's counts, a gate, and a relay."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ CHUNK_BYTES = 2**14
 
 
 class TcpEnd:
-    """A reader and a writer, as a link and a tap want them; `TlsEnd` has the same methods."""
+    """A reader and a writer, for a link and a tap. `taps.TlsEnd` has the same methods."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self.writer = reader, writer
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """What the peer sends, until its FIN. Raises `ConnectionError` for a reset."""
+        """Yield what the peer sends, until its FIN. Raises `ConnectionError` after a reset."""
         while chunk := await self._reader.read(CHUNK_BYTES):
             yield chunk
 
     async def handshake(self) -> AsyncIterator[bytes]:
-        """There is none, so no record of it either."""
+        """Yield nothing: TCP without TLS has no handshake here."""
         none: tuple[bytes, ...] = ()
         for record in none:
             yield record
 
     async def records(self) -> AsyncIterator[tuple[bytes, bytes]]:
-        """What the peer sends, as `TlsEnd` has it: no TLS record, and the plaintext."""
+        """Yield (b"", plaintext) for what the peer sends, as `TlsEnd.records` does."""
         async for chunk in self.chunks():
             yield b"", chunk
 
     async def send(self, data: bytes) -> None:
-        """Send; waits while the peer is slow."""
+        """Send `data`. Waits while the peer is slow."""
         self.writer.write(data)
         await self.writer.drain()
 
     async def end(self) -> None:
-        """Say FIN; the other direction stays open."""
+        """Send FIN. The other direction stays open."""
         self.writer.write_eof()
 
 
-# How a TCP connection is reset, which is not how it is closed: the other end gets RST and learns of it at once.
+# Reset a connection: the other end gets RST, and so notices the end at once.
 
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: close() sends RST
 
 
 def reset(connection: socket.socket | asyncio.BaseTransport) -> None:
-    """Close a connection with RST; what is unsent is lost. Does nothing to one that is closed already."""
+    """Close a connection with RST. Unsent bytes are lost. Does nothing if it is closed already."""
     reset_on_close(connection)
     if isinstance(connection, socket.socket):
         connection.close()
@@ -68,14 +68,14 @@ def reset(connection: socket.socket | asyncio.BaseTransport) -> None:
 
 
 def reset_on_close(connection: socket.socket | asyncio.BaseTransport) -> None:
-    """Make the coming close an RST. A Unix socket knows no such thing, and one that is closed needs none."""
+    """Let the next close send RST. Does nothing for a Unix socket, which has no RST, and for a closed socket."""
     sock = connection if isinstance(connection, socket.socket) else connection.get_extra_info("socket")
     if sock is not None and sock.fileno() >= 0 and sock.family != getattr(socket, "AF_UNIX", None):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
 async def close(writers: Iterable[asyncio.StreamWriter]) -> None:
-    """Close them all, and wait until it is done, whatever the other ends make of it."""
+    """Close them all, and wait until they are closed. Errors of the other ends are ignored."""
     writers = list(writers)
     for writer in writers:
         writer.close()
@@ -84,43 +84,43 @@ async def close(writers: Iterable[asyncio.StreamWriter]) -> None:
             await writer.wait_closed()
 
 
-# How many bytes one TCP connection has put on the wire, headers included, as its kernel counts them.
+# The bytes of one TCP connection on the wire, with headers, as the kernel counts them.
 #
-# Linux tells it of any socket, without capture or privilege (`TCP_INFO`, `struct tcp_info` in linux/tcp.h). A segment
-# has an IPv4 header of 20 bytes, a TCP header of 20, and 12 more of timestamps where both ends use them (RFC 7323).
-# Segments that only acknowledge are counted too: on a quiet connection they are a good part of the price.
+# Linux gives the counts for any socket, without a capture and without privileges (`TCP_INFO`, `struct tcp_info` in
+# linux/tcp.h). A segment has an IPv4 header of 20 bytes, a TCP header of 20 bytes, and 12 bytes of timestamps if both
+# ends use them (RFC 7323). Segments without data count too.
 
 
 IP_BYTES, TCP_BYTES, TIMESTAMPS_BYTES = 20, 20, 12
 TCPI_OPT_TIMESTAMPS = 1
 OPTIONS_AT, RECEIVED_AT, SEGMENTS_AT, DATA_SEGMENTS_AT, SENT_AT = 5, 128, 136, 152, 200  # offsets in struct tcp_info
-INFO_BYTES = 208  # what of it we read; since Linux 4.19
+INFO_BYTES = 208  # how much of it is read here; since Linux 4.19
 
 
 class HasOptions(Protocol):
-    """A socket, or what asyncio gives in its place."""
+    """A socket, or the object that asyncio gives in its place."""
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class WireCount:
-    """TCP payload and segments of a connection so far, both ways; `later - earlier` is what lies between."""
+    """TCP payload and segments of a connection so far, in both directions. `later - earlier` is the difference."""
 
     sent_bytes: int
     received_bytes: int
     segments: int
     header_bytes: int  # of one segment
-    data_segments_received: int = 0  # segments that brought something, and not an acknowledgement alone
+    data_segments_received: int = 0  # received segments with data
 
     @property
     def payload_bytes(self) -> int:
-        """What TCP carried, both ways: TLS records, or frames where there is no TLS."""
+        """The bytes that TCP carried, in both directions: TLS records, or plaintext without TLS."""
         return self.sent_bytes + self.received_bytes
 
     @property
     def wire_bytes(self) -> int:
-        """All bytes on the wire, both ways, IP and TCP headers included; no link layer."""
+        """All bytes in both directions, with IP and TCP headers, without those of the link layer."""
         return self.payload_bytes + self.segments * self.header_bytes
 
     def __sub__(self, earlier: WireCount) -> WireCount:
@@ -134,7 +134,7 @@ class WireCount:
 
 
 def wire_count(connection: HasOptions) -> WireCount | None:
-    """What the kernel has counted on a connection; None on a system that does not tell, or of a closed socket."""
+    """The kernel's counts of a connection; None for a closed socket, or on a system without such counts."""
     info = getattr(socket, "TCP_INFO", None)
     if info is None:
         return None
@@ -142,7 +142,7 @@ def wire_count(connection: HasOptions) -> WireCount | None:
         told = connection.getsockopt(socket.IPPROTO_TCP, info, INFO_BYTES)
     except OSError:
         return None
-    if len(told) < INFO_BYTES:  # another system's struct, or an old one
+    if len(told) < INFO_BYTES:  # an old kernel, or another system
         return None
     (received,) = struct.unpack_from("=Q", told, RECEIVED_AT)
     out, into = struct.unpack_from("=II", told, SEGMENTS_AT)
@@ -152,11 +152,10 @@ def wire_count(connection: HasOptions) -> WireCount | None:
     return WireCount(sent, received, out + into, IP_BYTES + TCP_BYTES + stamps, data_into)
 
 
-# A gate on the way to an address: bytes pass, until it is shut.
+# A gate: a TCP proxy that can be shut, for example between a node and its broker.
 #
-# Stands in for the network between two parts of a system, a node and its broker, say. While it is shut it is what a
-# cable pulled out and a firewall's refusal look like together: open connections are reset, new ones refused. What had
-# been sent may have arrived or not, as on any network. Nothing is ever taken out of the middle of a stream.
+# While it is shut, open connections are reset and new ones refused. Bytes that were sent before may have arrived or
+# not, as on any network. No bytes are lost in the middle of a stream.
 
 
 READ_BYTES = 65536
@@ -174,12 +173,12 @@ class Gate:
 
     @property
     def url(self) -> str:
-        """The target's address, by way of this gate: `redis://...` in front of a Unix socket."""
+        """The target's URL with the address of this gate; `redis://...` if the target is a Unix socket."""
         return by_way_of(self.target, f"{HOST}:{self.port}")
 
     @asynccontextmanager
     async def shut(self) -> AsyncIterator[None]:
-        """Reset what is open, refuse what is new; open again, on the same port, at the end of the block."""
+        """Reset open connections and refuse new ones. Open again at the end of the block, on the same port."""
         await self._close()
         try:
             yield
@@ -209,7 +208,7 @@ class Gate:
             far = await connect(self.target)
             writers.append(far[1])
             await carry(near, far)
-        except (OSError, asyncio.CancelledError):  # one side is gone, or the gate shuts
+        except (OSError, asyncio.CancelledError):  # one side has ended, or the gate is shut
             for writer in writers:
                 reset(writer.transport)
         finally:
@@ -221,7 +220,7 @@ async def gate(target: str) -> AsyncIterator[Gate]:
     """Open a gate in front of `target`: `redis://host:port/0`, `unix:///path` or any URL with host and port.
 
     Raises:
-        Refusal: the target speaks TLS; its certificate would not match the gate's address.
+        Refusal: the target uses TLS; its certificate would not match the gate's address.
     """
     need(not target.startswith("rediss:"), "an address without TLS", target, "Use redis:// or a Unix socket here")
     opened = Gate(target)
@@ -233,7 +232,7 @@ async def gate(target: str) -> AsyncIterator[Gate]:
 
 
 def by_way_of(target: str, here: str) -> str:
-    """The URL of a target that is reached through `here` ("127.0.0.1:4711"), with its user, password and database."""
+    """The URL of a target with `here` ("127.0.0.1:4711") as host and port; user, password and database stay."""
     parts = urlsplit(target)
     if parts.scheme == "unix":
         return f"redis://{here}"
@@ -242,10 +241,10 @@ def by_way_of(target: str, here: str) -> str:
 
 
 async def connect(url: str) -> Ends:
-    """A stream to where `url` points.
+    """Connect to the host and port, or the Unix socket, of `url`.
 
     Raises:
-        OSError: nothing answers there.
+        OSError: there is no answer.
     """
     parts = urlsplit(url)
     if parts.scheme == "unix":
@@ -254,7 +253,7 @@ async def connect(url: str) -> Ends:
 
 
 async def carry(one: Ends, other: Ends) -> None:
-    """Carry bytes both ways until one side has ended; slowness passes too.
+    """Forward bytes in both directions until one side has ended. Backpressure passes too.
 
     Raises:
         OSError: one side was reset.
@@ -264,7 +263,7 @@ async def carry(one: Ends, other: Ends) -> None:
 
 
 async def until_one_ends(*ways: Coroutine[Any, Any, None]) -> set[asyncio.Task[None]]:
-    """Run these together until one of them has ended, then cancel the others; the tasks that had ended."""
+    """Run these together until one has ended, then cancel the others. Returns the tasks that had ended."""
     tasks = [asyncio.create_task(way) for way in ways]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -281,30 +280,29 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         await sink.drain()
 
 
-# A relay: it takes HTTP requests and WebSocket messages without TLS, and passes them on over TLS.
+# A relay: it takes HTTP requests and WebSocket messages without TLS, and forwards them over TLS.
 #
-# A browser does not know the bench's authority, and would refuse its certificates. So it talks to a relay on
-# loopback, as it talks to a server behind jupyter-server-proxy: messages pass unchanged, frames and heads are made
-# anew. What says who asks (`Origin`, `Cookie`) passes too, and the relay adds which address the browser has asked, so
-# that the server behind it can still tell its own pages from foreign ones.
+# A browser does not trust the bench's authority, so it would refuse its certificates. It connects to a relay on
+# loopback in place of the server. Messages pass unchanged; frames and heads are new. `Origin` and `Cookie` pass too.
+# The relay adds the address that the browser has used, so that the server can distinguish its own pages from others.
 
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Socket: TypeAlias = ClientWebSocketResponse | web.WebSocketResponse
 
-# What passes. `Accept-Encoding` does not: at the tap we want to read.
+# Headers that are forwarded. `Accept-Encoding` is not: the tap must show readable text.
 FROM_CLIENT = ("Origin", "Cookie", "Content-Type", "Accept", "User-Agent")
 FROM_SERVER = ("Content-Type", "Set-Cookie", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials")
-SOCKETS = web.AppKey("sockets", set[web.WebSocketResponse])  # those that are open, to be closed with the application
+SOCKETS = web.AppKey("sockets", set[web.WebSocketResponse])  # the open ones, to close them with the application
 NOT_SENT = (None, 1005, 1006, 1015)  # close codes that no frame may carry (RFC 6455, section 7.4.1)
 
 
 def relay(session: aiohttp.ClientSession, target: str) -> Handler:
-    """A handler for `add_route`, which passes requests on to `target` (an https address and nothing behind it).
+    """A handler for `add_route` that forwards requests to `target`.
 
     Args:
-        session: trusts the server's certificate.
-        target: where the server is; the request's path and query are kept.
+        session: must trust the server's certificate.
+        target: the https address of the server, without a path; the request's path and query are added.
     """
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -323,13 +321,13 @@ def relay(session: aiohttp.ClientSession, target: str) -> Handler:
 
 
 async def close_relayed(app: web.Application) -> None:
-    """For `app.on_shutdown`: close the WebSockets that are still open, or the server would wait for them."""
+    """For `app.on_shutdown`: close the open WebSockets; otherwise the server would wait for them."""
     still_open = app[SOCKETS]
     await asyncio.gather(*(here.close(code=1001) for here in list(still_open)))
 
 
 async def _pass_socket(session: aiohttp.ClientSession, url: str, request: web.Request) -> web.StreamResponse:
-    """Connect onwards first: a refusal there is the answer here."""
+    """Connect to the server first, so that its refusal can be the answer here."""
     names = request.headers.get("Sec-WebSocket-Protocol", "")
     protocols = [name.strip() for name in names.split(",") if name.strip()]
     try:
@@ -348,7 +346,7 @@ async def _pass_socket(session: aiohttp.ClientSession, url: str, request: web.Re
 
 
 async def _both_ways(here: Socket, there: Socket) -> None:
-    """Pass messages both ways until one side closes; then close the other with the same code."""
+    """Forward messages in both directions until one side closes; then close the other with the same code."""
     await until_one_ends(_pump_messages(here, there), _pump_messages(there, here))
     code = here.close_code or there.close_code
     await asyncio.gather(*(side.close(code=1000 if code in NOT_SENT else code) for side in (here, there)))
@@ -364,5 +362,5 @@ async def _pump_messages(source: Socket, sink: Socket) -> None:
 
 def _heads(request: web.Request) -> dict[str, str]:
     kept = {name: request.headers[name] for name in FROM_CLIENT if name in request.headers}
-    asked = {"Host": request.host, "Proto": request.scheme}  # another proxy in front may know better
+    asked = {"Host": request.host, "Proto": request.scheme}  # headers of another proxy in front have priority
     return kept | {f"X-Forwarded-{what}": request.headers.get(f"X-Forwarded-{what}", to) for what, to in asked.items()}

@@ -1,4 +1,7 @@
-"""What passed on one connection, chunk by chunk, and the base of all records that are read from it; TLS records."""
+"""A capture: the chunks of bytes that a tap saw. Also what all records have in common, and the records of TLS.
+
+A record is a frozen dataclass. Its `str()` is one line, and `.raw` is the bytes on the wire.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,16 @@ from typing import Any, Literal, Protocol, cast, get_args, overload, runtime_che
 from midspan import errors
 from midspan.errors import Refusal, need
 
-# What every record has in common, the records that belong to no protocol in particular, and those of TLS.
-#
-# A record is a frozen dataclass. `str()` is one line of the wire, `.raw` the bytes as they stood there.
-
-
-SHOWN_CHARACTERS = 72  # of a payload in a line: what is left of 120 after the arrow and the frame's own words
+SHOWN_CHARACTERS = 72  # of a payload in a line of 120 characters
 
 
 @runtime_checkable
 class Record(Protocol):
-    """One thing seen on the wire, of whatever protocol."""
+    """One thing that a parser has read, of any protocol."""
 
     @property
     def raw(self) -> bytes:
-        """The bytes as they stood on the wire."""
+        """The bytes on the wire."""
         ...
 
 
@@ -43,7 +41,7 @@ class TcpEvent:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Partial:
-    """Bytes at the end of what was captured that begin something and do not finish it."""
+    """Bytes at the end of a capture that are the beginning of something. `of`: of what."""
 
     of: str
     raw: bytes
@@ -56,7 +54,7 @@ class Partial:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Garbage:
-    """Bytes that are not what stands at this place in the protocol, and why."""
+    """Bytes that do not follow the protocol at this place. `why`: the reason."""
 
     expected: str
     why: str
@@ -69,12 +67,12 @@ class Garbage:
 
 
 def count(number: int, what: str) -> str:
-    """`1 byte`, `2 bytes`."""
+    """A number with its noun: `1 byte`, `2 bytes`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def shown(data: bytes | str, characters: int = SHOWN_CHARACTERS) -> str:
-    """A payload in one line: text in quotes where it is printable UTF-8, hexadecimal elsewhere; nothing if empty."""
+    """A payload in one line: in quotes if it is printable UTF-8, otherwise in hexadecimal; "" if empty."""
     text = as_text(data)
     if text is None:
         return shortened(bytes(data).hex(), characters) if isinstance(data, bytes) else ""
@@ -82,32 +80,32 @@ def shown(data: bytes | str, characters: int = SHOWN_CHARACTERS) -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` in double quotes, in single ones where it has double ones (JSON); a line break shows as \\n."""
+    """`text` in double quotes, or in single quotes if it has double ones (JSON). A line break is shown as \\n."""
     if '"' not in text or "'" in text:
         return json.dumps(text, ensure_ascii=False)
     return "'" + json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"') + "'"
 
 
 def as_text(data: bytes | str) -> str | None:
-    """The text that `data` holds, None where a reader would not call it text (not UTF-8, or control characters)."""
+    """The text in `data`; None if it is not UTF-8 or has control characters."""
     if isinstance(data, bytes):
         try:
             data = data.decode()
         except UnicodeDecodeError:
             return None
-        # Control characters but tab, newlines and Engine.IO's record separator: a picture of noise helps nobody.
+        # Allowed control characters: tab, newlines and the record separator of Engine.IO.
         return data if all(c.isprintable() or c in "\t\r\n\x1e" for c in data) else None
     return data
 
 
 def shortened(text: str, characters: int = SHOWN_CHARACTERS) -> str:
-    """`text` with its middle left out where it is longer than a line has room for."""
+    """`text`, without its middle if it is longer than `characters`."""
     return errors.without_middle(text, characters)
 
 
 # TLS 1.3: RFC 8446
 HEADER_BYTES = 5
-# section 5.2: 1 byte of true content type, and 16 bytes of tag with each cipher of section B.4 but CCM_8
+# section 5.2: 1 byte of true content type and 16 bytes of tag, with all ciphers of section B.4 except CCM_8
 TRAILER_BYTES = 17
 # section 5.1 (and appendix B.1)
 CONTENT_TYPES: dict[int, str] = {
@@ -121,10 +119,10 @@ CONTENT_TYPES: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TlsRecord:
-    """One record, as a tap without keys sees it: header in the clear, then a fragment, encrypted after the handshake.
+    """One TLS record on the wire: a header in plaintext, then a fragment, which is encrypted after the handshake.
 
-    What a record says about itself is part of the price of TLS, 5 bytes in front and 17 behind (the true content type
-    and the tag), and is all that a stranger on the wire learns.
+    TLS adds 5 bytes before the content and 17 bytes after it (the true content type and the tag). An observer without
+    keys can read the header only.
     """
 
     content_type: int
@@ -133,12 +131,12 @@ class TlsRecord:
 
     @property
     def name(self) -> str:
-        """The content type in the specification's word. In TLS 1.3 all that is encrypted says application_data."""
+        """The content type, as the specification names it. In TLS 1.3 every encrypted record is application_data."""
         return CONTENT_TYPES.get(self.content_type, f"unknown type {self.content_type}")
 
     @property
     def header(self) -> bytes:
-        """Type, version (0303 whatever the version), length."""
+        """Type, version (always 0303), length."""
         return self.raw[:HEADER_BYTES]
 
     def __str__(self) -> str:
@@ -148,7 +146,7 @@ class TlsRecord:
 
 
 def read_tls_records(data: bytes) -> tuple[tuple[TlsRecord, ...], bytes]:
-    """All whole records at the beginning of `data` (`Chunk.tls`), and the bytes that are left."""
+    """All whole records at the beginning of `data` (`Chunk.tls`), and the bytes after them."""
     need(isinstance(data, bytes), "bytes of a TLS stream", data, "Pass Chunk.tls")
     records, at = [], 0
     while len(data) - at >= HEADER_BYTES:
@@ -161,10 +159,8 @@ def read_tls_records(data: bytes) -> tuple[tuple[TlsRecord, ...], bytes]:
     return tuple(records), data[at:]
 
 
-# What a tap saw, as it saw it: chunks of bytes in order, and nothing that interprets them.
-#
-# A `Capture` is a value. It can be sliced, compared, written to JSON and read again, so that a conversation recorded
-# once is the input of every reader, of every picture and of every test above it.
+# A `Capture` is a value. It can be sliced, compared, written to JSON and read again. So one recording can be the input
+# of all parsers, pictures and tests.
 
 
 Side = Literal["client", "server"]
@@ -178,15 +174,15 @@ SHOWN_BYTES = 16  # of a chunk's data in its line
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Chunk:
-    """What the tap saw at one moment.
+    """What the tap saw at one moment: bytes of one side, or the begin or end of a connection.
 
     Attributes:
         connection: 1, 2, ... in the order in which the connections were opened.
-        sender: who sent it.
+        sender: the side that sent it, "client" or "server".
         at_s: seconds since the tap was opened.
         kind: "opened" (TCP connection), "data" (bytes), "ended" (FIN from the sender), "reset" (RST).
         data: plaintext; empty for TLS records that carry none, such as a handshake.
-        tls: the TLS record or records as they were on the wire; empty without TLS.
+        tls: the TLS records on the wire; empty without TLS.
     """
 
     connection: int
@@ -223,12 +219,12 @@ class Chunk:
 
 @dataclass(frozen=True, repr=False)
 class Capture(Sequence[Chunk]):
-    """An immutable, ordered sequence of chunks. A slice is a capture again.
+    """An immutable sequence of chunks, in order. A slice is a capture again.
 
     Attributes:
-        chunks: what was seen.
-        before: what was seen earlier on the same connections. A reader needs it (which protocol was agreed, where a
-            frame began, what a compressor remembers) and shows nothing of it.
+        chunks: what the tap saw.
+        before: earlier chunks of the same connections. A parser needs them (for the agreed protocol, the beginning of
+            a frame, the state of a compressor), and gives no records of them.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -273,23 +269,23 @@ class Capture(Sequence[Chunk]):
         return Capture(kept, tuple(chunk for chunk in self.before if chunk.connection == connection))
 
     def since(self, index: int) -> Capture:
-        """The chunks from `index` on; those in front of it are kept as `before`, so that they can still be read.
+        """The chunks from `index` on. Earlier chunks go to `before`, because a parser needs them.
 
-        The way to look at one step of a conversation: `mark = len(capture)`, do it, then `capture.since(mark)`.
+        To look at one step of a conversation: `mark = len(capture)`, do the step, then `capture.since(mark)`.
         """
         need(0 <= index <= len(self), f"a position from 0 to {len(self)}", index, "Take len(capture) before the step")
         return Capture(self.chunks[index:], self.before + self.chunks[:index])
 
     def sent_by(self, side: Side) -> bytes:
-        """All plaintext that one side sent, in order: what a reader of that direction is fed.
+        """All plaintext that one side sent, in order.
 
-        With several connections in the capture, narrow it first: `capture.of(1).sent_by("client")`.
+        If the capture has several connections, choose one first: `capture.of(1).sent_by("client")`.
         """
         need(side in SIDES, "a side, 'client' or 'server'", side, "Name the end whose bytes you want")
         return b"".join(chunk.data for chunk in self.chunks if chunk.sender == side)
 
     def to_json(self) -> str:
-        """One JSON text; bytes in hexadecimal, one chunk a line, so that a diff of two recordings can be read."""
+        """A JSON text, with bytes in hexadecimal. One chunk a line, so that a diff of two captures is readable."""
         return '{"before": ' + _lines(self.before) + ', "chunks": ' + _lines(self.chunks) + "}\n"
 
     @classmethod

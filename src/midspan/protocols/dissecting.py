@@ -1,7 +1,12 @@
-"""From chunks to records: how the protocols follow one another on a connection.
+"""Read a whole capture: `dissect` gives an exchange.
 
-`dissect` reads a capture; `carrying_of` says what a connection carries above WebSocket or HTTP; `sample` gives captures
-that were recorded once, for pictures and tests that need no server.
+A connection begins with HTTP. Requests and responses alternate, until a response has the status 101. After it both
+directions are WebSocket frames. The target of the request tells what a frame or a body carries (`carrying_of`).
+
+Each direction is read as one stream. A record gets the time of its last byte. So the same bytes give the same records,
+however they are divided into chunks.
+
+`sample` gives recorded captures of real conversations, for pictures and tests without a server.
 """
 
 from __future__ import annotations
@@ -22,20 +27,21 @@ from midspan.protocols.http import HttpBody, HttpHead, read_http
 from midspan.protocols.socketio import Reunion, SocketPacket, read_socket_packet
 from midspan.protocols.websocket import Assembler, Message, negotiated, read_frames
 
-# What a connection carries above WebSocket or HTTP: Engine.IO and Socket.IO, where the request's target says so.
+# What a connection carries above WebSocket or HTTP: Engine.IO and Socket.IO, or nothing.
 
 
 SOCKETIO_PATH = "/socket.io"
-ENGINEIO_PATH = "/engine.io"  # Engine.IO alone: what it carries is the application's own
+ENGINEIO_PATH = "/engine.io"  # Engine.IO without Socket.IO
 
 
 @dataclass
 class Carrying:
-    """Reads what stands inside messages and bodies, for one session; attachments are waited for in each direction.
+    """Reads the records inside messages and bodies, for one session.
 
     Attributes:
-        engineio: the payloads are Engine.IO packets.
-        socketio: and those carry Socket.IO packets.
+        engineio: whether the payloads are Engine.IO packets.
+        socketio: whether these carry Socket.IO packets.
+        reunions: for each direction, the packet that waits for attachments.
     """
 
     engineio: bool = False
@@ -43,7 +49,7 @@ class Carrying:
     reunions: dict[Side, Reunion] = field(default_factory=lambda: {"client": Reunion(), "server": Reunion()})
 
     def in_message(self, message: Message, sender: Side) -> tuple[Record, ...]:
-        """What a WebSocket message carries."""
+        """The records inside a WebSocket message."""
         if not self.engineio:
             return ()
         try:
@@ -53,7 +59,7 @@ class Carrying:
             return (Garbage("an Engine.IO packet", _why(error), message.data),)
 
     def in_body(self, body: HttpBody, sender: Side) -> tuple[Record, ...]:
-        """What the body of a polling request or response carries: every packet, followed by what is inside it."""
+        """The records inside the body of a polling request or response: each packet, followed by the records in it."""
         if not self.engineio:
             return ()
         packets = read_polling_payload(body.data)
@@ -74,21 +80,21 @@ class Carrying:
 
 
 def carrying_of(target: str) -> Carrying:
-    """What a request for `target` leads to: `/socket.io/?EIO=4...` Socket.IO, anything else nothing."""
+    """What a connection with this target carries: Socket.IO for `/socket.io/?EIO=4...`, otherwise nothing."""
     path, query = _split(target)
     engineio = "EIO" in query or SOCKETIO_PATH in path
     return Carrying(engineio, engineio and ENGINEIO_PATH not in path)
 
 
 def session_of(target: str) -> str:
-    """The session that a request belongs to by its own word, "" before there is one."""
+    """The session id in the target of a request; "" if there is none yet."""
     return _split(target)[1].get("sid", [""])[0]
 
 
 def _split(target: str) -> tuple[str, dict[str, list[str]]]:
     try:
         parts = urlsplit(target)
-    except ValueError:  # "//[" and the like: a hostile target is no reason to fail
+    except ValueError:  # such as "//[": a wrong target must not end the parser
         return target, {}
     return parts.path, parse_qs(parts.query)
 
@@ -97,14 +103,7 @@ def _why(error: Exception) -> str:
     return f"expected {error.expected}" if isinstance(error, Refusal) else "not UTF-8"
 
 
-# From chunks to records: the one place that knows how the protocols follow one another on a connection.
-#
-# A connection begins as HTTP. Requests and responses alternate, each read in the light of the other, until a response
-# says 101: from there on both directions are WebSocket frames. What a frame or a body carries is decided by the
-# target of the request.
-#
-# Chunk boundaries mean nothing here: each direction is read as one stream, and a record is placed in time where its
-# last byte came. So the same bytes give the same records however they were cut.
+# From chunks to records.
 
 
 LIKE_HTTP = re.compile(rb"[A-Z]+ [/*h]|HTTP/")
@@ -112,10 +111,10 @@ SWITCHING_PROTOCOLS = 101
 
 
 def dissect(capture: Capture) -> Exchange:
-    """Read everything in a capture.
+    """Read a capture. Returns its records in order.
 
-    Bytes that end in the middle of something become `Partial`, bytes that are nothing known become `Garbage`; TCP's own
-    events are records too. TLS records without plaintext (handshake, alerts) are left to `protocols.record`.
+    Incomplete bytes at the end become `Partial`, and bytes that do not follow the protocol become `Garbage`. The begin
+    and the end of a TCP connection are records too. TLS records without plaintext (handshake, alerts) give no record.
 
     Raises:
         Refusal: `capture` is no Capture.
@@ -123,7 +122,7 @@ def dissect(capture: Capture) -> Exchange:
     need(isinstance(capture, Capture), "a Capture", capture, "Pass tap.capture, or Capture(chunks)")
     chunks = capture.before + capture.chunks
     sessions: dict[str, Carrying] = {}
-    seen: list[tuple[int, int, Sighting]] = []  # index of the chunk that completed it, order within the connection
+    seen: list[tuple[int, int, Sighting]] = []  # index of its last chunk, order in the connection, sighting
     for connection in sorted({chunk.connection for chunk in chunks}):
         seen += _Connection(connection, chunks, sessions).read()
     seen.sort(key=lambda placed: placed[:2])
@@ -131,7 +130,7 @@ def dissect(capture: Capture) -> Exchange:
 
 
 class _Stream:
-    """One direction of a connection: its bytes, and which chunk brought which."""
+    """One direction of a connection: its bytes, and the chunk of each byte."""
 
     def __init__(self, sender: Side, chunks: list[tuple[int, Chunk]]) -> None:
         self.sender = sender
@@ -146,7 +145,7 @@ class _Stream:
         return self.data[self.at :]
 
     def take(self, size: int) -> list[tuple[int, Chunk]]:
-        """The chunks that brought the next `size` bytes, with their places in the capture."""
+        """Read the next `size` bytes. Returns their chunks, each with its index in the capture."""
         begin, self.at = self.at, self.at + size
         while self._first < len(self.ends) - 1 and self.ends[self._first] <= begin:
             self._first += 1
@@ -157,7 +156,7 @@ class _Stream:
 
 
 class _Connection:
-    """One TCP connection, read from its first byte to its last."""
+    """Reads one TCP connection from its first byte to its last."""
 
     def __init__(self, number: int, chunks: tuple[Chunk, ...], sessions: dict[str, Carrying]) -> None:
         self.number, self.sessions = number, sessions
@@ -169,7 +168,7 @@ class _Connection:
         self.seen: list[tuple[int, int, Sighting]] = []
 
     def read(self) -> list[tuple[int, int, Sighting]]:
-        """All sightings of the connection, each with its place."""
+        """All sightings of the connection, each with its index and order."""
         for index, chunk in self.mine:
             if chunk.kind != "data":
                 event = TcpEvent(chunk.kind)
@@ -181,7 +180,7 @@ class _Connection:
         return self.seen
 
     def _begins_inside(self) -> bool:
-        """The beginning was not captured, and what there is does not look like HTTP: frames of an open WebSocket."""
+        """Whether the capture begins inside an open WebSocket: without "opened", and not like HTTP."""
         opened = any(chunk.kind == "opened" for _, chunk in self.mine)
         return not opened and not any(LIKE_HTTP.match(stream.data) for stream in self.streams.values())
 
@@ -197,7 +196,7 @@ class _Connection:
         return None
 
     def _message(self, stream: _Stream, request: HttpHead | None) -> HttpHead | None:
-        """Read one HTTP message and place it; None where there is none (any more)."""
+        """Read one HTTP message and add its sighting. Returns its head; None if there is no message."""
         if not stream.rest:
             return None
         try:
@@ -211,7 +210,7 @@ class _Connection:
         target = message.head.target or (request.target if request else "")
         inside: tuple[Record, ...] = ()
         if message.body and message.complete:
-            spoken = message.head.status in (0, 200)  # a refusal's body is the server's own words, not a payload
+            spoken = message.head.status in (0, 200)  # the body of an error is no payload
             carrying = self._session(target) if spoken else Carrying()
             inside = (message.body, *carrying.in_body(message.body, stream.sender))
         elif not message.complete:
@@ -235,7 +234,7 @@ class _Connection:
                 self._take(stream, len(rest), Partial("frame", rest))
 
     def _session(self, target: str) -> Carrying:
-        """What the request's session carries: attachments of one session may come on several connections."""
+        """The `Carrying` of the request's session. Attachments of one session may come on several connections."""
         key = f"{session_of(target) or self.number} {target.partition('?')[0]}"
         return self.sessions.setdefault(key, carrying_of(target))
 
@@ -256,13 +255,10 @@ class _Connection:
         self.seen.append((index, len(self.seen), sighting))
 
 
-_ANY = HttpHead("GET", "/", 0, "", (), b"")  # stands for a request that was not captured
+_ANY = HttpHead("GET", "/", 0, "", (), b"")  # in place of a request that was not captured
 
 
-# Conversations that were recorded once, with real servers and real clients: for pictures and tests that need no
-# bench.
-#
-# `python -m midspan.experiments.byte_ledgers` records them again.
+# Recorded captures of real servers and clients. `python -m midspan.experiments.byte_ledgers` records them again.
 
 
 FOLDER = files("midspan.protocols") / "recorded"
@@ -279,14 +275,14 @@ SAMPLES: dict[str, str] = {
 
 
 def names() -> tuple[str, ...]:
-    """The names of the samples; `SAMPLES` says what each one holds."""
+    """The names of the samples. `SAMPLES` describes them."""
     return tuple(SAMPLES)
 
 
 @checked
 @cache
 def sample(name: str) -> Capture:
-    """The recorded capture of that name.
+    """The recorded capture with that name.
 
     Raises:
         Refusal: there is none.

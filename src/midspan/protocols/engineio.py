@@ -1,4 +1,7 @@
-"""Engine.IO, protocol version 4: packets, and the payloads of HTTP long-polling that hold several of them."""
+"""Engine.IO, protocol version 4: packets, and the payloads of HTTP long-polling with several packets.
+
+`engineio.packet` decodes. The table of types is that of the specification.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,7 @@ from engineio import packet as library
 from midspan.errors import Refusal, need
 from midspan.protocols.capture import Garbage, count, shortened, shown
 
-# Engine.IO packets, version 4 of the protocol: one digit, then data; a binary message has no digit on a WebSocket.
-#
-# Decoded by `engineio.packet`; the specification's table of types is the table here.
+# A packet is one digit (the type), then data. A binary message on a WebSocket has no digit.
 
 
 Transport = Literal["websocket", "polling"]
@@ -33,7 +34,7 @@ Packet: Any = library.Packet  # python-engineio has no type hints
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EnginePacket:
-    """One packet. `data` is text, or bytes for a binary message; `raw` what stood on the transport."""
+    """One packet. `data` is text, or bytes for a binary message; `raw` is the packet on the transport."""
 
     type: int
     data: str | bytes
@@ -47,7 +48,7 @@ class EnginePacket:
 
     @property
     def header(self) -> bytes:
-        """What marks the packet's type: a digit, `b` before base64 in polling, nothing in a binary frame."""
+        """The bytes of the type: a digit, `b` before base64 in polling, empty in a binary frame."""
         return self.raw[: 0 if self.transport == "websocket" and isinstance(self.data, bytes) else 1]
 
     @property
@@ -58,7 +59,7 @@ class EnginePacket:
         return f"{self.type} {self.name}"
 
     def __str__(self) -> str:
-        if not isinstance(self.data, bytes) and self.data[:1] in "{[":  # JSON reads better without quotes
+        if not isinstance(self.data, bytes) and self.data[:1] in "{[":  # JSON is more readable without quotes
             return f"{self.words} {shortened(self.data, 160)}".rstrip()
         said = shown(self.data) if isinstance(self.data, str) else shown(self.data.hex()).strip('"')
         return f"{self.words} {said}".rstrip()
@@ -67,7 +68,7 @@ class EnginePacket:
 
 
 def read_engine_packet(payload: str | bytes, transport: Transport = "websocket") -> EnginePacket:
-    """One packet from what a transport carried: the text or the bytes of a message, or one piece of a polling payload.
+    """Read one packet: from the text or bytes of a WebSocket message, or from one piece of a polling payload.
 
     Raises:
         Refusal: it is no Engine.IO packet.
@@ -87,18 +88,18 @@ def read_engine_packet(payload: str | bytes, transport: Transport = "websocket")
     return EnginePacket(seen.packet_type, data, raw, transport)
 
 
-# Payloads of HTTP long polling, Engine.IO version 4: several packets in one body, binary ones in base64.
+# Payloads of HTTP long-polling: several packets in one body.
 #
-# Engine.IO protocol, "Packet encoding", "HTTP long-polling": packets are joined by the record separator 0x1E, bytes
+# Engine.IO protocol, "Packet encoding", "HTTP long-polling": packets are joined with the record separator 0x1E; bytes
 # are written in base64 after the letter `b`.
 
 
 SEPARATOR = b"\x1e"
-OK = b"ok"  # what a server answers to a POST, and no packet; python-engineio writes it in capitals
+OK = b"ok"  # the server's answer to a POST; it is no packet. python-engineio writes "OK"
 
 
 def read_polling_payload(body: bytes) -> tuple[EnginePacket | Garbage, ...]:
-    """The packets of one body in order; a piece that is none becomes `Garbage`. Nothing for an empty body or `ok`."""
+    """The packets of one body in order. A piece that is no packet becomes `Garbage`; an empty body or `ok` has none."""
     need(isinstance(body, bytes), "the body of a polling request or response", body, "Pass HttpBody.data")
     return tuple(_piece(piece) for piece in body.split(SEPARATOR)) if body and body.lower() != OK else ()
 

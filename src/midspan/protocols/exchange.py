@@ -1,7 +1,7 @@
-"""What was seen, in order: a sequence of sightings whose text is the same on each run of the same conversation.
+"""An exchange: a capture as records, in order. Its text is the same on each run of the same conversation.
 
-Times, ports and masking keys are left out of the text; a session id is shown as `<sid 1>`, `<sid 2>` in the order of
-appearance, since the server draws it by lot.
+So the text has no times, ports and masking keys. A session id, which is random, is shown as `<sid 1>`, `<sid 2>`, in
+order of appearance.
 """
 
 from __future__ import annotations
@@ -20,19 +20,23 @@ from midspan.protocols.http import HttpBody, HttpHead
 from midspan.protocols.socketio import SocketPacket
 from midspan.protocols.websocket import Frame, Message
 
-CACHE_BUSTER = re.compile(r"[?&]t=[^&\s]*")  # what polling clients add to a GET so that no cache answers it
+CACHE_BUSTER = re.compile(r"[?&]t=[^&\s]*")  # polling clients add it to a GET, so that no cache answers
 SID_IN_QUERY = re.compile(r"[?&]sid=([^&\s]+)")
 SID_ANYWHERE = re.compile(r"""([?&]sid=|"sid":")[^&\s"]+""")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sighting:
-    """One record: on which connection, who sent it, when it was complete.
+    """One record, with its connection and its sender.
 
     Attributes:
-        inside: what the record carries, outermost first: (EnginePacket, SocketPacket) in a frame, or ().
-        message: the WebSocket message that this frame completes, None if none.
-        carried: the chunks that brought it, with the TLS records they came in.
+        connection: the number of the connection.
+        sender: the side that sent it.
+        at_s: when its last byte came, in seconds since the tap was opened.
+        record: the record.
+        inside: the records inside it, outermost first: (EnginePacket, SocketPacket) in a frame, or ().
+        message: the WebSocket message that this frame completes; None if it completes none.
+        carried: the chunks that hold its bytes, with their TLS records.
     """
 
     connection: int
@@ -45,14 +49,14 @@ class Sighting:
 
     @property
     def what(self) -> str:
-        """The records in one line, without the arrow; session ids as they are."""
+        """The records in one line, without the arrow; session ids are not replaced."""
         packets = [i for i, record in enumerate(self.inside, 1) if isinstance(record, EnginePacket)]
-        signs = [" + " if i in packets[1:] else " | " for i in range(len(self.parts))]  # + : one more packet in a body
+        signs = [" + " if i in packets[1:] else " | " for i in range(len(self.parts))]  # +: one more packet
         return "".join(sign + part for sign, part in zip(signs, self.parts, strict=True))[3:]
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """One string a record, outermost first. What a later one says in full, an earlier one leaves out."""
+        """One string a record, outermost first. The data is shown only once, by the innermost record."""
         first = self.record
         if isinstance(first, Frame):
             masked = "masked" if first.masked else ""
@@ -65,7 +69,7 @@ class Sighting:
 
     @property
     def fault(self) -> str:
-        """What RFC 6455 forbids in this frame, in the library's words, "" if nothing."""
+        """What RFC 6455 forbids in this frame, in the words of `websockets`; "" if nothing."""
         if not isinstance(self.record, Frame):
             return ""
         wrong_mask = self.record.masked != (self.sender == "client")  # section 5.1
@@ -79,10 +83,10 @@ class Sighting:
 
 @dataclass(frozen=True, repr=False)
 class Exchange(Sequence[Sighting]):
-    """Sightings in the order in which they were complete. A slice, or a selection, is an exchange again."""
+    """Sightings, in the order in which their last bytes came. A slice or a selection is an exchange again."""
 
     sightings: tuple[Sighting, ...] = ()
-    known_sids: tuple[str, ...] = ()  # so that a part of an exchange numbers its sessions as the whole does
+    known_sids: tuple[str, ...] = ()  # so that a part of an exchange numbers its session ids as the whole
 
     @overload
     def __getitem__(self, index: int) -> Sighting: ...
@@ -104,7 +108,7 @@ class Exchange(Sequence[Sighting]):
 
     @cached_property
     def sids(self) -> tuple[str, ...]:
-        """Every session id of Engine.IO and Socket.IO in order of appearance."""
+        """All session ids of Engine.IO and Socket.IO, in order of appearance."""
         found = dict.fromkeys(self.known_sids)
         for seen in self.sightings:
             for record in (seen.record, *seen.inside):
@@ -123,17 +127,17 @@ class Exchange(Sequence[Sighting]):
         return self._where(lambda seen: seen.connection == connection)
 
     def sent_by(self, side: Side) -> Exchange:
-        """What one end sent."""
+        """The sightings that one side sent."""
         need(side in SIDES, "a side, 'client' or 'server'", side, "Name the end whose records you want")
         return self._where(lambda seen: seen.sender == side)
 
     def between(self, start_s: float, end_s: float) -> Exchange:
-        """What was complete at `start_s` or later and before `end_s`, in seconds since the tap was opened."""
+        """The sightings with `start_s <= at_s < end_s`, in seconds since the tap was opened."""
         need(start_s <= end_s, "a start no later than the end", (start_s, end_s), "Swap the two")
         return self._where(lambda seen: start_s <= seen.at_s < end_s)
 
     def frames(self) -> Exchange:
-        """WebSocket frames only: no TCP, no HTTP."""
+        """The WebSocket frames only, without TCP and HTTP."""
         return self._where(lambda seen: isinstance(seen.record, Frame))
 
     def messages(self) -> tuple[Message, ...]:
@@ -141,7 +145,7 @@ class Exchange(Sequence[Sighting]):
         return tuple(seen.message for seen in self.sightings if seen.message is not None)
 
     def packets(self) -> tuple[SocketPacket, ...]:
-        """Socket.IO packets in order, whatever the transport."""
+        """Socket.IO packets in order, of both transports."""
         inside = (record for seen in self.sightings for record in seen.inside)
         return tuple(record for record in inside if isinstance(record, SocketPacket))
 
@@ -162,19 +166,19 @@ class Exchange(Sequence[Sighting]):
         raise Refusal("text that stands in one of the lines", text, "Print the exchange to see them")
 
     def hidden(self, line: str) -> str:
-        """`line` with session ids numbered and cache busters left out."""
+        """`line` with numbered session ids and without cache busters."""
         line = CACHE_BUSTER.sub("", line)
         for number, sid in enumerate(self.sids, 1):
             line = line.replace(sid, f"<sid {number}>")
         return line
 
     def lines(self, hide: bool = True) -> tuple[str, ...]:
-        """One line for each sighting; with more than one connection each begins with its number."""
+        """One line for each sighting. It begins with the number of the connection, if there are several."""
         several = len(self.connections) > 1
         return tuple(self._line(seen, several, hide) for seen in self.sightings)
 
     def text(self, hide: bool = True) -> str:
-        """All lines; `hide=False` shows session ids and cache busters as they were."""
+        """All lines. `hide=False` shows the real session ids and cache busters."""
         return "\n".join(self.lines(hide)) or "(nothing seen)"
 
     def __str__(self) -> str:
@@ -195,12 +199,12 @@ class Exchange(Sequence[Sighting]):
 
 
 def without_sids(text: str) -> str:
-    """`text` of one record, for which `Exchange` is too much: a session id shows as `<sid>`."""
+    """`text` of one record outside of an exchange: session ids become `<sid>`, cache busters are removed."""
     return CACHE_BUSTER.sub("", SID_ANYWHERE.sub(r"\1<sid>", text))
 
 
 def _part(record: Record, after: tuple[Record, ...]) -> str:
-    """One record's words; what the next record explains is shown without its data."""
+    """The text of one record, without its data if the next record shows the data."""
     explained = bool(after) and not isinstance(after[0], EnginePacket)
     if isinstance(record, EnginePacket):
         return record.words if explained else str(record)

@@ -1,7 +1,7 @@
-"""HTTP/1.1 as it stands at the beginning of a WebSocket connection and around long polling: read by h11.
+"""HTTP/1.1 (RFC 9112), as in the upgrade to WebSocket and in long-polling. h11 parses it.
 
-One call reads one message: a head, and a body if there is one (RFC 9112). What a response answers decides how its
-body ends, so the request is an argument.
+One call of `read_http` reads one message: a head, and a body if there is one. How the body of a response ends depends
+on the request, so the request is an argument.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import h11
 from midspan.errors import Refusal, need
 from midspan.protocols.capture import count, shown
 
-# What differs from run to run, or from machine to machine, in a head of the same conversation.
+# Parts of a head that differ from run to run or from machine to machine, with their replacements.
 VOLATILE: tuple[tuple[str, str], ...] = (
     (r"(?im)^(sec-websocket-key): .*$", r"\1: <16 random bytes in base64>"),
     (r"(?im)^(sec-websocket-accept): .*$", r"\1: <20 bytes in base64>"),
     (r"(?im)^(date): .*$", r"\1: <date>"),
     (r"(localhost|127\.0\.0\.1):\d+", r"\1:<port>"),
 )
-PRODUCT = r"(?im)^(user-agent|server): .*$"  # name/version name/version: only the names are equal everywhere
+PRODUCT = r"(?im)^(user-agent|server): .*$"  # "name/version name/version": the versions differ
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -32,7 +32,7 @@ class HttpHead:
     Attributes:
         method, target: of a request, "" for a response.
         status, reason: of a response, 0 and "" for a request.
-        headers: name and value in the order and the case in which they stood.
+        headers: names and values, in the order and case on the wire.
         raw: start line, header lines and the empty line.
     """
 
@@ -49,11 +49,11 @@ class HttpHead:
     __repr__ = __str__
 
     def header(self, name: str) -> str:
-        """The value of a header, "" where there is none; several are joined by ", " (RFC 9110, section 5.3)."""
+        """The value of a header, "" if there is none. Several values are joined with ", " (RFC 9110, section 5.3)."""
         return ", ".join(value for key, value in self.headers if key.lower() == name.lower())
 
     def text(self, hide: bool = True) -> str:
-        """The whole head, one line each; `hide` masks what differs from run to run (key, date, port, versions)."""
+        """The whole head as text. `hide` replaces what differs from run to run (key, date, port, versions)."""
         text = self.raw.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
         if not hide:
             return text
@@ -64,7 +64,7 @@ class HttpHead:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HttpBody:
-    """A body: `data` is the content, `raw` the same with its transfer coding (chunk sizes, if any)."""
+    """A body. `data` is the content, `raw` the bytes on the wire (with chunk sizes, if any)."""
 
     data: bytes
     raw: bytes
@@ -81,7 +81,7 @@ class HttpBody:
 
 
 class HttpMessage(NamedTuple):
-    """What `read_http` returns. `complete` is False while bytes of the body are still to come."""
+    """The result of `read_http`. `complete` is False while bytes of the body are missing."""
 
     head: HttpHead
     body: HttpBody | None
@@ -94,8 +94,8 @@ def read_http(data: bytes, request: HttpHead | None = None, *, ended: bool = Fal
 
     Args:
         data: bytes from one side.
-        request: the request that the message answers; None if the message is itself a request.
-        ended: no more bytes will come, which ends a body without a length.
+        request: the request that the message answers; None if the message is a request.
+        ended: whether no more bytes will come; this ends a body without a length.
 
     Raises:
         Refusal: the bytes are not HTTP/1.1.
@@ -111,7 +111,7 @@ def read_http(data: bytes, request: HttpHead | None = None, *, ended: bool = Fal
 
 
 def _read(reader: h11.Connection, data: bytes, ended: bool) -> HttpMessage | None:
-    if not data:  # to h11 no bytes mean the end of the connection
+    if not data:  # h11 would take b"" for the end of the connection
         return None
     reader.receive_data(data)
     event = reader.next_event()
@@ -128,7 +128,7 @@ def _read(reader: h11.Connection, data: bytes, ended: bool) -> HttpMessage | Non
 
 
 def _content(reader: h11.Connection, ended: bool) -> tuple[bytes, bool]:
-    """The body's content as far as it has come, and whether that is all of it."""
+    """The content of the body so far, and whether it is complete."""
     content = b""
     if ended:
         reader.receive_data(b"")
@@ -143,7 +143,7 @@ def _content(reader: h11.Connection, ended: bool) -> tuple[bytes, bool]:
 
 
 def _reader(request: HttpHead | None) -> h11.Connection:
-    """A connection that has sent `request` and waits for the answer, or that waits for a request."""
+    """An h11 connection that has sent `request` and waits for the response; or one that waits for a request."""
     if request is None:
         return h11.Connection(h11.SERVER)
     asked = [("Host", "any"), *((k, v) for k, v in request.headers if k.lower() in ("upgrade", "connection"))]

@@ -1,7 +1,7 @@
-"""One message as a stack of layers, outermost first: every byte belongs to exactly one of them.
+"""The layers of one record, outermost first. Each byte belongs to exactly one layer.
 
-What is on the wire is the TLS record. Inside it, byte for byte, the frame: a header, a masking key, and a payload that
-is XORed with the key when a client sends it. The layers show the payload unmasked and say how it looked on the wire.
+On the wire is the TLS record. Inside it is the frame: a header, a masking key, and a payload, which a client XORs with
+the key. A layer has its bytes unmasked (`data`) and as in the frame (`wire`).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ HIDDEN = "??"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer's own bytes, without those of the layers inside it.
+    """The bytes of one layer, without those of the layers inside it.
 
     Attributes:
         name: "TLS record", "frame header", "mask", "Engine.IO", "Socket.IO", "namespace", "ack id", "JSON", ...
-        data: its bytes in the clear, unmasked.
-        says: what they say, in words.
-        wire: the same bytes inside the TLS record: XORed with the key where the frame is masked.
-        depth: 0 for the outermost; a layer holds those after it that are deeper.
-        random: the bytes are drawn anew each time (the masking key) or depend on such (ciphertext).
+        data: its bytes, decrypted and unmasked.
+        says: what the bytes mean, in words.
+        wire: the same bytes inside the TLS record: XORed with the key if the frame is masked.
+        depth: 0 for the outermost layer. A layer contains the deeper layers that follow it.
+        random: whether the bytes differ on each run: the masking key and the TLS tag.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stack(Sequence[Layer]):
-    """The layers of one record. `record` is what was cut; `tls` what carried it, if it carried nothing else."""
+    """The layers of `record`. `tls`: the TLS record around it, if it carried nothing else."""
 
     layers: tuple[Layer, ...]
     record: Record
@@ -66,7 +66,7 @@ class Stack(Sequence[Layer]):
         return iter(self.layers)
 
     def layer(self, name: str) -> Layer:
-        """The first layer of that name.
+        """The first layer with that name.
 
         Raises:
             Refusal: the stack has none.
@@ -83,11 +83,11 @@ class Stack(Sequence[Layer]):
 
     @property
     def size_bytes(self) -> int:
-        """All bytes of the stack: what TCP carries for this record."""
+        """The bytes of all layers together: what TCP carries for this record."""
         return sum(len(layer.data) for layer in self.layers)
 
     def text(self, hide: bool = True) -> str:
-        """One line a layer: name, bytes, what they say; `hide` masks the random ones, which differ on each run."""
+        """One line for each layer: name, size, bytes and meaning. `hide` replaces random bytes with ??."""
         width = max((2 * layer.depth + len(layer.name) for layer in self.layers), default=0)
         lines = [_line(layer, width, hide) for layer in self.layers]
         return "\n".join([*lines, f"{'in all':<{width}}  {count(self.size_bytes, 'byte'):>10}"])
@@ -102,10 +102,10 @@ def layers(seen: Sighting | Frame) -> Stack:
     """Cut one record into its layers.
 
     Args:
-        seen: a sighting (with the TLS record around it, and Engine.IO and Socket.IO inside it), or a frame alone.
+        seen: a sighting, which has also the layers around the frame and inside it; or a frame alone.
 
     Raises:
-        Refusal: anything else, or a sighting that is neither a frame nor an HTTP message.
+        Refusal: it is something else, or a sighting of neither a frame nor an HTTP message.
     """
     if isinstance(seen, Frame):
         return Stack(tuple(_frame_layers(seen, (), 0)), seen)
@@ -118,18 +118,18 @@ def layers(seen: Sighting | Frame) -> Stack:
         inner = _http_layers(record, seen.inside, depth)
     else:
         raise Refusal("a frame, or a sighting of a frame or an HTTP message", seen, "Take one with exchange.find(...)")
-    return Stack(tuple(_sealed(inner, tls) if tls else inner), record, tls)
+    return Stack(tuple(_with_tls(inner, tls) if tls else inner), record, tls)
 
 
 def _tls_around(seen: Sighting) -> TlsRecord | None:
-    """The TLS record that carried this record and nothing else."""
+    """The TLS record that carried this record and nothing else; None if there is none."""
     records = read_tls_records(b"".join(chunk.tls for chunk in seen.carried))[0]
     size = len(seen.record.raw) + sum(len(record.raw) for record in seen.inside if isinstance(record, HttpBody))
     alone = sum(len(chunk.data) for chunk in seen.carried) == size
     return records[0] if alone and len(records) == 1 and len(records[0].fragment) == size + TRAILER_BYTES else None
 
 
-def _sealed(inner: list[Layer], tls: TlsRecord) -> list[Layer]:
+def _with_tls(inner: list[Layer], tls: TlsRecord) -> list[Layer]:
     says = f"{tls.name}, {count(len(tls.fragment), 'byte')} follow, encrypted"
     tag = tls.raw[-TRAILER_BYTES:]
     return [
@@ -154,7 +154,7 @@ def _frame_layers(frame: Frame, inside: tuple[Record, ...], depth: int) -> list[
 
 
 def _payload_parts(frame: Frame, inside: tuple[Record, ...]) -> list[tuple[str, bytes, str]]:
-    """Name, bytes and words of what a payload is made of."""
+    """Name, bytes and meaning of each part of a payload."""
     if not frame.payload:
         return []
     if OPCODES.get(frame.opcode, ("",))[0] == "CLOSE":
@@ -167,7 +167,7 @@ def _payload_parts(frame: Frame, inside: tuple[Record, ...]) -> list[tuple[str, 
 
 
 def _packet_parts(packet: EnginePacket, inside: tuple[Record, ...]) -> list[tuple[str, bytes, str]]:
-    """Engine.IO's digit, then the fields of the Socket.IO packet in it, or its own data."""
+    """The parts of an Engine.IO packet: its digit, then the fields of its Socket.IO packet, or its data."""
     parts = [("Engine.IO", packet.header, packet.words)] if packet.header else []
     if inside and isinstance(inside[0], SocketPacket):
         return parts + [(name, data, _socket_says(inside[0], name)) for name, data in inside[0].parts()]

@@ -1,8 +1,8 @@
-"""Where the bytes go: a row for each layer, both ways, and not one byte left over.
+"""The bytes of a capture, layer by layer and in both directions. Each byte belongs to exactly one layer.
 
-Every row but one is counted in what a tap has captured. The row of IP and TCP is computed: headers of 20 + 20 bytes
-and 12 of timestamps (RFC 791, 9293, 7323) for each segment that carries something on an Ethernet; segments that only
-acknowledge are not in it, and there is no link layer.
+The bytes are counted in a tap's capture. Only the row of IP and TCP is computed: for each segment with data on an
+Ethernet, headers of 20 + 20 bytes and 12 bytes of timestamps (RFC 791, 9293, 7323). Segments without data and the
+Ethernet's own headers are not included.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Row:
 
     @property
     def both_bytes(self) -> int:
-        """Up and down."""
+        """The sum of both directions."""
         return self.up_bytes + self.down_bytes
 
     def __str__(self) -> str:
@@ -93,16 +93,16 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class ByteLedger:
-    """What one capture holds, layer by layer. `str()` is the table.
+    """The bytes of one capture, layer by layer. `str()` is a table.
 
     Attributes:
-        rows: outermost layer first; layers without a byte are left out.
+        rows: the outermost layer first, without empty layers.
     """
 
     rows: tuple[Row, ...]
 
     def row(self, layer: str) -> Row:
-        """The row of that layer; a row of zeros where the capture has none of it.
+        """The row of that layer; a row of zeros if the layer is empty.
 
         Raises:
             Refusal: there is no such layer.
@@ -118,31 +118,31 @@ class ByteLedger:
 
     @property
     def wire_bytes(self) -> int:
-        """All of it, both ways: IP packets with something in them."""
+        """All bytes in both directions, in IP packets with data."""
         return sum(row.both_bytes for row in self.rows)
 
     @property
     def tcp_bytes(self) -> int:
-        """What TCP carries, both ways: TLS records, or the plaintext itself where there is no TLS."""
+        """The bytes that TCP carries in both directions: TLS records, or plaintext without TLS."""
         return self.wire_bytes - self.row(TCP_IP).both_bytes
 
     @property
     def plain_bytes(self) -> int:
-        """What TLS carries, both ways: frames, or HTTP messages."""
+        """The bytes that TLS carries in both directions: frames or HTTP messages."""
         return self.tcp_bytes - sum(self.row(layer).both_bytes for layer in TLS_LAYERS)
 
     @property
     def payload_bytes(self) -> int:
-        """What the application wanted to say."""
+        """The bytes of the application's message."""
         return self.row(PAYLOAD).both_bytes
 
     @property
     def around_bytes(self) -> int:
-        """What stands around the application's bytes in the plaintext: the price of the protocols above TLS."""
+        """The bytes that the protocols above TLS add to the application's bytes."""
         return self.plain_bytes - self.payload_bytes
 
     def sent_by(self, side: Side) -> int:
-        """What TCP carries from that side, in bytes."""
+        """The bytes that TCP carries from that side."""
         need(side in SIDES, "a side, 'client' or 'server'", side, "Name the end whose bytes you want")
         rows = [row for row in self.rows if row.layer != TCP_IP]
         return sum(row.up_bytes if side == "client" else row.down_bytes for row in rows)
@@ -160,13 +160,13 @@ def byte_ledger(capture: Capture, payload: bytes = b"", segments: Mapping[Side, 
     """Count the bytes of a capture, layer by layer.
 
     Args:
-        capture: whole records only: what was under way when it was cut off would belong to no layer.
-        payload: what the application wanted to say; the rest of a text message is its envelope, "JSON".
-        segments: how many segments with something in them the kernel has counted from each side. A segment of the
-            loopback is larger than one of an Ethernet, so there are at least as many as the bytes need there.
+        capture: whole records only; incomplete ones belong to no layer.
+        payload: the bytes of the application's message. The rest of a text message counts as "JSON".
+        segments: how many segments with data the kernel has counted from each side. A segment on loopback is larger
+            than on an Ethernet, so the count is at least what the bytes need on an Ethernet.
 
     Raises:
-        Refusal: no capture; bytes that belong to no layer.
+        Refusal: it is no capture, or it has bytes that belong to no layer.
     """
     counted: Counter[tuple[str, Side]] = Counter()
     for seen in dissect(capture):
@@ -186,9 +186,9 @@ def byte_ledger(capture: Capture, payload: bytes = b"", segments: Mapping[Side, 
 
 @checked
 def round_trips(capture: Capture) -> int:
-    """How often the client had to wait for the server: for TCP's handshake, then for each answer to what it had sent.
+    """How often the client waited for the server: once for the TCP handshake, then for each answer.
 
-    (Tickets, which a TLS server sends after the handshake, answer nothing: they stand beside another answer.)
+    (Session tickets, which a TLS server sends after the handshake, do not count: they come with another answer.)
     """
     spoken = [chunk for chunk in capture if chunk.kind in ("opened", "data")]
     opened = sum(chunk.kind == "opened" for chunk in spoken)
@@ -197,7 +197,7 @@ def round_trips(capture: Capture) -> int:
 
 
 def _plain(seen: Sighting, payload: bytes) -> Iterator[tuple[str, int]]:
-    """Each layer of one record above TLS, with its size."""
+    """The layers above TLS of one record, with their sizes."""
     if not isinstance(seen.record, (Frame, HttpHead)):
         return
     cut = layers(seen)
@@ -207,7 +207,7 @@ def _plain(seen: Sighting, payload: bytes) -> Iterator[tuple[str, int]]:
 
 
 def _split(layer: Layer, record: Record, payload: bytes) -> Iterator[tuple[str, int]]:
-    """The application's own bytes apart from what stands around them."""
+    """Divide a layer into the application's bytes and the bytes around them."""
     size, own = len(layer.data), len(payload)
     if layer.name not in ("payload", "JSON"):
         yield ROWS[layer.name], size
@@ -226,7 +226,7 @@ def _split(layer: Layer, record: Record, payload: bytes) -> Iterator[tuple[str, 
 
 
 def _tls(data: bytes, plain_bytes: int) -> Iterator[tuple[str, int]]:
-    """The records around plaintext, or, where they carry none, all of them; nothing without TLS."""
+    """The bytes that TLS adds to plaintext. Records without plaintext count in full as TLS_ALONE."""
     records, rest = read_tls_records(data)
     if not data or not plain_bytes:
         yield TLS_ALONE, len(data)

@@ -1,9 +1,9 @@
-"""Socket.IO packets, version 5 of the protocol: type, attachments, namespace, ack id, JSON.
+"""Socket.IO, protocol version 5: packets with type, attachments, namespace, ack id and JSON.
 
-Decoded by `socketio.packet`; the specification's table of types is the table here.
+`socketio.packet` decodes. The table of types is that of the specification.
 
-Bytes cannot stand in JSON: a placeholder stands there, and the bytes follow as messages of their own (attachments).
-`Reunion` brings the two together again.
+JSON cannot hold bytes. It holds a placeholder, and the bytes follow in a message of their own, an attachment.
+`Reunion` adds the attachments to their packet.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class SocketPacket:
 
     Attributes:
         type: 0 to 6.
-        namespace: "/" where none is named.
-        ack_id: None where no acknowledgement is asked for or given.
-        data: the decoded JSON, None where there is none; bytes are still placeholders.
-        expected_attachments: how many binary messages follow.
-        attachments: those that have come.
+        namespace: "/" if the packet names none.
+        ack_id: None if the packet neither asks for an acknowledgement nor is one.
+        data: the decoded JSON, with placeholders for bytes; None if there is no JSON.
+        expected_attachments: how many attachments follow.
+        attachments: those that have come so far.
         raw: the text of the packet.
     """
 
@@ -81,7 +81,7 @@ class SocketPacket:
             ) from error
 
     def parts(self) -> tuple[tuple[str, bytes], ...]:
-        """The packet's bytes cut into its fields, in order, joined again they are `raw`."""
+        """The fields of the packet as (name, bytes), in order. Joined, they are `raw`."""
         at, parts = 1, [("Socket.IO", self.raw[:1])]
         lengths = {
             "attachments": self.raw.find(b"-") if self.type in BINARY else 0,
@@ -107,7 +107,7 @@ class SocketPacket:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Attachment:
-    """A binary message that belongs to an earlier packet; `number` counts from 0, as the placeholders do."""
+    """A binary message that belongs to an earlier packet. `number` is that of its placeholder, from 0."""
 
     number: int
     packet: SocketPacket
@@ -122,13 +122,13 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reunited:
-    """A binary packet whose last attachment has come: what the application gets."""
+    """A binary packet with all its attachments, as the application gets it."""
 
     packet: SocketPacket
 
     @property
     def raw(self) -> bytes:
-        """The packet's text; its attachments are records of their own."""
+        """The text of the packet. Its attachments are separate records."""
         return self.packet.raw
 
     def __str__(self) -> str:
@@ -139,17 +139,17 @@ class Reunited:
 
 
 class Reunion:
-    """Gives the binary messages of one direction back to the packet that announced them."""
+    """Adds the binary messages of one direction to the packet that announced them."""
 
     def __init__(self) -> None:
         self._waiting: SocketPacket | None = None
 
     def packet(self, packet: SocketPacket) -> None:
-        """A packet has come; the next binary messages are its own."""
+        """A packet has come. The next binary messages are its attachments."""
         self._waiting = None if packet.complete else packet
 
     def binary(self, data: bytes) -> tuple[Attachment] | tuple[Attachment, Reunited] | None:
-        """A binary message has come: its attachment, with the packet once that is complete; None if nobody waits."""
+        """A binary message has come: its attachment, and the packet if it is complete now; None if none is expected."""
         if self._waiting is None:
             return None
         number = len(self._waiting.attachments)
@@ -162,7 +162,7 @@ class Reunion:
 
 
 def read_socket_packet(text: str) -> SocketPacket:
-    """One packet from the data of an Engine.IO message; its attachments follow separately.
+    """Read one packet from the data of an Engine.IO message. Its attachments follow separately.
 
     Raises:
         Refusal: it is no Socket.IO packet.
@@ -178,7 +178,7 @@ def read_socket_packet(text: str) -> SocketPacket:
     seen = Packet()
     try:
         attachments = seen.decode(text)
-        json.dumps(seen.data)  # RecursionError on hostile nesting belongs here, not where the record is shown
+        json.dumps(seen.data)  # raises RecursionError for very deep nesting here, and not later in `str()`
     except (ValueError, RecursionError) as error:
         raise Refusal("namespace, ack id and JSON after the type", text, f"python-socketio says: {error}") from error
     namespace = seen.namespace or "/"
@@ -186,5 +186,5 @@ def read_socket_packet(text: str) -> SocketPacket:
 
 
 def _until_comma(text: bytes) -> int:
-    """Length of a namespace with the comma that ends it; a packet without data may leave the comma out."""
+    """Length of a namespace, with the comma after it. A packet without data may have no comma."""
     return text.find(b",") + 1 or len(text)

@@ -1,4 +1,7 @@
-"""WebSocket (RFC 6455): frames from bytes, messages from frames, permessage-deflate (RFC 7692)."""
+"""WebSocket (RFC 6455): frames from bytes, messages from frames, permessage-deflate (RFC 7692).
+
+The parsers are those of `websockets`.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from midspan.errors import Refusal, need
 from midspan.protocols.capture import Garbage, Side, as_text, count, shown
 from midspan.protocols.http import HttpHead
 
-# WebSocket frames, RFC 6455 section 5: read by the library's own parser, shown as one wire line each.
+# Frames, RFC 6455 section 5.
 #
-# The tap must show what is wrong too, so this reader is lenient where a peer has to be strict: reserved bits,
-# reserved opcodes and oversized control frames become records, with the library's complaint in `.fault`.
+# A receiver must refuse wrong frames, but a tap must show them. So a frame with reserved bits, a reserved opcode or a
+# control frame that is too long becomes a record, and `Frame.fault` gives the error of the library.
 
 
-# RFC 6455, section 5.2: opcode -> (our short name, the words of the specification)
+# RFC 6455, section 5.2: opcode -> (short name, text of the specification)
 OPCODES: dict[int, tuple[str, str]] = {
     0x0: ("CONTINUATION", "denotes a continuation frame"),
     0x1: ("TEXT", "denotes a text frame"),
@@ -36,7 +39,7 @@ CONTROL = 0x8  # section 5.5: control frames are identified by opcodes whose mos
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Frame:
-    """One frame: `payload` unmasked, `header` the 2, 4 or 10 bytes in front of the masking key, `raw` all of it."""
+    """One frame. `payload` is unmasked; `header` is the 2, 4 or 10 bytes before the masking key."""
 
     fin: bool
     rsv1: bool
@@ -51,7 +54,7 @@ class Frame:
 
     @classmethod
     def parse(cls, data: bytes) -> tuple[Frame, bytes]:
-        """The frame at the beginning of `data`, and the bytes after it.
+        """Read the frame at the beginning of `data`. Returns it, and the bytes after it.
 
         Raises:
             Refusal: `data` is not bytes, or holds no whole frame.
@@ -63,12 +66,12 @@ class Frame:
 
     @property
     def name(self) -> str:
-        """`TEXT`, `PING`, ...; `RESERVED 0x3` for an opcode that the specification keeps for later."""
+        """`TEXT`, `PING`, ...; `RESERVED 0x3` for a reserved opcode."""
         return OPCODES[self.opcode][0] if self.opcode in OPCODES else f"RESERVED 0x{self.opcode:X}"
 
     @property
     def fault(self) -> str:
-        """What the library's parser objects to in this frame taken alone, "" if nothing."""
+        """The error that the library's parser gives for this frame alone; "" if none."""
         if self.opcode not in OPCODES:
             return "invalid opcode"
         try:
@@ -79,7 +82,7 @@ class Frame:
 
     @property
     def carries(self) -> str:
-        """The payload in a line: text in quotes, other bytes in hexadecimal, a close frame's code and reason."""
+        """The payload in one line: text in quotes, other bytes in hexadecimal; code and reason of a close frame."""
         if self.opcode == Opcode.CLOSE and len(self.payload) >= 2:
             reason = self.payload[2:]
             return f"{int.from_bytes(self.payload[:2], 'big')} {shown(reason)}".rstrip()
@@ -88,10 +91,10 @@ class Frame:
         return shown(self.payload.hex()).strip('"')
 
     def words(self, mask: str = "") -> str:
-        """Everything in front of the payload; `mask` stands for the masking key."""
+        """The fields before the payload, as text. `mask`: the text for the masking key."""
         flags = [name for name in ("fin", "rsv1", "rsv2", "rsv3") if getattr(self, name)]
         if self.opcode & CONTROL and self.fin:
-            flags.remove("fin")  # a control frame is never fragmented (section 5.5)
+            flags.remove("fin")  # always set in a control frame (section 5.5)
         size = [] if self.opcode == Opcode.CLOSE else [count(len(self.payload), "byte")]
         return " ".join([self.name, *flags, *([mask] if mask else []), *size])
 
@@ -103,7 +106,7 @@ class Frame:
 
 
 def read_frames(data: bytes) -> tuple[tuple[Frame, ...], bytes]:
-    """All whole frames at the beginning of `data`, and the bytes of one that is not whole yet."""
+    """All whole frames at the beginning of `data`, and the bytes after them."""
     frames: list[Frame] = []
     frame, at = _parse(_checked(data), 0)
     while frame is not None:
@@ -113,18 +116,18 @@ def read_frames(data: bytes) -> tuple[tuple[Frame, ...], bytes]:
 
 
 def describe_close(payload: bytes) -> str:
-    """A close frame's payload in the library's words: `1000 (OK) bye`."""
+    """The payload of a close frame in the words of the library: `1000 (OK) bye`."""
     try:
         return str(Close.parse(payload))
     except (ProtocolError, UnicodeDecodeError) as error:
         return f"malformed: {error}"
 
 
-class _Lenient(LibraryFrame):
-    """The library's frame without its verdict: a tap shows what a peer must refuse."""
+class _UncheckedFrame(LibraryFrame):
+    """A frame of the library without its check: a tap shows also wrong frames."""
 
     def check(self) -> None:
-        """Accept anything; `Frame.fault` asks again."""
+        """Accept all frames. `Frame.fault` does the check."""
 
 
 def _parse(data: bytes, at: int) -> tuple[Frame | None, int]:
@@ -138,12 +141,12 @@ def _parse(data: bytes, at: int) -> tuple[Frame | None, int]:
         if len(data) - at < size:
             raise EOFError
         piece, at = data[at : at + size], at + size
-        # The parser gives up on a reserved opcode; we lend it a known one and keep the true one.
+        # The parser raises for a reserved opcode. So it gets BINARY; the true opcode is in the raw bytes.
         return bytes((first & 0xF0 | Opcode.BINARY, second)) if size and at == start + 2 else piece
-        yield  # what makes this a generator, as the parser expects
+        yield  # makes this a generator, which the parser needs
 
     try:
-        seen = _run(_Lenient.parse(read_exact, mask=masked))
+        seen = _run(_UncheckedFrame.parse(read_exact, mask=masked))
     except EOFError:
         return None, start
     return _frame(seen, data[start:at], masked), at
@@ -162,7 +165,7 @@ def _checked(data: bytes) -> bytes:
 
 
 def _run(parser: Generator[None, None, LibraryFrame]) -> LibraryFrame:
-    """The result of a parser that never has to wait: it reads from memory, or runs out of bytes."""
+    """The result of a parser that reads from memory only, so that it never waits."""
     try:
         next(parser)
     except StopIteration as done:
@@ -170,20 +173,19 @@ def _run(parser: Generator[None, None, LibraryFrame]) -> LibraryFrame:
     raise AssertionError("the parser waits for bytes that it was told do not exist")
 
 
-# From frames to messages: fragments joined (RFC 6455, section 5.4), permessage-deflate undone (RFC 7692).
+# Messages: fragments are joined (RFC 6455, section 5.4), and permessage-deflate is undone (RFC 7692).
 #
-# Compression is undone by the library's own extension, set up from the upgrade that was captured. Its state lives as
-# long as the connection, one for each direction: a message can only be read by someone who has read all those before
-# it.
+# The library's extension decompresses, with the parameters of the captured upgrade. It has a state for each direction
+# of a connection, so a message can be read only after all messages before it.
 
 
-INFLATED_BYTES = 16 * 2**20  # a message that inflates to more is not shown: a few kilobytes can hold gigabytes
-SMALLEST_WINDOW_BITS = 9  # zlib cannot compress with 8; we only decompress, so it does not matter here
+INFLATED_BYTES = 16 * 2**20  # the most for one message: a few kilobytes can inflate to gigabytes
+SMALLEST_WINDOW_BITS = 9  # zlib cannot compress with 8; to decompress, a larger window works too
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Message:
-    """A whole message: `data` is what the application sent, `frames` what carried it."""
+    """A whole message. `data` is what the application sent; `frames` are the frames that carried it."""
 
     text: bool
     data: bytes
@@ -192,17 +194,17 @@ class Message:
 
     @property
     def raw(self) -> bytes:
-        """The frames as they stood on the wire, without control frames that came in between."""
+        """The bytes of its frames on the wire, without control frames between them."""
         return b"".join(frame.raw for frame in self.frames)
 
     @property
     def remarkable(self) -> bool:
-        """True where the message is not just the payload of its only frame."""
+        """Whether the message differs from the payload of one frame: it is compressed or fragmented."""
         return self.compressed or len(self.frames) > 1
 
     @property
     def words(self) -> str:
-        """The message without its payload."""
+        """The message as text, without its payload."""
         pieces = f" of {count(len(self.frames), 'fragment')}" if len(self.frames) > 1 else ""
         carried = count(sum(len(frame.payload) for frame in self.frames), "byte")
         inflated = f" inflated from {carried}" if self.compressed else ""
@@ -216,10 +218,10 @@ class Message:
 
 
 class Assembler:
-    """Joins the frames of one direction. Fed in order; a control frame passes through without a message.
+    """Joins the frames of one direction to messages. `feed` takes the frames in order.
 
     Args:
-        inflate: the extension as `negotiated` gives it, None without compression.
+        inflate: the extension that `negotiated` gives; None without compression.
     """
 
     def __init__(self, inflate: PerMessageDeflate | None = None) -> None:
@@ -228,7 +230,7 @@ class Assembler:
         self._data = b""
 
     def feed(self, frame: Frame) -> Message | Garbage | None:
-        """The message that `frame` completes, None if none; Garbage where it breaks the rules of section 5.4."""
+        """The message that `frame` completes; None if none or a control frame; Garbage if it breaks section 5.4."""
         if frame.opcode & CONTROL:
             return None
         begins = frame.opcode != Opcode.CONT
@@ -262,10 +264,10 @@ class Assembler:
 
 
 def negotiated(response: HttpHead) -> dict[Side, PerMessageDeflate] | None:
-    """What reads each side's compressed messages, as the server's answer to the upgrade settled it; None without.
+    """The extensions that decompress the messages of each side; None if no compression was agreed.
 
     Args:
-        response: the head with status 101 (RFC 7692, section 7.1).
+        response: the head with status 101, which has the agreed parameters (RFC 7692, section 7.1).
     """
     try:
         extensions = parse_extension(response.header("Sec-WebSocket-Extensions"))

@@ -1,14 +1,15 @@
-"""Faults that can be replayed, and judgement on what came of them.
+"""Run an implementation under faults that can be replayed, and judge what happened.
 
-An *implementation* (a server and clients under test) runs a *schedule* (what clients say, and what goes wrong) in
-virtual time. The result is a *history*, and *predicates* judge it. In this order:
+An *implementation* (a server and its clients, under test) runs a *schedule* (what the clients send, and which faults
+happen) in virtual time. The result is a *history*. *Predicates* judge it. Read the modules in this order:
 
-1. `faults` and `schedule` (the input, as data), `implementation` (what is under test, and what it is given).
-2. `run`: one run. It uses `loop` (virtual time), `process` (start, kill, start again), and `link` with `connection`
-   and `end` (a link without a wire). `forbidden_io` refuses real clocks and sockets.
+1. `faults` and `schedule` (the input, as data), `implementation` (the code under test, and the context that it gets).
+2. `run`: one run. It uses `loop` (virtual time), `process` (start, kill, restart), and `link` with `connection` and
+   `end` (a simulated link). `forbidden_io` refuses real clocks and sockets.
 3. `history` (what happened), `guarantees` (the predicates), `run_report` (a run as a ladder, with its verdicts).
-4. `searching`, `shrinking`: many schedules, and the smallest that breaks a guarantee. `baseline`: a first draft.
-5. `tls/` (the same run on real sockets), `nodes/` (three nodes and a broker), `reconnect_herd`.
+4. `searching`, `shrinking`: many schedules, and the smallest one that violates a guarantee. `baseline`: a first draft.
+5. `tls/` (the same run on real sockets), `nodes/` (three nodes and a broker), `reconnect_herd` (many clients that
+   reconnect at once).
 """
 
 from midspan.simulation.baseline import NAIVE, BaselineClient, BaselineServer, draft, negative_control, say

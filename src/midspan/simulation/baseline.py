@@ -1,4 +1,4 @@
-"""Two sessions to compare with: a first draft, and a negative control that must not pass."""
+"""Two sessions to compare with: a first draft, and a negative control that a search must find wrong."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from midspan.simulation.implementation import ClientContext, Implementation, Ser
 from midspan.simulation.schedule import Shape
 from midspan.simulation.searching import Findings, search
 
-# A session as its first draft: it sends again what nobody acknowledged, and goes on where it stood.
+# A first draft of a session. It sends again what was not acknowledged, and continues after its last offset.
 #
-# Chapter 3 changes one method at a time and watches what that loses, doubles or reorders. The draft is no model: it
-# has no heartbeat, no bound, no epoch; it drops no copy and asks nobody for a right. What to do instead is lab 3.
+# Chapter 3 changes one method at a time and shows which messages are then lost, doubled or reordered. The draft is
+# incomplete: it has no heartbeat, no bounds and no epoch, it removes no duplicates, and it checks no token. Lab 3
+# builds a complete session.
 #
 # Messages, as JSON: up `[who, offset]` first, then each body; down `["entry", number, body]` for each entry of the
 # log and `["ack", body]` for each message taken.
@@ -33,14 +34,14 @@ class BaselineServer:
     def __init__(self, context: ServerContext) -> None:
         self.store = context.store
         self.count = 0  # entries of the log
-        self.listeners: list[Any] = []  # a set would have another order on each run
+        self.listeners: list[Any] = []  # a list, because the order of a set differs in each run
 
     async def start(self) -> None:
-        """Find the log of the process before."""
+        """Count the entries that the process before this one wrote."""
         self.count = len(await self.store.read())
 
     async def handle(self, connection: Any) -> None:
-        """One connection, from the greeting to its end."""
+        """Serve one connection, from the greeting to its end."""
         _who, offset = json.loads(await connection.recv())
         try:
             await self.resume(connection, offset)
@@ -56,17 +57,17 @@ class BaselineServer:
         self.listeners.append(connection)
 
     async def replay(self, connection: Any, offset: int) -> None:
-        """The entries of the log that come after the first `offset`."""
+        """Send the entries of the log after the first `offset` entries."""
         for number, entry in enumerate(await self.store.read(after=offset), offset + 1):
             await say(connection, "entry", number, entry.body)
 
     async def take(self, connection: Any, body: str) -> None:
-        """A message came: store it, acknowledge it, pass it on."""
+        """Take a message: store it, send it to all clients, acknowledge it."""
         await self.append(body)
         await say(connection, "ack", body)
 
     async def append(self, body: str) -> None:
-        """Make it durable, then give it to whoever listens."""
+        """Make a message durable, then send it to all connected clients."""
         await self.store.append(body)
         self.count += 1
         for listener in list(self.listeners):
@@ -75,7 +76,7 @@ class BaselineServer:
 
 
 class BaselineClient:
-    """Keeps what nobody acknowledged, and sends it again on each connection."""
+    """Keeps each message until it is acknowledged, and sends it again on each connection."""
 
     def __init__(self, context: ClientContext) -> None:
         self.context, self.app = context, context.app
@@ -84,19 +85,19 @@ class BaselineClient:
         self.offset = 0
 
     def send(self, body: str) -> None:
-        """Take a message, connected or not."""
+        """Put a message into the outbox, whether connected or not."""
         self.outbox.append(body)
         self.more.set()
 
     async def run(self) -> None:
-        """Connect, and again when the connection is gone."""
+        """Connect, and connect again when the connection has ended."""
         while True:
             with contextlib.suppress(OSError, InvalidHandshake, ConnectionClosed):
                 await self.talk(await self.context.connect())
             await asyncio.sleep(WAIT_S)
 
     async def talk(self, connection: Any) -> None:
-        """One connection: greet, send what waits, hear what comes."""
+        """Use one connection: send the greeting and the outbox, and receive messages."""
         await connection.send(json.dumps([self.context.me, self.offset]))
         sending = asyncio.create_task(self.pump(connection))
         try:
@@ -107,7 +108,7 @@ class BaselineClient:
             sending.cancel()
 
     async def pump(self, connection: Any) -> None:
-        """Send all of the outbox, then what is added to it."""
+        """Send the outbox, then each message that is added to it."""
         sent: set[str] = set()
         with contextlib.suppress(ConnectionClosed):
             while True:
@@ -118,12 +119,12 @@ class BaselineClient:
                 await self.more.wait()
 
     def entry(self, number: int, body: str) -> None:
-        """An entry of the log: remember how far we are, and hand it over."""
+        """Take an entry of the log: remember its number, and deliver it to the application."""
         self.offset = number
         self.app.delivered(body)
 
     def acknowledged(self, body: str) -> None:
-        """The server has it: forget it."""
+        """Remove an acknowledged message from the outbox."""
         if body in self.outbox:
             self.outbox.remove(body)
             self.app.acknowledged(body)
@@ -133,26 +134,26 @@ class BaselineClient:
 def draft(
     server: type[BaselineServer] = BaselineServer, client: type[BaselineClient] = BaselineClient
 ) -> Implementation:
-    """The implementation of a draft, with one part changed or none."""
+    """The draft as an implementation. Pass a subclass to change its server or client."""
     return Implementation(server, client)
 
 
 async def say(connection: Any, *words: object) -> None:
-    """One message: a JSON array."""
+    """Send one message, as a JSON array."""
     await connection.send(json.dumps(words))
 
 
-# The negative control: a session that promises what it does not keep. A search that lets it pass is broken.
+# The negative control: a session that does not keep its promises. A search that finds no violation in it is broken.
 #
-# It is what many a first version looks like: send when connected, connect again when not, hope otherwise.
+# Many first versions look like this: they send while connected, and otherwise connect again and lose messages.
 
 
 class NaiveServer:
-    """Appends what comes to its log and passes it on to whoever is connected."""
+    """Appends each message to its log, and sends it to all connected clients."""
 
     def __init__(self, context: ServerContext) -> None:
         self.store = context.store
-        self.connections: dict[Any, None] = {}  # in the order of arrival: that of a set is not the same on each run
+        self.connections: dict[Any, None] = {}  # a dict, because the order of a set differs in each run
 
     async def handle(self, connection: Any) -> None:
         self.connections[connection] = None
@@ -167,7 +168,7 @@ class NaiveServer:
 
 
 class NaiveClient:
-    """Sends while it is connected; what is said while it is not is gone."""
+    """Sends while it is connected. Messages on their way during a fault are lost."""
 
     def __init__(self, context: ClientContext) -> None:
         self.context = context
@@ -202,5 +203,5 @@ NAIVE = Implementation(NaiveServer, NaiveClient)
 
 @checked
 def negative_control(seeds: Iterable[int] = range(50), shape: Shape | None = None) -> Findings:
-    """Search the naive session. Its findings must show violations, of `no_loss` among others."""
+    """Search the naive session. The findings must show violations, for example of `no_loss`."""
     return search(NAIVE, seeds, shape, keep_going=True)

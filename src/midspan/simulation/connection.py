@@ -1,4 +1,17 @@
-"""One end of a simulated connection: what a connection of `websockets` gives, without a wire."""
+"""One end of a simulated connection, with the methods of a connection of `websockets`.
+
+Methods, limits and exceptions are those of `websockets.asyncio.connection.Connection` (version 17), so the same code
+runs on both. The simulation also does what may surprise:
+
+- `send` returns before the other end has received anything.
+- `close` on a dead link waits for `close_timeout`.
+- Messages that arrived before the end of the connection can still be read after it.
+- The library of the other end answers a ping even if no task calls `recv` there, until its queue is full.
+- `websockets.broadcast` writes at once, also when the buffer is not empty.
+
+As a connection of the class `net.servers.Direct` does, it offers a message to `at_once` first, if that is set.
+Compression, subprotocols, the request, the response and single fragments are missing (an iterable is sent whole).
+"""
 
 from __future__ import annotations
 
@@ -15,16 +28,13 @@ from websockets.protocol import State
 
 from midspan.simulation.end import CLOSED, OPEN, End, EndLink, Limits, Pipe, SimFrame
 
-# What `send` takes: a message, or its parts.
-
-
 Data = str | bytes
 DataLike = str | bytes | bytearray | memoryview
-PLAIN = (str, bytes)  # what needs no conversion; a tuple, since `str | bytes` would be built anew on each send
+PLAIN = (str, bytes)  # these need no conversion; a tuple is faster here than `str | bytes`
 
 
 async def whole(message: object) -> Data:
-    """The fragments of a message, put together; a message as it is otherwise."""
+    """The message as one str or bytes: fragments are joined."""
     if isinstance(message, bytearray | memoryview):
         return bytes(message)
     if isinstance(message, Mapping):
@@ -48,35 +58,23 @@ def as_bytes(data: object) -> bytes:
     raise TypeError("data must be str or bytes-like")
 
 
-# One end of a simulated connection: what `websockets` gives, without a wire.
-#
-# Methods, limits and exceptions are those of `websockets.asyncio.connection.Connection` (version 17), so that the
-# same code runs on both. What it does that surprises is kept: `send` returns before the other end has anything;
-# `close` on a dead link waits for `close_timeout`; messages that arrived before the end are still read after it; a
-# ping is answered by the other end's library even if nobody calls `recv` there, until its queue is full.
-# `websockets.broadcast` works as it is: it writes at once, whatever waits in the buffer already. As a connection of
-# the class `net.servers.Direct` it offers a message to `at_once`, where the code under test has set that.
-#
-# Left out: compression, subprotocols, the request and the response, fragments as such (an iterable is sent whole).
-
-
 class SimTransport:
-    """What `connection.transport` is used for: to let go of a connection that does not answer, to see what waits."""
+    """The part of a transport that code under test uses: abort a connection, ask how much is not yet read."""
 
     def __init__(self, connection: SimConnection) -> None:
         self._connection = connection
 
     def abort(self) -> None:
-        """Close without a word: this end is closed at once; the other learns of it if the link lets it."""
+        """Close this end at once, without a close frame. The other end notices it if the link carries anything."""
         self._connection.hang_up()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes of messages that were sent and are not read yet: no kernel stands between us and the other end."""
+        """Bytes of messages that were sent and that the other end has not read. (There is no kernel buffer here.)"""
         return self._connection.into.unread_bytes
 
 
 class SimProtocol:
-    """What `websockets.broadcast` uses of `connection.protocol`: it writes a message without waiting for anything."""
+    """The part of `connection.protocol` that `websockets.broadcast` uses: it writes a message without waiting."""
 
     def __init__(self, connection: SimConnection) -> None:
         self._connection = connection
@@ -93,7 +91,7 @@ class SimProtocol:
 
 
 class Messages:
-    """The messages of a connection, until it is closed normally."""
+    """Iterates over the messages of a connection, until it is closed normally."""
 
     def __init__(self, connection: SimConnection) -> None:
         self._recv = connection.recv
@@ -109,17 +107,17 @@ class Messages:
 
 
 class SimConnection(End):
-    """One end of a connection.
+    """One end of a connection, with the methods of a connection of `websockets`.
 
     Args:
-        link: whose connection it is; asked before each message, told when the connection ends.
+        link: to which the connection belongs. It sends each message, and is told when the connection ends.
         side: which end this is.
-        into: the pipe it writes to.
+        into: the pipe that it writes to.
         limits: as passed to `connect` or `serve`.
     """
 
     subprotocol = None
-    send_in_progress = None  # of a fragmented message, which `broadcast` does not break into: here it is sent whole
+    send_in_progress = None  # for `broadcast`: here no message is sent in fragments
     logger = logging.getLogger("midspan.simulation.connection")
 
     def __init__(self, link: EndLink, side: Literal["client", "server"], into: Pipe, limits: Limits) -> None:
@@ -130,7 +128,7 @@ class SimConnection(End):
         if limits.ping_interval is not None:
             self._keepalive = self.loop.create_task(self._keep_alive(limits.ping_interval))
 
-    # what an application calls
+    # for the code under test
 
     @property
     def transport(self) -> SimTransport:
@@ -142,16 +140,16 @@ class SimConnection(End):
 
     @property
     def at_once(self) -> Callable[[bytes], bool] | None:
-        """Handles a message in the call that brings it, if it says so; see `net.servers`."""
+        """Called with a message when it arrives; whether it has handled it. See `net.servers.Direct`."""
         return None if self._at_once is None else self._at_once[1]
 
     @at_once.setter
     def at_once(self, handle: Callable[[bytes], bool] | None) -> None:
-        # It runs as a part of the process that has set it: what it begins ends with that process.
+        # It runs in the context of the process that sets it: the tasks that it starts belong to that process.
         self._at_once = None if handle is None else (contextvars.copy_context(), handle)
 
     def send_data(self) -> None:
-        """Nothing is left to write: `protocol` has put it on its way."""
+        """Do nothing: `protocol` has already sent the message."""
 
     @property
     def close_code(self) -> int | None:
@@ -171,7 +169,7 @@ class SimConnection(End):
     ) -> None:
         """Send a message: a text frame for str, a binary frame for bytes.
 
-        Returns as soon as the bytes are in the buffer: the other end may never get them.
+        Returns when the bytes are in the buffer. The other end may never receive them.
         Raises `ConnectionClosed`, or `TypeError` for anything else than str, bytes or an iterable of them.
         """
         data = message if isinstance(message, PLAIN) else await whole(message)
@@ -200,9 +198,9 @@ class SimConnection(End):
         return data.decode() if (opcode == "text" if decode is None else decode) else data
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """The closing handshake (RFC 6455 section 7): waits for the other end, for `close_timeout` at most."""
+        """Do the closing handshake (RFC 6455 section 7). Waits at most `close_timeout` for the other end."""
         if self.state is OPEN:
-            self._say_close(Close(code, reason))
+            self._send_close(Close(code, reason))
         await self.wait_closed()
 
     async def wait_closed(self) -> None:
@@ -264,7 +262,7 @@ class SimConnection(End):
             raise self._closed()
 
     async def _keep_alive(self, interval_s: float) -> None:
-        """What the library does by itself: ping, and fail the connection when no pong comes."""
+        """Send pings, and close the connection when no pong comes, as the library does."""
         while self.state is OPEN:
             await asyncio.sleep(interval_s)
             pong = await self.ping()
@@ -272,7 +270,7 @@ class SimConnection(End):
                 async with asyncio.timeout(self.limits.ping_timeout):
                     await pong
             except TimeoutError:
-                self._say_close(Close(1011, "keepalive ping timeout"))
+                self._send_close(Close(1011, "keepalive ping timeout"))
                 if self.side == "server":
                     self.hang_up()
                 return

@@ -1,4 +1,8 @@
-"""One direction of a simulated connection, and one end of it as its link sees it."""
+"""The parts of a simulated connection: a `Pipe` for each direction, and an `End` on each side.
+
+The closing handshake is that of RFC 6455 section 7: each side sends one close frame, then the server ends the TCP
+connection. A connection that ends without close frames has the close code 1006.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +27,8 @@ from midspan.simulation.loop import RunLoop
 class Limits(Fitting):
     """The options of `websockets.connect` and `websockets.serve` that matter here, with their defaults.
 
-    `ping_interval` is the exception: the library pings every 20 s unless told not to, and the simulated link does not,
-    since a heartbeat is what lab 3 builds. Pass `ping_interval=None` on the real link for the same behaviour.
+    One default differs. The library sends a ping every 20 s; here `ping_interval` is None, because the heartbeat is an
+    exercise of lab 3. Pass `ping_interval=None` to the library for the same behaviour on a real link.
     """
 
     ping_interval: float | None = None  # s
@@ -32,51 +36,50 @@ class Limits(Fitting):
     open_timeout: float | None = 10.0  # s
     close_timeout: float | None = 10.0  # s
     max_size: int | None = 2**20  # bytes of one message
-    max_queue: int = 16  # messages that wait for recv() before reading pauses; it resumes at a quarter
-    write_limit: int = 2**15  # bytes on their way before send() waits; it goes on at a quarter
+    max_queue: int = 16  # messages that may wait for recv(); then reading pauses, until a quarter is left
+    write_limit: int = 2**15  # bytes that may be on their way; then send() waits, until a quarter is left
 
 
-# One direction of one simulated connection: what was written comes out later, whole, in order, or never.
-#
-# TCP may delay, stall or cut. It never loses a byte in the middle and never swaps two, so neither does a pipe.
+# One direction of a simulated connection. TCP may delay a stream, stop it or cut it. TCP never loses a byte in the
+# middle of a stream and never swaps two bytes, so a pipe does not either.
 
 
 Opcode = Literal["text", "binary", "ping", "pong", "close", "end", "http"]
-# RFC 6455 section 5.2. "end" is the end of TCP; "http" are bytes before the upgrade, on a real link.
+# RFC 6455 section 5.2. "end" is the end of the TCP connection; "http": bytes before the upgrade, on a real link.
 
 
 class SimFrame(NamedTuple):
-    """A frame on the way. (A tuple, since a run makes hundreds and we make thousands of runs a second.)"""
+    """A frame on its way. It is a tuple because a search makes hundreds of thousands each second."""
 
     opcode: Opcode
     data: bytes
-    number: int = 0  # the how-manieth message of its link and direction, from 1; 0 for control frames
-    raw: bytes = b""  # the bytes on a real wire
+    number: int = 0  # of the message, in this direction of its link, from 1; 0 for control frames
+    raw: bytes = b""  # the bytes on the wire, on a real link
 
 
 class PipeReceiver(Protocol):
-    """What a pipe knows of the end that it leads to."""
+    """What a pipe needs of the end that it leads to."""
 
     @property
     def paused(self) -> bool:
-        """Does it take nothing now?"""
+        """Whether it takes no frames now."""
 
     def receive(self, frame: SimFrame, /) -> None:
         """A frame has arrived."""
 
 
 class Pipe:
-    """The way from one end to the other.
+    """One direction of a connection: frames arrive after the latency, whole and in order, or never.
 
     Args:
-        loop: gives the time.
+        loop: of the run; its clock decides when a frame arrives.
         latency_s: how long a frame is on its way.
     """
 
     __slots__ = (
         "_due",
+        "_frames",
         "_last_s",
-        "_way",
         "broken",
         "latency_s",
         "loop",
@@ -89,37 +92,37 @@ class Pipe:
     def __init__(self, loop: RunLoop, latency_s: float) -> None:
         self.loop, self.latency_s = loop, latency_s
         self.to: PipeReceiver | None = None
-        self.unread_bytes = 0  # written and not yet taken by the other end: what fills the writer's buffer
+        self.unread_bytes = 0  # written and not yet taken by the other end; they fill the writer's buffer
         self.writer_waits: asyncio.Future[None] | None = None  # set by a writer whose buffer is full
         self.broken = False
         self.silent_until_s = 0.0
-        self._last_s = 0.0  # when the last frame arrives: the next one may not overtake it
-        self._way: deque[SimFrame] = deque()  # all that is on its way; each has a timer, and each timer takes the head
-        self._due = 0  # how many of them have arrived while the reader had paused
+        self._last_s = 0.0  # when the last frame arrives; the next one must not arrive before it
+        self._frames: deque[SimFrame] = deque()  # frames on their way; each has a timer; a timer takes the first frame
+        self._due = 0  # how many of them have arrived while the receiver was paused
 
     def write(self, frame: SimFrame) -> None:
         """Put a frame on its way."""
         if self.broken:
             return
         self.unread_bytes += len(frame.data)
-        self._way.append(frame)
+        self._frames.append(frame)
         arrives_s = self.loop.now_s + self.latency_s
         if arrives_s > self._last_s:
             self._last_s = arrives_s
         self.loop.at(self._last_s, self._arrive)
 
     def delay(self, by_s: float) -> None:
-        """The next frame, and with it all that follow, comes this much later."""
+        """Delay the next frame by `by_s` seconds, and with it all frames after it."""
         self._last_s = max(self._last_s, self.loop.now_s + self.latency_s + by_s)
 
     def silence(self, until_s: float) -> None:
-        """Nothing arrives before `until_s` (maybe never), not even what is on its way already."""
+        """Let no frame arrive before `until_s` (`inf`: never), not even a frame that is on its way."""
         self.silent_until_s = max(self.silent_until_s, until_s)
 
     def break_(self) -> None:
-        """What is on its way is lost, and so is what is written from now on."""
+        """Lose all frames that are on their way, and all that are written later."""
         self.broken = True
-        self._way.clear()
+        self._frames.clear()
 
     def _arrive(self) -> None:
         if self.broken or self.to is None:
@@ -133,7 +136,7 @@ class Pipe:
             self._take()
 
     def _take(self) -> None:
-        frame = self._way.popleft()
+        frame = self._frames.popleft()
         assert self.to is not None
         self.unread_bytes -= len(frame.data)
         self.to.receive(frame)
@@ -141,14 +144,14 @@ class Pipe:
             self.writer_waits.set_result(None)
 
     def resume(self) -> None:
-        """The reader reads again: hand over what had arrived meanwhile."""
+        """The receiver reads again: give it the frames that have arrived meanwhile."""
         while self._due and self.to is not None and not self.to.paused and not self.broken:
             self._due -= 1
             self._take()
 
 
 class LinkEnd(PipeReceiver, Protocol):
-    """What a link knows of an end: that of a simulated connection, or a relay's face to a real one."""
+    """What a link needs of an end: an `End` of a simulated connection, or a `RelayEndpoint` of a real one."""
 
     @property
     def link(self) -> EndLink: ...
@@ -162,7 +165,7 @@ class LinkEnd(PipeReceiver, Protocol):
 
     @property
     def way(self) -> Way:
-        """Where what it sends goes."""
+        """The direction in which it sends."""
 
     @property
     def peer(self) -> LinkEnd: ...
@@ -175,11 +178,11 @@ class LinkEnd(PipeReceiver, Protocol):
 
 
 class EndLink(Protocol):
-    """What an end, and a fault that meets it, know of its link."""
+    """What an end and a fault need of the link."""
 
     @property
     def name(self) -> str:
-        """That of the client."""
+        """The name of its client."""
 
     @property
     def loop(self) -> RunLoop: ...
@@ -195,34 +198,31 @@ class EndLink(Protocol):
         """A message has reached this end."""
 
     def left(self, end: LinkEnd, code: str) -> None:
-        """This end has let go of its connection, or learned that it is gone."""
+        """This end has closed its connection, or has noticed that it is lost. `code`: the close code."""
 
     def cut(self, end: LinkEnd) -> None:
         """Reset the connection of this end."""
 
     def forget(self, ends: list[LinkEnd], until_s: float) -> None:
-        """These ends carry nothing until then, and nobody tells them."""
+        """Let these ends send nothing until then. They are not told."""
 
     def go_silent(self, until_s: float) -> None:
-        """Nothing passes until then, new connections included."""
+        """Let nothing pass until then, on open connections and on new ones."""
 
 
-# One end of a simulated connection, as its link sees it: what arrives, and how it closes.
-#
-# The closing handshake is that of RFC 6455 section 7: each side sends one close frame, the server ends TCP. A
-# connection that ends without close frames has the code 1006.
+# One end, as its link uses it.
 
 
 OPEN, CLOSING, CLOSED = State.OPEN, State.CLOSING, State.CLOSED
 
 
 class End:
-    """One end of a connection.
+    """One end of a connection: it receives frames and closes. `SimConnection` adds the methods of an application.
 
     Args:
-        link: whose connection it is; asked before each message, told when the connection ends.
+        link: to which the connection belongs. It sends each message, and is told when the connection ends.
         side: which end this is.
-        into: the pipe it writes to.
+        into: the pipe that it writes to.
         limits: as passed to `connect` or `serve`.
     """
 
@@ -243,7 +243,7 @@ class End:
         self._sent: Close | None = None
         self._rcvd_then_sent: bool | None = None
         self._cause: BaseException | None = None
-        self._waiting: list[asyncio.Future[None]] = []  # those who wait for the end
+        self._waiting: list[asyncio.Future[None]] = []  # the callers that wait for the end of the connection
         self._deadline: asyncio.TimerHandle | None = None
         self._keepalive: asyncio.Task[None] | None = None
 
@@ -263,7 +263,7 @@ class End:
             self.lose(None)
 
     def lose(self, cause: BaseException | None) -> None:
-        """The TCP connection is gone: whoever waits on this end learns of it."""
+        """The TCP connection is gone: wake all callers that wait on this end."""
         if self.state is CLOSED:
             return
         if self.state is OPEN:
@@ -279,7 +279,7 @@ class End:
         for pong, _ in self._pings.values():
             if not pong.done():
                 pong.set_exception(self._closed())
-                pong.cancel()  # has no effect but one: an exception that nobody fetches is not logged
+                pong.cancel()  # so that asyncio does not log an exception that no caller retrieves
         self._pings.clear()
 
     def hang_up(self) -> None:
@@ -293,19 +293,19 @@ class End:
     def _receive_message(self, frame: SimFrame) -> None:
         limit = self.limits.max_size
         if limit is not None and len(frame.data) > limit:
-            self._say_close(Close(1009, f"frame with {len(frame.data)} bytes exceeds limit of {limit} bytes"))
+            self._send_close(Close(1009, f"frame with {len(frame.data)} bytes exceeds limit of {limit} bytes"))
             return
         if self._is_next and frame.opcode == "binary":
             self.link.arrived(self, frame)
             if self.state is not OPEN or not self._has_handled(frame.data):
-                self._keep(frame)
+                self._enqueue(frame)
         else:
-            self._keep(frame)
+            self._enqueue(frame)
             self.link.arrived(self, frame)
 
     @property
     def _is_next(self) -> bool:
-        """Would a message that comes now be the one for which somebody waits, and may it be handled at once?"""
+        """Whether a caller waits in `recv` for the next message, and `at_once` may handle it."""
         waits = self._reader is not None and not self._reader.done()
         return self._at_once is not None and waits
 
@@ -314,12 +314,12 @@ class End:
         context, handle = self._at_once
         try:
             return context.run(handle, data)
-        except Exception as error:  # as in `net.servers`: it is raised where the task waits in `recv`
+        except Exception as error:  # as in `net.servers`: `recv` raises it
             self._error = error
             return False
 
-    def _keep(self, frame: SimFrame) -> None:
-        """For `recv`."""
+    def _enqueue(self, frame: SimFrame) -> None:
+        """Put the message into the queue for `recv`."""
         self._queue.append((frame.opcode, frame.data))
         if len(self._queue) >= self.limits.max_queue:
             self.paused = True
@@ -341,13 +341,13 @@ class End:
         self._rcvd = Close.parse(data)
         if self.state is OPEN:
             self._rcvd_then_sent = True
-            self._say_close(self._rcvd)
+            self._send_close(self._rcvd)
         else:
             self._rcvd_then_sent = False
         if self.side == "server":  # the server ends TCP first (RFC 6455 section 7.1.1)
             self.hang_up()
 
-    def _say_close(self, close: Close) -> None:
+    def _send_close(self, close: Close) -> None:
         self._sent = close
         self.state = CLOSING
         self.link.left(self, str(int(close.code)))

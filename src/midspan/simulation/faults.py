@@ -1,4 +1,8 @@
-"""What can happen to links, nodes and the broker, as data: each fault is a moment and an effect."""
+"""The faults of a schedule, as data. A fault has a trigger (when it happens) and an effect; `str()` is one line.
+
+A trigger counts messages, and not time ("before a's 3rd message up"). So it means the same on each replay, after a
+change of the program, and on a real link.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from midspan.errors import Fitting, need
-
-# When a fault happens: counted, not timed ("before a's 3rd message up").
-#
-# So it means the same on each replay, on a changed program, and on a real link.
-
 
 Way = Literal["up", "down"]  # from the client to the server; from the server to the client
 When = Literal["before", "during", "after", "reply"]
@@ -27,17 +26,17 @@ _WORDS: dict[When, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Trigger(Fitting):
-    """A point in the life of one client's link.
+    """The message of one client's link before, during or after which a fault happens.
 
     Args:
         link: the client's name.
-        way: which direction is counted.
-        n: the how-manieth message in that direction, from 1, over all connections of this link; control frames
-            (ping, pong, close) are not counted.
-        when: *before* the message leaves its sender, *during* its way (it does not arrive if the fault cuts),
-            *after* it has arrived and before anyone has read it, or before the first message of the other direction
-            that follows it (*reply*: in most protocols the acknowledgement).
-        later_s: seconds that pass between that point and the fault.
+        way: the direction in which messages are counted.
+        n: the number of the message in that direction, from 1, over all connections of this link. Control frames
+            (ping, pong, close) do not count.
+        when: *before*: the message has not left its sender. *during*: it is on its way; it does not arrive if the
+            fault is a cut. *after*: it has arrived, and its receiver has not read it. *reply*: before the next message
+            in the other direction (in most protocols the acknowledgement).
+        later_s: seconds from that moment to the fault.
     """
 
     link: str
@@ -55,10 +54,8 @@ class Trigger(Fitting):
         return later + _WORDS[self.when].format(f"{self.link}'s message {self.n} {self.way}")
 
 
-# What can happen to nodes and to their broker, as data: see `faults` and `midspan.simulation.nodes`.
-#
-# A run of nodes has three of them behind a balancer, and one broker that they share. Where a fault is to hit one
-# node, it names it, or takes the one that serves the client of its moment.
+# Faults of nodes and of their broker (`midspan.simulation.nodes`). A run has three nodes behind a balancer, and one
+# broker for all of them.
 
 
 NODES = ("n1", "n2", "n3")
@@ -66,7 +63,7 @@ NODES = ("n1", "n2", "n3")
 
 @dataclass(frozen=True, slots=True)
 class _OnNode(Fitting):
-    """Hits one node; "" is the one that serves the client of the moment."""
+    """A fault of one node. `node` is its name; "" means the node that serves the client of the trigger."""
 
     at: Trigger
     node: str = ""
@@ -77,13 +74,13 @@ class _OnNode(Fitting):
 
     @property
     def whom(self) -> str:
-        """The node, in words."""
+        """The name of the node for a line of text."""
         return self.node or f"{self.at.link}'s node"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeKill(_OnNode):
-    """A node's process is killed, its connections are reset; one with an empty memory starts `down_s` seconds later."""
+    """A node's process is killed and its connections are reset; a new process starts `down_s` seconds later."""
 
     down_s: float = 0.1
 
@@ -93,7 +90,7 @@ class NodeKill(_OnNode):
 
 @dataclass(frozen=True, slots=True)
 class NodeDrain(_OnNode):
-    """A node gets no new connections and is asked to drain; then it stops, and is back `down_s` seconds later."""
+    """A node gets no new connections and drains. Then it stops; it starts again `down_s` seconds later."""
 
     down_s: float = 0.1
 
@@ -103,7 +100,7 @@ class NodeDrain(_OnNode):
 
 @dataclass(frozen=True, slots=True)
 class BrokerCut(_OnNode):
-    """A node's way to the broker is cut: its connections there are reset, new ones refused, for `for_s` seconds."""
+    """A node loses the broker: for `for_s` seconds its connections to it are reset, and new ones refused."""
 
     for_s: float = 1.0
 
@@ -115,7 +112,7 @@ class BrokerCut(_OnNode):
 class BrokerRestart(Fitting):
     """The broker is killed and starts again `down_s` seconds later: with its data, or without.
 
-    Every connection to it is reset; who listened to a channel has missed what was said meanwhile.
+    All connections to it are reset. A subscriber of a channel misses what is published meanwhile.
     """
 
     at: Trigger
@@ -129,7 +126,7 @@ class BrokerRestart(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class BalancerCut(Fitting):
-    """The balancer is gone for `for_s` seconds: all clients' connections are reset, new ones refused."""
+    """For `for_s` seconds there is no balancer: all connections of clients are reset, and new ones refused."""
 
     at: Trigger
     for_s: float = 0.1
@@ -142,10 +139,7 @@ Outage = NodeKill | NodeDrain | BrokerCut | BrokerRestart | BalancerCut
 OUTAGES: tuple[type[Outage], ...] = (NodeKill, NodeDrain, BrokerCut, BrokerRestart, BalancerCut)
 
 
-# What can happen to a link, as data: each fault is a moment and an effect, and `str()` says it in one line.
-#
-# Here is what happens to a client, to its link, and to a server that stands alone; what happens to nodes and to their
-# broker is in `outages`.
+# Faults of a client, of its link, and of a single server.
 
 
 __all__ = [
@@ -176,7 +170,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Cut(Fitting):
-    """The TCP connection is reset: both ends see it at once; what is on its way is lost. As real as a reset gets."""
+    """The TCP connection is reset. Both ends notice it at once. Messages on their way are lost."""
 
     at: Trigger
 
@@ -186,7 +180,10 @@ class Cut(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class HalfOpen(Fitting):
-    """This connection never carries anything again, and nobody says so: a NAT that forgot. New connections work."""
+    """This connection carries nothing any more, and neither end is told, as when a NAT drops its entry.
+
+    New connections work.
+    """
 
     at: Trigger
 
@@ -196,7 +193,7 @@ class HalfOpen(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class Silence(Fitting):
-    """Nothing passes for `for_s` seconds, new connections included; then TCP delivers what both ends still hold."""
+    """No connection carries anything for `for_s` seconds. Then TCP delivers what was sent meanwhile."""
 
     at: Trigger
     for_s: float
@@ -207,7 +204,7 @@ class Silence(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class Delay(Fitting):
-    """The next message that way, and all behind it, come `by_s` seconds later."""
+    """The next message in this direction, and all messages after it, arrive `by_s` seconds later."""
 
     at: Trigger
     by_s: float
@@ -236,9 +233,9 @@ class Refuse(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class ServerRestart(Fitting):
-    """The server process is killed, its connections are reset, and a new one starts `down_s` seconds later.
+    """The server process is killed, its connections are reset, and a new process starts `down_s` seconds later.
 
-    With its log (what the store made durable) or without: then the store is empty.
+    The new process has the log (what the store made durable); if `keeps_log` is false, the store is empty.
     """
 
     at: Trigger
@@ -252,7 +249,7 @@ class ServerRestart(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class ClientRestart(Fitting):
-    """The client process is killed; a new one starts `down_s` seconds later with the same store: its outbox."""
+    """The client process is killed; a new one starts `down_s` seconds later, with the same store (its outbox)."""
 
     at: Trigger
     down_s: float = 0.1
@@ -263,7 +260,7 @@ class ClientRestart(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class Revoke(Fitting):
-    """The client loses its right to be here, and its connection is cut."""
+    """The client loses its right to connect, and its connection is cut."""
 
     at: Trigger
 
@@ -272,7 +269,7 @@ class Revoke(Fitting):
 
 
 LinkFault = Cut | HalfOpen | Silence | Delay | ServerRestart | ClientRestart | Revoke
-TimedFault = LinkFault | Outage  # those that have a moment
+TimedFault = LinkFault | Outage  # the faults that have a trigger
 Fault = TimedFault | Refuse
 FAULTS: dict[str, type[Fault]] = {
     kind.__name__: kind
@@ -281,7 +278,7 @@ FAULTS: dict[str, type[Fault]] = {
 
 
 def lasts_s(fault: Fault) -> float:
-    """Seconds from the moment of a fault until the link (or the process) is whole again; `inf` for a half-open end."""
+    """Seconds from the beginning of a fault until the link or the process works again; `inf` for `HalfOpen`."""
     if isinstance(fault, HalfOpen):
         return math.inf
     name = lasting(fault)
@@ -289,5 +286,5 @@ def lasts_s(fault: Fault) -> float:
 
 
 def lasting(fault: Fault) -> str:
-    """The name of the field that says how long it lasts, or ""."""
+    """The name of the field that says how long the fault lasts, or ""."""
     return next((name for name in ("for_s", "by_s", "down_s") if hasattr(fault, name)), "")

@@ -1,4 +1,4 @@
-"""What a run replaces in other modules: functions that it refuses (a real clock, real waiting) and says so."""
+"""Functions that a run replaces in other modules, and functions that it refuses: a real clock, a real wait."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
-# Replace functions of modules and classes while runs need it, for each thread in its own way.
+# Replace attributes of modules and classes while a run needs it, for each thread separately.
 
 
 T = TypeVar("T")
 
 
 class Patch(Generic[T]):
-    """Attributes that are replaced while at least one block is open. Blocks of several threads may overlap.
+    """Attributes of modules and classes that are replaced while at least one block is open.
 
-    A replacement asks `here` for the value of its thread's block. Without one it does what the original does.
+    Blocks of several threads may overlap. A replacement looks at `here`, the value of its own thread's block. If that
+    is None, it must do what the original does.
 
     Args:
-        replacements: the owner (a module or a class), the name and the new value of each attribute.
+        replacements: gives the owner (a module or a class), the name and the new value of each attribute.
     """
 
     def __init__(self, replacements: Callable[[], Iterable[tuple[Any, str, Any]]]) -> None:
@@ -40,11 +41,11 @@ class Patch(Generic[T]):
 
     @property
     def here(self) -> T | None:
-        """The value of this thread's innermost block; None outside of all of its blocks."""
+        """The value of the innermost block of this thread; None if it has no open block."""
         return self._values.get(threading.get_ident())
 
     def original(self, owner: Any, name: str) -> Any:
-        """This attribute as it is outside of all blocks."""
+        """The value that this attribute has without replacement."""
         return self._originals.get((owner, name)) or getattr(owner, name)
 
     @contextmanager
@@ -72,48 +73,48 @@ class Patch(Generic[T]):
                     self._originals.clear()
 
 
-# What a simulation does not allow, and says so: a real clock, real waiting, random numbers from elsewhere.
+# The errors of code that cannot be simulated.
 
 
-CELLS = ("<cell ", "<ipython-input")  # how the files of a notebook's cells begin; a kernel's lie in ipykernel_123/
+CELLS = ("<cell ", "<ipython-input")  # how the file names of notebook cells begin
 
 
 class SimulationError(RuntimeError):
-    """The code under test did what cannot be simulated."""
+    """The code under test did something that cannot be simulated."""
 
     def _render_traceback_(self) -> list[str]:
-        """IPython asks for this in place of a traceback."""
+        """IPython shows this in place of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class Deadlock(SimulationError):
-    """Nothing is ready and no timer is set: everyone waits for someone who waits."""
+    """No callback is ready and no timer is set: the tasks wait for each other."""
 
 
 class OutOfTime(SimulationError):
-    """A run went past its virtual seconds or its steps."""
+    """A run took more virtual seconds or more steps than its limit."""
 
 
 class WallClock(SimulationError):
-    """The code under test asked for something that lives outside virtual time."""
+    """The code under test used a real clock, a real wait, a socket, a thread or random numbers of its own."""
 
 
 def outside(what: str, do: str) -> WallClock:
-    """The sentence for something that virtual time cannot contain."""
+    """A `WallClock` error with its sentence: what the code uses, and what to do instead."""
     return WallClock(f"Your code uses {what}, which virtual time does not reach, so a run could not be replayed: {do}.")
 
 
 def crash_in_words(error: BaseException) -> str:
-    """An error of the code under test in one line: with the line of the notebook's cell, if it came from one."""
+    """An error of the code under test in one line, with the line of the notebook cell that raised it, if any."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(CELLS) or "ipykernel_" in frame.filename]
     where = f" in {own[-1].name}(), line {own[-1].lineno}: {own[-1].line}" if own else ""
     return f"{type(error).__name__}: {error}{where}"
 
 
-# In virtual time these calls give no error of their own, only a run that cannot be replayed. So while a search runs,
-# they raise, in the search's thread only. A name that was imported before (`from time import monotonic`) does not go
-# through the module any more: such names are looked for in the code itself.
+# In virtual time these calls would give no error, but a run that cannot be replayed. So they raise an error during a
+# search, in the thread of the search only. A name that was imported earlier (`from time import monotonic`) still
+# means the original function, so the guard looks for such names in the code itself.
 
 
 _CLOCK = "use asyncio.get_running_loop().time(), or the `now` that was passed as an argument"
@@ -130,14 +131,14 @@ FORBIDDEN: tuple[tuple[Any, tuple[str, ...], str], ...] = (
     (threading.Thread, ("start",), "write a coroutine and start it with asyncio.create_task"),
     (socket.socket, ("connect", "bind", "listen"), "use the `connect` that was passed as an argument"),
 )
-EXEMPT = ("logging", "asyncio", "concurrent", "midspan", "warnings", "threading", "tempfile")  # theirs is not a run's
+EXEMPT = ("logging", "asyncio", "concurrent", "midspan", "warnings", "threading", "tempfile")  # may call them
 
 
 class WallClockGuard:
-    """A `with` block in which this thread cannot read a real clock, wait on it, or take random numbers from elsewhere.
+    """A `with` block in which this thread cannot read a real clock, wait for it, or draw unseeded random numbers.
 
     Args:
-        codes: classes or functions of the code under test, to look for names that were imported before.
+        codes: classes or functions of the code under test, to search for names that were imported earlier.
     """
 
     def __init__(self, *codes: object) -> None:
@@ -155,12 +156,12 @@ class WallClockGuard:
         self._block.__exit__(*error)
 
     def check(self) -> None:
-        """Raise what was caught, even if the code under test swallowed it."""
+        """Raise the first refusal again, because the code under test may have caught it."""
         if self._caught is not None:
             raise self._caught
 
     def refuse(self, what: str, do: str) -> NoReturn:
-        """Raise, and remember what was raised first."""
+        """Raise a `WallClock` error, and keep the first one."""
         self._caught = self._caught or outside(what, do)
         raise self._caught
 
@@ -168,13 +169,13 @@ class WallClockGuard:
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     for owner, names, do in FORBIDDEN:
         for name in names:
-            yield owner, name, _in_place_of(getattr(owner, name), f"{owner.__name__}.{name}", do)
+            yield owner, name, _guarded(getattr(owner, name), f"{owner.__name__}.{name}", do)
 
 
-_forbidden: Patch[WallClockGuard] = Patch(_replacements)  # several searches may run at once, each in its thread
+_forbidden: Patch[WallClockGuard] = Patch(_replacements)  # several searches may run at once, in different threads
 
 
-def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[..., Any]:
+def _guarded(original: Callable[..., Any], what: str, do: str) -> Callable[..., Any]:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         guard = _forbidden.here
         if guard is not None and sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] not in EXEMPT:
@@ -185,7 +186,7 @@ def _in_place_of(original: Callable[..., Any], what: str, do: str) -> Callable[.
 
 
 def refuse_forbidden_names(code: object) -> None:
-    """Raise `WallClock` if this class or function uses a forbidden function under a name of its own."""
+    """Raise `WallClock` if this class or function uses a forbidden function that was imported by name."""
     seen: set[int] = set()
     waiting = [code]
     while waiting:
@@ -193,11 +194,11 @@ def refuse_forbidden_names(code: object) -> None:
         if id(one) not in seen:
             seen.add(id(one))
             for function in _functions(one):
-                waiting += _look_into(function)
+                waiting += _check_names(function)
 
 
-def _look_into(function: types.FunctionType) -> list[object]:
-    """Check the global names that a function uses; the answer is those that are the learner's own code."""
+def _check_names(function: types.FunctionType) -> list[object]:
+    """Check the global names that a function uses. Returns those that belong to the same module, to check them too."""
     own = []
     names = set(_names(function.__code__))
     for name in names:

@@ -1,4 +1,8 @@
-"""The guarantees, each a question to a history; the answer is holds, violated or vacuous."""
+"""The guarantees as predicates: each asks whether its guarantee holds in one history.
+
+The verdict is holds, violated or vacuous. For each guarantee one function says what is wrong with a history, and
+another one says why a history has not tested the guarantee. `PREDICATES` lists them with their promises.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,17 @@ from typing import Literal
 from midspan.errors import checked, need
 from midspan.simulation.history import History, HistoryRecord, Index
 
-# What a predicate says of a history: holds, violated, or vacuous.
-
-
 Outcome = Literal["holds", "violated", "vacuous"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of one predicate on one history.
+    """The answer of one predicate for one history.
 
     Args:
         predicate: its name.
-        outcome: *vacuous* says that the run tested nothing: passing it proves nothing.
-        reason: one sentence; for a violation it names the message and the records.
+        outcome: holds, violated, or vacuous: the run did not test the guarantee, so the verdict proves nothing.
+        reason: one sentence; for a violation it names the message and the times.
     """
 
     predicate: str
@@ -37,20 +38,20 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A guarantee, as a question to a history.
+    """The function that asks whether a guarantee holds in one history.
 
     Args:
         name: of the guarantee.
-        claims: what it promises, as a sentence.
-        wrong: says what is wrong with a history, or "".
-        idle: says why a history that is not wrong has not tested it, or "".
+        claims: what the guarantee promises, as a sentence.
+        wrong: gives a sentence that says how a history violates the guarantee; "" if it does not.
+        idle: gives a sentence that says why a history has not tested the guarantee; "" if it has.
     """
 
     name: str
     claims: str
     wrong: Callable[[Index], str]
     idle: Callable[[Index], str]
-    holds: Verdict = field(init=False, repr=False, compare=False)  # one for all histories: a search makes thousands
+    holds: Verdict = field(init=False, repr=False, compare=False)  # made once: a search needs it thousands of times
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "holds", Verdict(self.name, "holds", self.claims))
@@ -67,10 +68,10 @@ class Predicate:
         return Verdict(self.name, "vacuous", reason) if reason else self.holds
 
 
-# The guarantees that name a number: the bounds come with the history, so each session is held to what it states.
+# The guarantees with a number. The numbers are the bounds of the history: those that the session itself promises.
 
 
-SLACK_S = 0.25  # what a few hops may add to a stated bound
+SLACK_S = 0.25  # tolerance: the latency of a few messages may add so much to a bound
 
 
 def bounded_memory(index: Index) -> str:
@@ -103,7 +104,7 @@ def bounded_detection(index: Index) -> str:
 
 
 def _long_silences(index: Index) -> list[HistoryRecord]:
-    """The silences that outlast the bound, and that the run outlasted too."""
+    """The silences longer than the bound, if the run went on for longer than the bound too."""
     ended_s = index.history.records[-1].at_s
     due_s = index.bounds.detection_s + SLACK_S
     return [r for r in index.of("silent") if r.value - r.at_s > due_s and r.at_s + due_s < ended_s]
@@ -136,7 +137,7 @@ def no_herd(index: Index) -> str:
 
 
 def _in_lockstep(index: Index) -> str:
-    """Two clients whose waits are equal come back together every time; once may be chance."""
+    """Whether two clients reconnected at the same time twice, as with equal waits. Once may be chance."""
     together: set[frozenset[str]] = set()
     for one, two in pairwise(index.returns):
         if one.who != two.who and two.at_s - one.at_s <= index.bounds.lockstep_s:
@@ -151,13 +152,13 @@ def _all_the_time(index: Index) -> str:
     most = index.bounds.attempts_per_s
     for who in index.clients:
         times = [record.at_s for record in index.of("attempt") if record.who == who]
-        for first, last in zip(times, times[most:], strict=False):  # none for who tried less often
+        for first, last in zip(times, times[most:], strict=False):  # no pair for a client with fewer attempts
             if last - first < 1.0:
                 return f"{who} tried to connect {most + 1} times within a second, from {first:.3f} s on."
     return ""
 
 
-def _nobody_returned(index: Index) -> str:
+def _no_return(index: Index) -> str:
     return "" if index.returns else "Nobody had to come back."
 
 
@@ -172,22 +173,13 @@ BOUNDED = (
         bounded_recovery,
         _nothing_to_recover,
     ),
-    Predicate("no_herd", "Clients come back spread out, and not all the time.", no_herd, _nobody_returned),
+    Predicate("no_herd", "Clients come back spread out, and not all the time.", no_herd, _no_return),
 )
 
 
-# The guarantees, each a question to a history. One function says what is wrong, another why nothing was tested.
+# The guarantees without a number.
 #
-# | name | promise | |---|---| | no_loss | what a session has accepted reaches every client | | no_duplicate | no
-# application is given a message twice | | order | the messages of one sender arrive in the order in which it sent
-# them | | no_phantom | nothing arrives that nobody sent | | ack_after_durable | nothing is acknowledged before a
-# crash can no longer take it | | convergence | in the end all clients have what the log has, in its order | |
-# liveness | when the link heals, everything is acknowledged and everybody is connected | | authorised | who has lost
-# the right to be here is given nothing more |
-#
-# The bounded ones (memory, detection, recovery, herd) are in `bounded.py`.
-#
-# A message that the server's store lost after it had been acknowledged is excused: no session can bring it back.
+# A message that the server's store lost after its acknowledgement is excused: no session can bring it back.
 
 
 def _idle(index: Index) -> str:
@@ -352,7 +344,7 @@ def judge(history: History, names: tuple[str, ...] | None = None) -> dict[str, V
 
 
 def _worst(predicate: Predicate, rooms: dict[str, Index]) -> Verdict:
-    """Of all rooms: violated if one is, vacuous if all are."""
+    """One verdict for all rooms: violated if it is violated in one room, vacuous if it is vacuous in all of them."""
     verdicts = {room: predicate.judge(index) for room, index in rooms.items()}
     for outcome in ("violated", "holds"):
         for room, verdict in verdicts.items():

@@ -1,4 +1,8 @@
-"""What happened, as a list of records: the only thing that the guarantees' predicates see."""
+"""The history of a run: all that happened, as a list of records. The predicates see nothing else.
+
+A `Recorder` writes it. The simulated link and the real link use the same recorder, so the same predicates judge an
+implementation on either link.
+"""
 
 from __future__ import annotations
 
@@ -11,41 +15,35 @@ from typing import Literal, NamedTuple
 
 from midspan.errors import Fitting, Refusal, checked, need
 
-# What happened, as a list of records: the only thing that the predicates see.
-#
-# A `Recorder` writes it down. The simulated link and the real one feed the same recorder, so the same predicates
-# judge any implementation on either.
-
-
 What = Literal[
-    "sent",  # the application gave the message to its session, which took it
-    "declined",  # ... which refused it (a full outbox)
+    "sent",  # the application gave the message to its session, which accepted it
+    "declined",  # the session refused it after all (a full outbox)
     "acknowledged",  # the session told its application that the message is safe
-    "durable",  # the server's store has it, and a crash cannot take it away
+    "durable",  # the server's store has it, so that it survives a crash
     "delivered",  # the session gave the message to the application `who`
-    "reset",  # the session told the application `who` to forget what it had: a snapshot follows
+    "reset",  # the session told the application `who` to forget all deliveries: a snapshot follows
     "attempt",  # the client `who` tries to connect
-    "refused",  # ... and is refused
-    "opened",  # a connection is open, seen from `who` ("a" for the client, "server/a" for the other end)
-    "closed",  # `who` has let go of it; detail: its code
-    "fault",  # a fault happened; detail: its line, value: how long it lasts in s
+    "refused",  # the attempt of the client `who` was refused
+    "opened",  # a connection is open at the end `who` ("a" for the client, "server/a" for the server's end)
+    "closed",  # the end `who` has closed it, or has noticed that it is lost; detail: the close code
+    "fault",  # a fault happened; detail: its `str()`, value: how long it lasts (s)
     "silent",  # the open connection of `who` carries nothing from now on; value: until when (s)
     "healed",  # a fault is over
     "restarted",  # the process `who` starts again
     "wiped",  # the server's store is empty
-    "revoked",  # the client `who` has no right to be here any more
+    "revoked",  # the client `who` has lost its right to connect
     "size",  # a buffer or table of `who`; detail: its name, value: its size now
-    "crashed",  # the code of `who` raised an error of its own; detail: which
-    "gave up",  # the client `who` ended by itself; detail: why
+    "crashed",  # the code of `who` raised an error of its own; detail: the error
+    "gave up",  # the client `who` ended by itself; detail: the reason
     "ended",  # the run is over
 ]
 
 
-_tuple = tuple.__new__  # a HistoryRecord(...) without the detour through Python: a search makes a million of them
+_tuple = tuple.__new__  # faster than HistoryRecord(...): a search makes a million of them
 
 
 class HistoryRecord(NamedTuple):
-    """One thing that happened. (A tuple: thousands are made each second.)"""
+    """One thing that happened. It is a tuple because a run makes thousands each second."""
 
     at_s: float
     who: str
@@ -62,15 +60,15 @@ class HistoryRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bounds(Fitting):
-    """What a session promises, and is held to.
+    """The numbers that a session promises. The predicates check them.
 
     Args:
-        detection_s: a connection that carries nothing is let go of within this time.
-        recovery_s: once all faults are over, everything is delivered and acknowledged within this time.
-        outbox, dedupe, replay: the most entries each of these may hold.
+        detection_s: a connection that carries nothing is closed within this time.
+        recovery_s: when all faults are over, everything is delivered and acknowledged within this time.
+        outbox, dedupe, replay: the most entries that each of these buffers may hold.
         attempts_per_s: the most connection attempts of one client within any second.
-        lockstep_s: two clients that come back within this time do so together. In virtual time equal waits are
-            equal; on a real link allow for some milliseconds.
+        lockstep_s: two clients that reconnect within this time of each other count as simultaneous. In virtual time
+            equal waits end at exactly the same time; on a real link allow some milliseconds.
     """
 
     detection_s: float = 4.0
@@ -113,7 +111,7 @@ class History:
         return tuple(record for record in self.records if record.what in what)
 
     def by_room(self) -> dict[str, History]:
-        """What each room saw: its own clients and its own log, and whatever happened to nodes and broker."""
+        """The history of each room: its own clients, its own log, and all that happened to nodes and broker."""
         return {room: self._of_room(room, members) for room, members in self.rooms}
 
     def _of_room(self, room: str, members: tuple[str, ...]) -> History:
@@ -139,7 +137,7 @@ class History:
 
 
 def _by(record: HistoryRecord, clients: set[str]) -> bool:
-    """Is it something that one of these clients did or met? A fault is everybody's, whoever's moment it came at."""
+    """Whether the record belongs to one of these clients. A fault belongs to all, whichever link triggered it."""
     return record.what not in ("fault", "healed", "restarted") and record.who.removeprefix("server/") in clients
 
 
@@ -154,9 +152,9 @@ class Recorder:
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self.records: list[HistoryRecord] = []
-        self.views: dict[str, list[str]] = {}  # what each application has been given since its last reset
-        self.log: list[str] = []  # what is durable, in its order, since the last wipe
-        self.logs: dict[str, list[str]] = {}  # the same of the room that a client is in, where there are rooms
+        self.views: dict[str, list[str]] = {}  # messages delivered to each application since its last reset
+        self.log: list[str] = []  # durable messages since the last wipe, in order
+        self.logs: dict[str, list[str]] = {}  # by client: the log of its room, where there are rooms
         self.accepted: set[str] = set()
         self.unacknowledged: dict[str, str] = {}  # message to sender
         self.on_durable: Callable[[], None] = lambda: None
@@ -172,13 +170,13 @@ class Recorder:
         self.unacknowledged[body] = who
 
     def declined(self, who: str, body: str, why: str) -> None:
-        """The session did not take the message that `sent` has just noted: it was not sent after all."""
+        """The session refused the message that `sent` has just noted, so it does not count as sent."""
         self.note(who, "declined", body, why)
         self.accepted.discard(body)
         self.unacknowledged.pop(body, None)
 
     def log_of(self, who: str) -> list[str]:
-        """The log that this client is to have in the end."""
+        """The log whose messages this client must have at the end."""
         return self.logs.get(who, self.log)
 
     def durable(self, body: str) -> None:
@@ -200,51 +198,49 @@ class Recorder:
 
 
 class App:
-    """The application that sits on a client's session. The session calls these three; they take no time."""
+    """The application above a client's session. The session calls the three methods. They take no time."""
 
     def __init__(self, recorder: Recorder, who: str) -> None:
         self.recorder, self.who = recorder, who
-        self.gone = False  # its process was killed: nothing it is told counts
+        self.gone = False  # its process was killed: later calls do not count
 
     def delivered(self, body: str) -> None:
-        """A message of the shared log, this client's own included."""
+        """Take a message of the shared log. The client's own messages are delivered too."""
         if not self.gone:
             self.recorder.note(self.who, "delivered", body)
             self.recorder.views.setdefault(self.who, []).append(body)
             self.recorder.on_progress()
 
     def acknowledged(self, body: str) -> None:
-        """The message that this client sent is safe: it may be shown as sent, and forgotten by the sender."""
+        """Note that a message of this client is safe. The client needs no copy of it any more."""
         if not self.gone:
             self.recorder.note(self.who, "acknowledged", body)
             self.recorder.unacknowledged.pop(body, None)
             self.recorder.on_progress()
 
     def reset(self) -> None:
-        """Forget what was delivered: what comes next is a snapshot."""
+        """Forget all deliveries. A snapshot follows."""
         if not self.gone:
             self.recorder.note(self.who, "reset")
             self.recorder.views[self.who] = []
 
 
-# A history, sorted once for all predicates: who sent what when, what arrived where, what went wrong.
-
-
 class Index:
-    """What the predicates look up in one history. All times in seconds from its start.
+    """One history, sorted once for all predicates. All times are in seconds from the start of the run.
 
     Args:
-        sent: accepted by a session, by message; what it declined is not.
-        acknowledged, durable: by message, the first time.
-        log: what is durable at the end, in its order.
+        sent: by message, the record of each message that a session accepted and did not decline.
+        acknowledged: by message, the first record.
+        durable: by message, the time of the first record.
+        log: the messages that are durable at the end, in order.
         wiped_s: when the server last lost its log; -inf if never.
-        views: deliveries to each client since its last reset.
+        views: by client, the deliveries since its last reset.
         clients: in order of first appearance.
-        present: those of them that have a right to be here at the end.
-        troubles: faults, their ends, and refusals: what recovery is counted from.
+        present: the clients that still have the right to connect at the end.
+        troubles: faults, the ends of faults, refusals and restarts. The recovery time begins after the last of them.
         healed_s: when the last trouble was over; -inf without any.
-        returns: attempts to connect, but for the first of each client.
-        in_flight: was there a fault while a message was sent, and not yet known to be safe or not yet everywhere?
+        returns: the attempts to connect, without the first attempt of each client.
+        in_flight: whether a fault happened while a message was sent and not yet acknowledged or not yet delivered.
     """
 
     def __init__(self, history: History) -> None:
@@ -286,7 +282,7 @@ class Index:
         return views
 
     def _returns(self) -> list[HistoryRecord]:
-        """Attempts to connect, but for the first of each client."""
+        """The attempts to connect, without the first attempt of each client."""
         seen: set[str] = set()
         made = []
         for record in self.of("attempt"):
@@ -296,7 +292,7 @@ class Index:
         return made
 
     def _in_flight(self) -> bool:
-        """Was there a fault while a message was sent, and not yet known to be safe or not yet everywhere?"""
+        """Whether a fault happened while a message was sent and not yet acknowledged or not yet delivered."""
         if not self.faults:
             return False
         done = {message: record.at_s for message, record in self.acknowledged.items()}
@@ -308,11 +304,11 @@ class Index:
         return any(sent_s <= at_s <= done_s for at_s in faults for sent_s, done_s in times)
 
     def excused(self, message: str) -> bool:
-        """The server's store lost it, with all it held, after its sender had been told that it was safe."""
+        """Whether the server's store lost this message after it was acknowledged. No session can bring it back."""
         return message in self.acknowledged and self.durable.get(message, math.inf) <= self.wiped_s
 
     def lost_to(self, who: str) -> str:
-        """The first message that `who` should have and has not, or ""."""
+        """The first message that was not delivered to `who`, or ""."""
         have = {record.message for record in self.views.get(who, ())}
         for message, record in self.sent.items():
             if message not in have and record.who not in self.revoked and not self.excused(message):
@@ -321,7 +317,7 @@ class Index:
 
 
 def _first(records: list[HistoryRecord]) -> dict[str, HistoryRecord]:
-    """By message, the first of its records."""
+    """By message, its first record."""
     first: dict[str, HistoryRecord] = {}
     for record in records:
         first.setdefault(record.message, record)
@@ -329,6 +325,6 @@ def _first(records: list[HistoryRecord]) -> dict[str, HistoryRecord]:
 
 
 def _since_the_last(kind: What, records: list[HistoryRecord]) -> list[HistoryRecord]:
-    """Those behind the last record of this kind; all if there is none."""
+    """The records after the last one of this kind; all records if there is none."""
     places = [i for i, record in enumerate(records) if record.what == kind]
     return records[places[-1] + 1 :] if places else records

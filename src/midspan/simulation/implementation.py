@@ -1,4 +1,4 @@
-"""The implementation under test: its server and clients, what each is given, and the store that survives a crash."""
+"""The implementation under test: its server and clients, their contexts, and the store that survives a crash."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from midspan.simulation.end import Limits
 from midspan.simulation.faults import Way
 from midspan.simulation.history import App, Bounds, Recorder
 
-# What survives a crash: a few facts, written at once, and a log, written in its time.
+# What survives a crash: a few facts and a log.
 #
-# A `Store` is the handle of one process on its disk. When the process is killed the handle goes dead: what the
-# process had not finished writing is not there for its successor.
+# A `Disk` holds the data. A `Store` is one process's access to it. When the process is killed, its `Store` stops
+# writing, so the next process does not find what was not yet written.
 
 
 Fact = str | int | float | bytes | bool | None | tuple[str | int | float | bytes | bool | None, ...]
@@ -27,19 +27,19 @@ _FACTS = frozenset({str, int, float, bytes, bool, type(None)})
 
 
 def _is_fact(value: object) -> bool:
-    """What cannot change later; a tuple can hold what can."""
+    """Whether a value cannot change later. The items of a tuple are checked too: they could be lists."""
     return type(value) in _FACTS or (type(value) is tuple and all(map(_is_fact, value)))
 
 
 class Entry(NamedTuple):
-    """One entry of the log: the message, opaque, and what its writer wants to know of it later."""
+    """One entry of the log: the message as text, and facts about it that the process needs later."""
 
     body: str
     facts: Mapping[str, Fact]
 
 
 class Disk:
-    """What is durable, whoever holds it."""
+    """The durable data of one server or client. It survives the death of the process."""
 
     def __init__(self) -> None:
         self.facts: dict[str, Fact] = {}
@@ -51,16 +51,16 @@ class Disk:
 
 
 class Store(MutableMapping[str, Fact]):
-    """A process's handle on its disk.
+    """What one process writes durably: small facts and a log.
 
-    As a mapping it holds small facts (`store["epoch"] = 7`): a write is durable when the statement is done. The log is
-    appended to with `await`: an entry is durable when the call returns, and not before. A store that needs no time for
-    it says so, `writes_at_once`, and then has `write` as well.
+    As a mapping it holds the facts (`store["epoch"] = 7`). A fact is durable when the assignment is done. `await
+    append(body)` adds an entry to the log. The entry is durable when the call returns, and not before. Where
+    `writes_at_once` is true, an append takes no time, and `write` does the same without `await`.
 
     Args:
-        disk: what the process before left.
-        write_s: what an append takes; a read takes half of it.
-        recorder: told of each entry of a server's log; None for a client's store.
+        disk: the data, with all that an earlier process wrote.
+        write_s: seconds that an append takes; a read takes half of it.
+        recorder: notes each entry of a server's log; None for a client's store.
     """
 
     @checked
@@ -77,14 +77,14 @@ class Store(MutableMapping[str, Fact]):
 
     @property
     def writes_at_once(self) -> bool:
-        """Whether an append takes no time: nothing has to be waited for."""
+        """Whether an append takes no time."""
         return self._write_s == 0
 
     def write(self, body: str, **facts: Fact) -> None:
         """Write one entry of the log, durable when the call returns.
 
         Raises:
-            Refusal: this store takes its time; await `append`.
+            Refusal: an append to this store takes time; await `append`.
         """
         need(isinstance(body, str), "the message as it was sent, a str", body, "Write the body, and facts by keyword")
         need(self.writes_at_once, "a store that writes at once", f"one that takes {self._write_s:g} s", "Await append")
@@ -97,17 +97,16 @@ class Store(MutableMapping[str, Fact]):
                 self._recorder.durable(body)
 
     async def read(self, after: int = 0, most: int | None = None) -> list[Entry]:
-        """The entries of the log after the first `after`, `most` at most.
+        """The entries of the log after the first `after`; at most `most` of them.
 
-        As with any database they are those of the moment at which the read began; what is appended while it lasts is
-        not among them.
+        The result is the log as it was when the read began. Entries that are appended during the read are not in it.
         """
         entries = self._disk.log[after : None if most is None else after + most]
         await asyncio.sleep(self._write_s / 2)
         return entries
 
     def kill(self) -> None:
-        """The process is gone: what it still tries to write is not written."""
+        """The process is killed: ignore all that it still tries to write."""
         self._dead = True
 
     def __getitem__(self, key: str) -> Fact:
@@ -131,7 +130,7 @@ class Store(MutableMapping[str, Fact]):
 
 
 class Server(Protocol):
-    """The server under test. May also have `async start()`, awaited before the first connection, and `sizes()`.
+    """The server under test. It may also have `sizes()`, and `async start()`, awaited before the first connection.
 
     On a real link it may have `serving(tls)` in place of `handle`: an async context manager that listens on a free
     port of 127.0.0.1 with this `ssl.SSLContext`, and gives the port.
@@ -142,13 +141,13 @@ class Server(Protocol):
 
 
 class Client(Protocol):
-    """The client under test. May also have `sizes()`."""
+    """The client under test. It may also have `sizes()`."""
 
     async def run(self) -> None:
         """Connect, and keep connected, until cancelled."""
 
     def send(self, body: str, /) -> object:
-        """Take a message of the application. Raises when it cannot (a full outbox): the message is then not sent."""
+        """Send a message of the application. Raises if it cannot take it (a full outbox): then it is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +155,10 @@ class ServerContext:
     """What a server is given.
 
     Args:
-        store: its log and facts, those of its predecessor included.
-        authorise: may this client, with this token, be here now?
+        store: its log and facts, with those of the server process before it.
+        authorise: `authorise(client, token)`: whether this client has the right to connect now.
         rng: random numbers, seeded.
-        now: the clock, in seconds.
+        now: the run's clock, in seconds.
         bounds: what it promises, and how much it may hold.
     """
 
@@ -176,15 +175,15 @@ class ClientContext:
 
     Args:
         me: its name.
-        token: what `authorise` wants to see.
+        token: what the server's `authorise` checks.
         connect: opens a connection: `await connect()`, `async with connect() as ...`, `async for ... in connect()`.
-        store: its facts, those of its predecessor included.
-        app: to be told `delivered(body)`, `acknowledged(body)` and `reset()`.
+        store: its facts, with those of the client process before it.
+        app: its application; the client calls `delivered(body)`, `acknowledged(body)` and `reset()`.
         rng: random numbers, seeded.
-        now: the clock, in seconds.
+        now: the run's clock, in seconds.
         bounds: what it promises, and how much it may hold.
-        url, trust: on a real link, where `connect` leads ("wss://127.0.0.1:4711"), and the `ssl.SSLContext` that it
-            takes, for a client that brings its own `connect`; "" and None on the simulated link.
+        url, trust: for a client with a `connect` of its own, on a real link: the address ("wss://127.0.0.1:4711") and
+            the `ssl.SSLContext`; "" and None on the simulated link.
     """
 
     me: str
@@ -204,14 +203,15 @@ class Implementation(Fitting):
     """The code under test.
 
     Args:
-        server, client: how to make them; called anew after each restart.
+        server, client: functions that make them from a context; they are called again after each restart.
         bounds: what they promise.
         limits: of their connections.
-        around: entered for each run, with its seed: replaces the clock and random numbers of a library by the run's.
-        counts: on a real link, whether a WebSocket message, as it stands on the wire, is one of those that a `Trigger`
-            counts; all are if None. A framework sends some of its own (heartbeats, greetings).
-        patience: how many times the stated recovery a run goes on: what comes too late is seen to be late, not taken
-            for lost.
+        around: `around(seed)` gives a context manager that is entered for each run. It replaces a library's clock and
+            random numbers with those of the run.
+        counts: on a real link, whether a `Trigger` counts this WebSocket message (way, bytes on the wire). A framework
+            sends messages of its own (heartbeats, greetings), which it should not count. None: all count.
+        patience: a run goes on for `patience * bounds.recovery_s` after the last fault or message. It is above 1, so
+            that a message that comes too late is seen as late and not as lost.
     """
 
     server: Callable[[Any], Server]  # of a ServerContext; on nodes, of a NodeContext
@@ -224,6 +224,6 @@ class Implementation(Fitting):
 
 
 def sizes_of(party: object) -> Mapping[str, int]:
-    """The sizes of a party's buffers and tables by name, if it tells."""
+    """The sizes of the buffers and tables of a server or client, by name; empty if it has no `sizes`."""
     tell = getattr(party, "sizes", None)
     return tell() if tell is not None else {}

@@ -1,7 +1,8 @@
-"""The link of one client, and all links of a run with the server behind them.
+"""The link of one client, and the network: all links of a run, and their server.
 
-A link joins a client to the server, counts messages, and lets faults happen at their moments. A client gets its
-`connect`; the server's handler gets the connection. They replace `websockets.connect` and `websockets.serve`.
+A link connects a client to the server, counts the messages, and makes each fault happen when its trigger comes. The
+client gets `Link.connect`, in place of `websockets.connect`. The server's handler gets the connection, as from
+`websockets.serve`.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from midspan.simulation.implementation import Server
 from midspan.simulation.loop import RunLoop
 
 Fire = Callable[[TimedFault, LinkEnd], None]
-Trace = Callable[[float, int, str, Way, int, bytes, str], None]  # as Watch.trace says
+Trace = Callable[[float, int, str, Way, int, bytes, str], None]  # see `run.Watch.trace`
 
-_tuple = tuple.__new__  # a SimFrame(...) without the detour through Python
-NO_ANSWER = "connection closed while reading HTTP status line"  # as `websockets.http11` says it
-ROUND_TRIPS_TO_OPEN = 3  # TCP, TLS 1.3, upgrade: what a wss:// connection costs before its first message
+_tuple = tuple.__new__  # faster than SimFrame(...)
+NO_ANSWER = "connection closed while reading HTTP status line"  # the words of `websockets.http11`
+ROUND_TRIPS_TO_OPEN = 3  # TCP, TLS 1.3 and the upgrade, before the first message of a wss:// connection
 
 
 class Link:
-    """The link of one client: all its connections, one after the other or, after a half-open one, beside it."""
+    """The link of one client: all its connections. After a half-open one, two can be open at once."""
 
     def __init__(self, network: Network, name: str) -> None:
         self.network, self.name = network, name
@@ -45,32 +46,32 @@ class Link:
         self.attempts = 0
         self.silent_until_s = 0.0
         self.ends: list[LinkEnd] = []  # both ends of each connection, while they are not closed
-        self._moments: dict[tuple[Way, int], list[TimedFault]] = {}
+        self._faults_at: dict[tuple[Way, int], list[TimedFault]] = {}
         self._awaiting_reply: dict[LinkEnd, list[TimedFault]] = {}
         self._refusals: set[int] = set()
-        self._joined: list[SimConnection] = []  # all ends of the run: each knows its peer, until it is told to forget
+        self._joined: list[SimConnection] = []  # all ends of the run; `let_go` removes the references between them
         for fault in network.faults:
             if isinstance(fault, Refuse):
                 if fault.link == name:
                     self._refusals.update(range(fault.attempt, fault.attempt + fault.count))
             elif fault.at.link == name:
-                self._moments.setdefault((fault.at.way, fault.at.n), []).append(fault)
+                self._faults_at.setdefault((fault.at.way, fault.at.n), []).append(fault)
 
-    url = ""  # where a real link begins
+    url = ""  # the address of a real link
 
     def connect(self) -> Any:
-        """What the client is given: `await connect()` is a connection, and so is `async with connect() as ws`."""
+        """Open a connection, as `websockets.connect` does: `await connect()`, or `async with connect() as ws`."""
         return Opening(self)
 
     @property
     def connected(self) -> bool:
-        """Has the client a connection that it takes for open?"""
+        """Whether a connection is open, as far as the client knows."""
         return any(end.side == "client" and end.state is OPEN for end in self.ends)
 
     # messages
 
     def transmit(self, end: LinkEnd, opcode: Opcode, data: bytes, raw: bytes = b"") -> None:
-        """Put one message of this end on its way, and let the faults happen that were set for it."""
+        """Send one message of this end, and make the faults happen that it triggers."""
         network = self.network
         way = end.way
         number = self.sent[way] = self.sent[way] + 1
@@ -82,7 +83,7 @@ class Link:
             for fault in self._awaiting_reply.pop(end, ()):
                 self._happen(fault, end, fault.at.later_s)
         frame = _tuple(SimFrame, (opcode, data, number, raw))
-        faults = self._moments.get((way, number))
+        faults = self._faults_at.get((way, number))
         if faults is None:
             end.into.write(frame)
             return
@@ -91,12 +92,12 @@ class Link:
         self._fire("during", faults, end)
 
     def arrived(self, end: LinkEnd, frame: SimFrame) -> None:
-        """A message has reached this end's queue."""
+        """A message has reached this end's queue: make the faults happen that it triggers."""
         way, network = end.peer.way, self.network
         if network.trace is not None:
             records = len(self.recorder.records)
             network.trace(self.loop.now_s, records, self.name, way, frame.number, frame.data, "arrived")
-        faults = self._moments.get((way, frame.number))
+        faults = self._faults_at.get((way, frame.number))
         if faults is not None:
             self._fire("after", faults, end)
             self._fire("reply", faults, end)
@@ -121,8 +122,8 @@ class Link:
         """One attempt to connect. Raises what `websockets.connect` raises.
 
         Raises:
-            OSError: it is refused, or, as `TimeoutError`, not answered within `open_timeout`.
-            InvalidMessage: the server dies when it has been asked to speak WebSocket, and has not answered.
+            OSError: the attempt is refused; a `TimeoutError` if there is no answer within `open_timeout`.
+            InvalidMessage: the server is killed after the client's request to upgrade, before its answer.
         """
         try:
             await self.admit()
@@ -131,10 +132,11 @@ class Link:
         return self._join()
 
     async def admit(self) -> None:
-        """What an attempt to connect meets on its way: its time, a silence, a refusal, the death of the server.
+        """Note an attempt to connect, and wait as long as it takes. Faults may refuse it.
 
         Raises:
-            OSError: a `TimeoutError`, a refusal; a `ConnectionResetError` when it comes after the client's upgrade.
+            OSError: a `TimeoutError` during a silence, a `ConnectionRefusedError`, or a `ConnectionResetError` if the
+                server was killed after the client's request to upgrade.
         """
         self.attempts += 1
         attempt = self.attempts
@@ -146,7 +148,7 @@ class Link:
             raise self._failure(attempt)
 
     def _failure(self, attempt: int) -> OSError:
-        """Nobody is there: nor was anybody, or the server died during the last round trip, that of the upgrade."""
+        """The error of a failed attempt: reset if the server was killed during the upgrade, otherwise refused."""
         asked_s = self.loop.now_s - 2 * self.network.latency_s
         if attempt not in self._refusals and self.network.killed_at_s > asked_s:
             return ConnectionResetError(104, "Connection reset by peer")
@@ -176,10 +178,10 @@ class Link:
         return client
 
     def left(self, end: LinkEnd, code: str) -> None:
-        """One end has let go of its connection, or learned that it is gone."""
+        """One end has closed its connection, or has noticed that it is lost. `code`: the close code."""
         self.recorder.note(self.name if end.side == "client" else f"server/{self.name}", "closed", detail=code)
 
-    # what faults do to it
+    # what faults do to the link
 
     def cut(self, end: LinkEnd) -> None:
         """Reset the connection of this end."""
@@ -194,12 +196,12 @@ class Link:
             self.cut(end)
 
     def go_silent(self, until_s: float) -> None:
-        """Nothing passes until then, new connections included."""
+        """Let nothing pass until then, on open connections and on new ones."""
         self.silent_until_s = max(self.silent_until_s, until_s)
         self.forget(list(self.ends), until_s)
 
     def forget(self, ends: list[LinkEnd], until_s: float) -> None:
-        """These ends carry nothing until then, and nobody tells them."""
+        """Let these ends send nothing until then. They are not told."""
         for end in ends:
             end.into.silence(until_s)
             if end.state is OPEN:
@@ -207,9 +209,9 @@ class Link:
                 self.recorder.note(who, "silent", value=until_s)
 
     def let_go(self) -> None:
-        """The run is over: the two ends of a connection know each other no longer."""
+        """The run has ended: remove the references between the two ends of each connection."""
         for end in self._joined:
-            end.state = CLOSED  # whoever still holds it, a task that ignored its cancellation, finds it so
+            end.state = CLOSED  # for a task that ignored its cancellation
             end.into.to = None
             del end.peer
         for kept in (self._joined, self.ends, self._awaiting_reply):
@@ -219,7 +221,7 @@ class Link:
 class Opening:
     """A connection that is being opened: await it, enter it, or iterate over it to connect again and again.
 
-    The iteration is the library's own code, with the library's own delays.
+    The iteration runs the code of `websockets`, with its delays.
     """
 
     process_exception = staticmethod(process_exception)
@@ -251,14 +253,14 @@ Handler = Callable[[SimConnection], Awaitable[None]]
 
 
 class Network:
-    """All links of one run, and the server behind them.
+    """All links of one run, and their server.
 
     Args:
         loop: the run's loop.
-        recorder: told of what happens to connections.
+        recorder: notes what happens to connections.
         latency_s: of a frame, one way.
-        faults: what goes wrong; those that name a moment fire there.
-        fire: makes a fault happen; the connection is the one on which its moment came.
+        faults: of the schedule.
+        fire: called with a fault and an end when its trigger comes at this end; makes the fault happen.
         limits: of each connection.
     """
 
@@ -277,12 +279,12 @@ class Network:
         self.faults, self.fire = faults, fire
         self.links: dict[str, Link] = {}
         self.handler: Handler | None = None  # None: no server listens
-        self.killed_at_s = -math.inf  # when a server process last was
-        self.spawn: Callable[[Coroutine[Any, Any, None]], object] = loop.create_task  # a task of the server process
-        self.crossings: list[tuple[str, Way, int]] | None = None  # each message of the run, where a search asks for it
+        self.killed_at_s = -math.inf  # when a server process was last killed
+        self.spawn: Callable[[Coroutine[Any, Any, None]], object] = loop.create_task  # in the server process
+        self.crossings: list[tuple[str, Way, int]] | None = None  # as `run.Watch.crossings`
         self.trace: Trace | None = None
         self.on_open: Callable[[], None] = lambda: None
-        self.trust: ssl.SSLContext | None = None  # of the clients of a real link
+        self.trust: ssl.SSLContext | None = None  # for the clients of a real link
 
     def link(self, name: str) -> Link:
         """The link of one client."""
@@ -292,19 +294,19 @@ class Network:
 
     @property
     def up(self) -> bool:
-        """Does a server listen?"""
+        """Whether a server listens."""
         return self.handler is not None
 
     async def run(self, server: Server) -> None:
-        """Let the server listen; called in its process. On a real link it lasts until the process is killed."""
+        """Let the server listen; runs in its process. On a real link it ends when the process is killed."""
         self.serve(server.handle)
 
     def serve(self, handler: Handler) -> None:
-        """From now on a server listens: `handler` is called for each connection, as `websockets.serve` does."""
+        """Let a server listen: call `handler` for each connection, as `websockets.serve` does."""
         self.handler = handler
 
     def kill_server(self) -> None:
-        """The server process is gone, and its connections with it."""
+        """The server process is killed: cut all its connections."""
         self.handler, self.killed_at_s = None, self.loop.now_s
         for link in self.links.values():
             link.cut_all()
@@ -326,7 +328,7 @@ class Network:
             await connection.close()
 
     def let_go(self) -> None:
-        """The run is over."""
+        """The run has ended: remove the references between its parts."""
         for link in self.links.values():
             link.let_go()
         self.links.clear()

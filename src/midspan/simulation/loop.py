@@ -1,15 +1,15 @@
-"""An event loop with virtual time: its clock is a number, which jumps to the next timer when nothing is ready.
+"""An event loop with virtual time: its clock is a number, which jumps to the next timer when no callback is ready.
 
 Code under test sleeps, sets timers and waits as on any asyncio loop, but no real time passes. An hour of heartbeats
-takes milliseconds, and two runs of the same program take the same steps in the same order, so a failure can be
-replayed. Three rules make that true.
+takes milliseconds. Two runs of the same program take the same steps in the same order, so a failure can be replayed.
+Three rules make this true.
 
-1. Time moves only when nothing is ready. So a callback takes no time, and all that can happen at one moment happens
-   before the next moment begins.
-2. Timers of one moment run in the order in which they were set. (asyncio's own heap leaves that order open.)
-3. Nothing from outside gets in: no socket, no thread, no signal. Code that asks for one gets a `WallClock` error.
+1. Time moves only when no callback is ready. So a callback takes no time, and all that can happen at one moment
+   happens before the next moment begins.
+2. Timers of the same moment run in the order in which they were set. (asyncio's heap does not promise an order.)
+3. The loop has no socket, no thread and no signal. Code that asks for one gets a `WallClock` error.
 
-The processor is left out: a callback that computes for a second takes no virtual time at all.
+Computing takes no virtual time: a callback that computes for a real second takes 0 s of the run.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def _refused(what: str, do: str) -> Any:
 
 
 class NoIoLoop(asyncio.AbstractEventLoop):
-    """A loop without sockets, threads and processes: it refuses in a sentence (rule 3).
+    """A loop without sockets, threads and processes: it refuses them with a sentence (rule 3).
 
     Attributes:
-        refused: the first refusal, or None. The code under test may swallow the error that it got.
+        refused: the first refusal, or None. It is kept because the code under test may catch the error.
     """
 
     refused: WallClock | None = None
@@ -64,11 +64,11 @@ class NoIoLoop(asyncio.AbstractEventLoop):
 
 
 class ScheduledCallback(TimerHandle):
-    """A callback to come. It has no debug fields, so it is made faster than asyncio's own: a search makes millions."""
+    """A callback that is due later. It is faster than asyncio's own, without debug fields: a search makes millions."""
 
     __slots__ = ("args", "callback", "context", "when_s")
 
-    def __init__(  # on purpose without super(): that looks up the loop's debug mode and keeps a source line
+    def __init__(  # no super(): that would look up the debug mode and keep a source line
         self, when_s: float, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context
     ) -> None:
         self.when_s = when_s
@@ -89,20 +89,20 @@ class ScheduledCallback(TimerHandle):
         return f"<ScheduledCallback at {self.when_s} {self.callback}>"
 
 
-# The tasks of the process whose code runs: a new task is added to the list that its context names.
+# The tasks of the process whose code runs. A new task is added to the list in its context.
 PROCESS: contextvars.ContextVar[list[asyncio.Task[Any]] | None] = contextvars.ContextVar(
     "midspan_process", default=None
 )
-KEPT = 1000  # tasks of a list before those that ended well leave it: a long run must not fill it
+KEPT = 1000  # after so many new tasks, those that ended without an error are removed: a long run must not fill memory
 
 
 class RunLoop(asyncio.BaseEventLoop):
-    """A loop for one run, in virtual time or on real sockets. It knows its tasks and keeps what asyncio would log.
+    """A loop for one run, in virtual time or on real sockets. It keeps its tasks, and what asyncio would log.
 
     Attributes:
         now_s: seconds since the run began.
         tasks: all tasks of the run. (`asyncio.all_tasks()` looks through all loops.)
-        failures: "Task exception was never retrieved", and the like.
+        failures: the texts that asyncio would log, such as "Task exception was never retrieved".
     """
 
     def __init__(self, *args: Any) -> None:
@@ -116,7 +116,7 @@ class RunLoop(asyncio.BaseEventLoop):
         return self.now_s
 
     def at(self, when: float, callback: Callable[[], object]) -> None:
-        """Set a timer of the simulation's own, which belongs to no process."""
+        """Set a timer of the simulation itself. It belongs to no simulated process."""
         self.call_at(when, callback)
 
     def create_task(
@@ -132,50 +132,50 @@ class RunLoop(asyncio.BaseEventLoop):
         return task
 
     def who_waits(self) -> str:
-        """Each task that is not done, and the line at which it stands."""
-        lines = sorted(_standing(task) for task in self.tasks if not task.done())
+        """Each task that is not done, with the line at which it waits."""
+        lines = sorted(_place_of(task) for task in self.tasks if not task.done())
         return "; ".join(lines) if lines else "no task is left"
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Keep what went wrong in place of logging it."""
+        """Keep the text in `failures`; do not log it."""
         error = context.get("exception")
         said = f": {type(error).__name__}: {error}" if error is not None else ""
         self.failures.append(f"{context.get('message', 'unknown failure')}{said}")
 
 
 def _forget_the_done(tasks: list[asyncio.Task[Any]]) -> None:
-    """All but those that ended with an error that was never retrieved."""
+    """Remove the tasks that are done, but keep those with an error that was never retrieved."""
     tasks[:] = [one for one in tasks if not one.done() or getattr(one, "_log_traceback", False)]
 
 
-def _standing(task: asyncio.Task[Any]) -> str:
+def _place_of(task: asyncio.Task[Any]) -> str:
     frames = task.get_stack(limit=1)
     where = f"{frames[-1].f_code.co_name}, line {frames[-1].f_lineno}" if frames else "no line"
     return f"task {task.get_name()} waits in {where}"
 
 
-LIMIT_S = 3600.0  # virtual seconds of one run; nothing in this course waits for longer than some minutes
-CANCELLATIONS = 3  # python-engineio takes the first for an error of its handler, and goes on
-LIMIT_STEPS = 2_000_000  # callbacks of one run: ten times what 10,000 messages of the reference session take
+LIMIT_S = 3600.0  # virtual seconds of one run; the longest waits of the course take some minutes
+CANCELLATIONS = 3  # one is not enough: python-engineio treats the first as an error of its handler
+LIMIT_STEPS = 2_000_000  # callbacks of one run: ten times what the reference session needs for 10,000 messages
 
 Ts = TypeVarTuple("Ts")
 
 
 class VirtualLoop(NoIoLoop, RunLoop):
-    """A plain asyncio loop with virtual time, for one run. `asyncio.BaseEventLoop` does all that is not here.
+    """An asyncio loop with virtual time, for one run. The rest is inherited from `asyncio.BaseEventLoop`.
 
     Args:
         limit_s: virtual seconds after which the run is stopped with `OutOfTime`.
         limit_steps: callbacks after which the run is stopped with `OutOfTime`.
     """
 
-    # what the base class makes
+    # attributes that the base class sets
     _ready: deque[ScheduledCallback]
-    _scheduled: list[tuple[float, int, ScheduledCallback]]  # (when, its number, the callback): rule 2
+    _scheduled: list[tuple[float, int, ScheduledCallback]]  # (when, number, callback); the number is for rule 2
     _stopping: bool
 
     _debug = False  # also under PYTHONASYNCIODEBUG=1: a run must not depend on it
-    get_debug = staticmethod(bool)  # False: asyncio asks for each future, and this answer takes no Python call
+    get_debug = staticmethod(bool)  # gives False without a Python call: asyncio asks for each future
 
     def __init__(self, limit_s: float = LIMIT_S, limit_steps: int = LIMIT_STEPS) -> None:
         self.limit_s, self.limit_steps = limit_s, limit_steps
@@ -185,7 +185,7 @@ class VirtualLoop(NoIoLoop, RunLoop):
         super().__init__()
 
     def set_debug(self, enabled: bool) -> None:
-        """Do nothing: debug mode looks for slow callbacks, and here none takes any time."""
+        """Do nothing: debug mode looks for slow callbacks, and here no callback takes time."""
 
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
@@ -216,7 +216,7 @@ class VirtualLoop(NoIoLoop, RunLoop):
         return scheduled
 
     def clear(self) -> None:
-        """Cancel what is left of the run and close. A task that waits on after `CANCELLATIONS` is abandoned."""
+        """Cancel the tasks that are left, and close. A task that ignores `CANCELLATIONS` cancellations is dropped."""
         self.limit_steps = self.steps + 10_000
         for _ in range(CANCELLATIONS):
             tasks = [task for task in self.tasks if not task.done()]
@@ -226,38 +226,38 @@ class VirtualLoop(NoIoLoop, RunLoop):
                 task.cancel()
             self._scheduled.clear()
             self.call_at(self.now_s, self.stop)  # runs when nothing else is ready: rule 1
-            with suppress(SimulationError):  # a task goes round without waiting
+            with suppress(SimulationError):  # a task loops without waiting
                 self.run_forever()
         else:
             self.failures.append("a task ignored its cancellation")
         self.close()
 
     def close(self) -> None:
-        """Forget what is still to come, and the tasks: they and their loop would keep each other alive."""
+        """Close, and remove the references to tasks: a task and its loop would keep each other in memory."""
         super().close()
         self.tasks.clear()
 
-    # what BaseEventLoop calls
+    # called by BaseEventLoop
 
     def _check_running(self) -> None:
         if _get_running_loop() is not None:
             raise RuntimeError("A loop runs in this thread already: call midspan.simulation.run_in_thread(function).")
 
     def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None:
-        """Close a generator that was left in the middle. (The base class does it by `call_soon_threadsafe`.)"""
+        """Close a generator that did not finish. (The base class uses `call_soon_threadsafe`.)"""
         self.call_soon(lambda: self.create_task(agen.aclose()))
 
     def _run_once(self) -> None:
-        """Take steps until `stop()`."""
+        """Call what is due, and move the clock, until `stop()`."""
         ready, timers, limit_s = self._ready, self._scheduled, self.limit_s
-        for self.steps in range(self.steps, self.limit_steps):  # noqa: B020  counted also when something raises
+        for self.steps in range(self.steps, self.limit_steps):  # noqa: B020  so that it is right when something raises
             if self._stopping:
                 return
             if ready:
                 scheduled = ready.popleft()
             elif timers:  # rule 1
                 when, _, scheduled = heappop(timers)
-                if when > self.now_s and scheduled.callback is not None:  # a cancelled one must not move the clock
+                if when > self.now_s and scheduled.callback is not None:  # a cancelled timer must not move the clock
                     if when > limit_s:
                         raise OutOfTime(f"The run went past {limit_s:g} virtual seconds: {self.who_waits()}.")
                     self.now_s = when

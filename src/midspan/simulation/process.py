@@ -1,4 +1,4 @@
-"""The processes of one run: they start, are killed with all their tasks, and start again."""
+"""The simulated processes of one run: start them, kill them with all their tasks, and start them again."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from midspan.simulation.schedule import Say, Schedule
 
 
 class Process:
-    """The tasks of one simulated process: all that its code started, however deep, end with it.
+    """The tasks of one client or server. A fault kills all of them at once.
 
-    A task belongs to the process in whose code it was created: asyncio hands the creator's context to the new task,
-    and the context names the process.
+    A task belongs to the process whose code created it. asyncio gives the new task the context of its creator, and
+    the context holds the process's list of tasks.
     """
 
     def __init__(self, loop: RunLoop) -> None:
@@ -41,31 +41,31 @@ class Process:
         self._context.run(PROCESS.set, self.tasks)
 
     def spawn(self, body: Coroutine[Any, Any, None]) -> None:
-        """Start a first task of this process."""
+        """Start a task in this process."""
         self.loop.create_task(body, context=self._context)
 
     def kill(self) -> None:
-        """End all its tasks.
+        """Cancel all its tasks.
 
-        Their `finally` blocks run, as they would not in a real crash: the caller first takes away what these could
-        still reach.
+        Their `finally` blocks run; in a real crash they would not. So the caller first closes the store and the
+        connections that these blocks could use.
         """
         for task in self.tasks:
             task.cancel()
         self.forget()
 
     def forget(self) -> None:
-        """Its tasks need it no longer: their context names the list, and the list names them."""
+        """Remove the references to its tasks: their context holds the list, and the list holds them."""
         self.tasks.clear()
 
 
 class Actor:
-    """One client over all its lives: what survives it, and the life it leads now."""
+    """One client over the whole run: its disk, which survives a restart, and its current process."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.disk = Disk()
-        self.unsaid: list[Say] = []  # said while it was not there: its application says them when it is
+        self.unsaid: list[Say] = []  # messages of the schedule while no process ran; sent when the next one starts
         self.client: Client | None = None
         self.process: Process
         self.app: App
@@ -79,21 +79,21 @@ class Processes:
         loop, implementation, schedule, recorder, network: of the run.
     """
 
-    harmless: tuple[type[Exception], ...] = (ConnectionClosed,)  # a task that ends so has met its link's end, no bug
+    harmless: tuple[type[Exception], ...] = (ConnectionClosed,)  # these errors of a task are no bug: its link was cut
 
     def __init__(
         self, loop: RunLoop, implementation: Implementation, schedule: Schedule, recorder: Recorder, network: Network
     ) -> None:
         self.loop, self.implementation, self.recorder, self.network = loop, implementation, recorder, network
         self.write_s = schedule.write_s
-        self.rng = random.Random(schedule.seed)  # one for all: their order of asking is part of the run
+        self.rng = random.Random(schedule.seed)  # one for all clients and the server
         self.actors = {who: Actor(who) for who in schedule.clients}
         self.disk = Disk()
         self.server: Server | None = None
         self.unsaid = len(schedule.says)
         self.revoked: set[str] = set()
         self.peaks: dict[tuple[str, str], int] = {}
-        self._processes: list[Process] = []  # all that ever were
+        self._processes: list[Process] = []  # of the whole run
         recorder.on_durable = self._sample_server
 
     def _process(self) -> Process:
@@ -122,7 +122,7 @@ class Processes:
             self._crashed("server", error)
 
     def kill_server(self, keeps_log: bool) -> None:
-        """First its disk, then its connections, then its tasks: nothing that these still do has an effect."""
+        """Close its store first, then its connections, then its tasks: so a `finally` block has no effect."""
         self.server_store.kill()
         self.network.kill_server()
         self.server_process.kill()
@@ -156,26 +156,26 @@ class Processes:
             url=link.url,
             trust=self.network.trust,
         )
-        actor.process.spawn(self._live(actor, context))
+        actor.process.spawn(self._run_client(actor, context))
 
     def make_client_context(self, **given: Any) -> ClientContext:
-        """What a client is given."""
+        """The context of a client."""
         return ClientContext(**given)
 
-    async def _live(self, actor: Actor, context: ClientContext) -> None:
+    async def _run_client(self, actor: Actor, context: ClientContext) -> None:
         try:
             actor.client = self.implementation.client(context)
             says, actor.unsaid = actor.unsaid, []
             for say in says:
                 self.say(say)
             await actor.client.run()
-        except ConnectionClosed as error:  # a client that does not reconnect ends so
+        except ConnectionClosed as error:  # the client does not reconnect
             self.recorder.note(actor.name, "gave up", detail=str(error))
         except Exception as error:
             self._crashed(actor.name, error)
 
     def kill_client(self, actor: Actor) -> None:
-        """First what its application and its disk take from it, then its connections, then its tasks."""
+        """Close its application and store first, then its connections, then its tasks."""
         actor.client, actor.app.gone = None, True
         actor.store.kill()
         self.network.link(actor.name).cut_all()
@@ -186,7 +186,7 @@ class Processes:
         self.start_client(actor)
 
     def say(self, say: Say) -> None:
-        """The application of a client has something to send."""
+        """Give a message of the schedule to its client, or keep it until the client has a process."""
         actor = self.actors[say.who]
         if actor.client is None:
             actor.unsaid.append(say)
@@ -199,13 +199,13 @@ class Processes:
             self.recorder.declined(say.who, say.body, type(error).__name__)
         self._sample(say.who, actor.client)
 
-    # what they show
+    # notes for the history
 
     def _crashed(self, who: str, error: Exception) -> None:
         self.recorder.note(who, "crashed", detail=crash_in_words(error))
 
     def _sample_server(self) -> None:
-        self.loop.call_soon(self._sample, "server", self.server)  # when the server has gone on with what is durable
+        self.loop.call_soon(self._sample, "server", self.server)  # after the server has used the new entry
 
     def _sample(self, who: str, party: object) -> None:
         for name, size in sizes_of(party).items():
@@ -213,7 +213,7 @@ class Processes:
                 self.peaks[who, name] = size
 
     def record_the_end(self) -> None:
-        """Write down the largest size of each buffer and table, and the errors that no task has retrieved."""
+        """Note the largest size of each buffer and table, and the errors that no task has retrieved."""
         for task in self.loop.tasks:
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
                 error = task.exception()
@@ -224,7 +224,7 @@ class Processes:
         self.recorder.note("run", "ended")
 
     def let_go(self) -> None:
-        """The run is over."""
+        """The run has ended: remove the references to its tasks."""
         self.server = None
         for process in self._processes:
             process.forget()

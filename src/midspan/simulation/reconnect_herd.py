@@ -1,8 +1,8 @@
-"""Thousands of clients lose their server at the same moment and come back by their library's waits between attempts.
+"""Thousands of clients lose their server at the same moment, and reconnect after the waits of their library.
 
-The waits are the libraries' own where they are written in Python: `websockets.client.backoff`, and python-socketio's
-`AsyncClient`, which runs as it is on a clock of ours. So the numbers follow the installed versions. Those of the
-JavaScript client are written out here from its source. An attempt takes no time: what is compared is the waits alone.
+For libraries in Python the waits come from the installed library itself: `websockets.client.backoff`, and
+python-socketio's `AsyncClient`, which runs unmodified with a simulated clock. The waits of the JavaScript client are
+written here, after its source. An attempt takes no time, so only the waits are compared.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from midspan.errors import Refusal, Words, checked, need
 WINDOW_S = 0.25
 OUTAGE_S = 60.0
 JAVASCRIPT = "socket.io-client 4.8.4"
-MOST_ATTEMPTS = 10_000  # of one client: ten times what a wait of 60 ms would need
+MOST_ATTEMPTS = 10_000  # of one client: with waits of 60 ms ten times what an outage of a minute needs
 
 Waits = Callable[[Random], Iterator[float]]
 
 
 @dataclass(frozen=True)
 class Return:
-    """How the clients of one library came back.
+    """How the clients of one library reconnected.
 
     Args:
         name: the library and its version.
-        back_s: for each client the seconds from the server's return to its own, in ascending order.
+        back_s: for each client the seconds from the end of the outage until it is connected, in ascending order.
     """
 
     name: str
@@ -47,16 +47,16 @@ class Return:
 
     @property
     def peak(self) -> int:
-        """The most clients that came back within one window of 250 ms."""
+        """The most clients that reconnected within one window of 250 ms."""
         return max(self.windows().values())
 
     @property
     def last_s(self) -> float:
-        """When the last one was back."""
+        """Seconds from the end of the outage until the last client is connected."""
         return self.back_s[-1]
 
     def windows(self) -> Counter[int]:
-        """How many came back in each window of 250 ms, by its number."""
+        """How many clients reconnected in each window of 250 ms, by the number of the window."""
         return Counter(int(back_s / WINDOW_S) for back_s in self.back_s)
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ class Return:
 
 @dataclass(frozen=True)
 class Herd:
-    """The same herd with each library's waits."""
+    """The results of all libraries, for the same clients and the same outage."""
 
     returns: tuple[Return, ...]
 
@@ -78,16 +78,16 @@ class Herd:
 
 @checked
 def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1, **more: Waits) -> Herd:
-    """Let `clients` clients lose their server at 0 s, and find it again from `outage_s` on.
+    """Let `clients` clients lose their server at 0 s, and reconnect after `outage_s`.
 
     Args:
-        clients: of each library.
-        outage_s: how long the server is gone.
-        seed: of their chance.
+        clients: how many, for each library.
+        outage_s: how long there is no server.
+        seed: of the random numbers.
         more: waits of your own by name, `herd(full_jitter=waits)`: `waits(rng)` yields the seconds before each attempt.
 
     Raises:
-        Refusal: no clients, or no outage; waits that are no generator function, that end, or that come to nothing.
+        Refusal: no clients or no outage; or waits that are no generator function, end, or are too short.
     """
     need(clients >= 1 and outage_s > 0, "a client or more and an outage", (clients, outage_s), "herd(5000, 60)")
     for name, own in more.items():
@@ -102,7 +102,7 @@ def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1, **more:
 
 
 def simulate(name: str, waits: Waits, clients: int, outage_s: float, rng: Random) -> Return:
-    """Each client tries after each of its waits; the first attempt that is not before the server's return succeeds."""
+    """Each client tries after each of its waits. Its first attempt after the outage succeeds."""
 
     def back_s() -> float:
         for at_s in itertools.accumulate(itertools.islice(waits(rng), MOST_ATTEMPTS)):
@@ -114,15 +114,15 @@ def simulate(name: str, waits: Waits, clients: int, outage_s: float, rng: Random
 
 
 def with_names(function: Any, **names: object) -> Callable[..., Any]:
-    """A library's function as it is, with other things behind some of its global names (its clock, its chance).
+    """A copy of a library's function in which some global names have other values (clock, random numbers).
 
-    Nothing is patched: the library itself goes on with its own, in whatever thread.
+    The library itself is not changed.
     """
     return FunctionType(function.__code__, {**function.__globals__, **names}, None, function.__defaults__)
 
 
 def javascript_waits(rng: Random) -> Iterator[float]:
-    """socket.io-client's defaults, as in its `build/esm/contrib/backo2.js`: the cap comes after the jitter."""
+    """The waits of socket.io-client with its defaults (`build/esm/contrib/backo2.js`): jitter first, then the cap."""
     for attempt in itertools.count():
         wait_ms = 1000.0 * 2**attempt
         chance = rng.random()
@@ -132,7 +132,7 @@ def javascript_waits(rng: Random) -> Iterator[float]:
 
 
 def python_socketio(clients: int, outage_s: float, rng: Random) -> Return:
-    """`AsyncClient`'s own loop of attempts, one client after another, with our clock and chance under it."""
+    """Run the reconnection loop of `AsyncClient` for one client after another, with a simulated clock."""
     clock, back_s = _Clock(outage_s), []
     client = socketio.AsyncClient()
     setattr(client, "connect", clock.connect)  # noqa: B010  the type checker knows it as a method
@@ -145,7 +145,7 @@ def python_socketio(clients: int, outage_s: float, rng: Random) -> Return:
 
 
 class _Clock:
-    """Stands where the library looks for asyncio, and for the server: waiting takes no time and is noted."""
+    """Replaces asyncio and the server for the library: a wait takes no real time, and moves this clock."""
 
     TimeoutError, CancelledError = asyncio.TimeoutError, asyncio.CancelledError
 
@@ -153,19 +153,19 @@ class _Clock:
         self.now_s, self.outage_s = 0.0, outage_s
 
     async def wait_for(self, aborted: Coroutine[Any, Any, Any], wait_s: float) -> None:
-        """Nobody aborts: the whole wait passes."""
+        """Let the whole wait pass: the library's event for an abort is never set."""
         aborted.close()
         self.now_s += wait_s
         raise TimeoutError
 
     async def connect(self, *_: Any, **__: Any) -> None:
-        """Refused until the server is back."""
+        """Refuse until the outage is over."""
         if self.now_s < self.outage_s:
             raise socketio.exceptions.ConnectionError("refused")
 
 
 def _to_its_end(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine that never has to wait."""
+    """Run a coroutine that never waits for a future."""
     with contextlib.suppress(StopIteration):
         coroutine.send(None)
         raise RuntimeError("the library waits for something else than its clock")

@@ -1,4 +1,4 @@
-"""One run: clients and a server play one schedule, and a history comes out."""
+"""One run: a server and its clients run one schedule. The result is a history."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ P = ParamSpec("P")
 
 @checked
 def run_in_virtual_time(main: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) -> T:
-    """Run one coroutine to its end in virtual time, on this thread, and leave nothing behind."""
+    """Run one coroutine to its end in virtual time, on this thread. No task of it is left."""
     loop = VirtualLoop(limit_s)
     try:
         return loop.run_until_complete(main)
@@ -51,8 +51,8 @@ def run_in_virtual_time(main: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) 
 def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `function` in a thread beside the caller's loop, and wait for it.
 
-    A notebook's cell runs on the kernel's loop, and a thread has one running loop at most.
-    Raises what `function` raises.
+    A notebook's cell runs on the kernel's loop, and a thread can have only one running loop. So a run needs another
+    thread. Raises what `function` raises.
     """
     need(callable(function), "a function", function, "Pass it by its name, then its arguments")
     results: list[T] = []
@@ -68,7 +68,7 @@ def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     thread.start()
     try:
         while thread.is_alive():
-            thread.join(0.1)  # in slices, so that Stop (KeyboardInterrupt) reaches the cell
+            thread.join(0.1)  # in short waits, so that Stop (KeyboardInterrupt) reaches the cell
     finally:
         _UNWANTED.add(thread)  # if it still runs, its result is no longer wanted
     if raised:
@@ -77,21 +77,21 @@ def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 def wanted() -> bool:
-    """Whether the result of this thread is still wanted. Long work asks now and then, and ends when it is not."""
+    """Whether the caller still waits for the result of this thread. A long search asks regularly, and ends if not."""
     return threading.current_thread() not in _UNWANTED
 
 
-SETTLE_S = 1.0  # how long a run goes on after all is delivered: a late duplicate shows within a few round trips
+SETTLE_S = 1.0  # how long a run goes on after all is delivered: long enough to see a late duplicate
 
 
 @dataclass(slots=True)
 class Watch:
-    """What a run shows besides its history, on request.
+    """What to observe of a run besides its history.
 
     Args:
-        trace: called for each message that leaves or arrives: at_s, how many records the history has by then, link,
-            way, number, data, "left" or "arrived".
-        crossings: filled with each message that leaves: link, way, number.
+        trace: called for each message that leaves or arrives, with: time (s), number of records in the history so far,
+            link, way, number of the message, data, "left" or "arrived".
+        crossings: a list to fill with each message that leaves: (link, way, number).
     """
 
     trace: Trace | None = None
@@ -99,7 +99,7 @@ class Watch:
 
 
 class ScheduleRun:
-    """Everything of one run. `ended` is done when the run is.
+    """The parts of one run, connected. The future `ended` is done when the run has ended.
 
     Args:
         network: makes the links: simulated ones, or real ones.
@@ -127,7 +127,7 @@ class ScheduleRun:
         self.network.trace, self.network.crossings = watch.trace, watch.crossings
         self.processes = self.make_processes(loop, implementation, schedule, self.recorder, self.network)
         self._patience_s = implementation.patience * implementation.bounds.recovery_s
-        self.disturbed = 0  # faults that last, and have not ended
+        self.disturbed = 0  # how many faults last now
         self._settling = False
         self._begin(schedule)
 
@@ -137,23 +137,23 @@ class ScheduleRun:
             self.loop.call_at(join.at_s, self.processes.start_client, self.processes.actors[join.who])
         for say in schedule.says:
             self.loop.call_at(say.at_s, self._say, say)
-        self._be_patient()
+        self._extend_deadline()
         self.loop.call_at(self._give_up_s, self._give_up)
 
     def _say(self, say: Say) -> None:
-        self._be_patient()
+        self._extend_deadline()
         self.processes.say(say)
 
     # faults
 
     def fire(self, fault: TimedFault, end: LinkEnd) -> None:
-        """Make a fault happen on the connection of this end. (Refusals are not here: the link refuses by itself.)"""
+        """Note a fault and make it happen on the connection of this end. (The link itself does `Refuse`.)"""
         self.recorder.note(fault.at.link, "fault", detail=str(fault), value=lasts_s(fault))
-        self._be_patient()
+        self._extend_deadline()
         self.happens(fault, end)
 
     def happens(self, fault: TimedFault, end: LinkEnd) -> None:
-        """What a fault does."""
+        """Do what this fault does."""
         match fault:
             case Cut():
                 end.link.cut(end)
@@ -188,13 +188,13 @@ class ScheduleRun:
             self.until(fault.down_s, lambda: self.processes.restart_client(actor))
 
     def until(self, seconds: float, then: Callable[[], None]) -> None:
-        """The run is disturbed for so long; then this happens."""
+        """Call `then` after so many seconds. Until then the run counts as disturbed, and does not end."""
         self.disturbed += 1
 
         def over() -> None:
             self.disturbed -= 1
             then()
-            self._be_patient()
+            self._extend_deadline()
             self._progress()
 
         self.loop.call_later(seconds, over)
@@ -202,7 +202,7 @@ class ScheduleRun:
     # the end
 
     def _progress(self) -> None:
-        """Something was opened, delivered or acknowledged: settle if that was the last of it."""
+        """A connection opened, or a message was delivered or acknowledged: end the run soon if it is complete now."""
         if not self._settling and self._complete():
             self._settling = True
             self.loop.call_later(SETTLE_S, self._settled)
@@ -223,12 +223,12 @@ class ScheduleRun:
         logs = [recorder.log_of(who) for who in here]
         return list(map(len, views)) == list(map(len, logs)) and views == logs
 
-    def _be_patient(self) -> None:
+    def _extend_deadline(self) -> None:
         self._give_up_s = self.loop.now_s + self._patience_s
 
     def _give_up(self) -> None:
         if self.disturbed:
-            self._be_patient()
+            self._extend_deadline()
         if self.loop.now_s < self._give_up_s:
             self.loop.call_at(self._give_up_s, self._give_up)
         else:
@@ -239,25 +239,26 @@ class ScheduleRun:
             self.ended.set_result(None)
 
     def let_go(self) -> None:
-        """The run is over: its parts know each other no longer, so that nothing of it waits for the collector."""
+        """Remove the references between the parts of the run, so that its memory is free at once."""
         self.network.let_go()
         self.processes.let_go()
         del self.recorder.on_progress, self.recorder.on_durable
 
 
-Player = Callable[[Implementation, Schedule, Watch | None], History]  # `play`, or the same on a real link
+Player = Callable[[Implementation, Schedule, Watch | None], History]  # `play`, or one like it for a real link
 
-STEPS, STEPS_A_MESSAGE = 20_000, 1_000  # at most in a run: a hundred times what the reference session takes
+STEPS, STEPS_A_MESSAGE = 20_000, 1_000  # limits of one run: a hundred times what the reference session needs
 
 
 @checked
 def play(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
     """Run one schedule to its end in virtual time, on this thread.
 
-    The run ends when every message has been acknowledged and every client has what the log has, for `SETTLE_S`, or
-    when that has not come about `implementation.patience` times `bounds.recovery_s` after the last fault and the last
-    message.
-    Raises `WallClock` for code that cannot be simulated.
+    The run ends when every message is acknowledged and every client has what the log has, and this stays so for
+    `SETTLE_S`. Otherwise it ends `implementation.patience * bounds.recovery_s` after the last fault or message.
+
+    Raises:
+        WallClock: the code cannot be simulated.
     """
     need_no_nodes(schedule)
     with implementation.around(schedule.seed):
@@ -265,7 +266,7 @@ def play(implementation: Implementation, schedule: Schedule, watch: Watch | None
 
 
 def need_no_nodes(schedule: Schedule) -> None:
-    """Refuse a schedule in which something happens to nodes or their broker: here one server stands alone."""
+    """Refuse a schedule with faults of nodes or of their broker: here is only one server."""
     for fault in schedule.faults:
         need(not isinstance(fault, OUTAGES), "a fault of one server and its clients", fault, "Play it on nodes")
 
@@ -284,7 +285,7 @@ def _play(implementation: Implementation, schedule: Schedule, watch: Watch) -> H
 
 
 def to_the_end(schedule_run: ScheduleRun) -> History:
-    """Let a run go on until it has ended, or cannot go on, and give its history."""
+    """Run until the run has ended or cannot go on. Returns its history."""
     try:
         schedule_run.loop.run_until_complete(schedule_run.ended)
     except SimulationError as error:

@@ -1,4 +1,4 @@
-"""One run as a reader sees it: every message as a ladder, and the verdict of each guarantee."""
+"""The report of one run: a ladder with every message, and the verdict of each predicate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import Player, Watch, play, run_in_thread
 from midspan.simulation.schedule import Schedule
 
-# What one run looked like, as lanes and rungs: data for a drawing, and its own text twin by `str()`.
+# The ladder of a run, as data for a picture; `str()` gives the same as text.
 
 
 SHOWN = ("delivered", "acknowledged", "durable", "closed", "reset", "restarted", "wiped", "declined", "crashed")
@@ -62,7 +62,8 @@ class Ladder:
     """All rungs and marks of one run, in order of time.
 
     Args:
-        lanes: from left to right: the clients, then the server; or the nodes, and their broker.
+        lanes: from left to right: the clients, then the server, or the nodes and their broker.
+        steps: the rungs and marks.
     """
 
     lanes: tuple[str, ...]
@@ -77,7 +78,7 @@ class Ladder:
 
 @dataclass
 class _Tracer:
-    """Collects messages as they leave and arrive."""
+    """Collects the messages of a run as they leave and arrive; used as `Watch.trace`."""
 
     left: dict[tuple[str, Way, int], tuple[float, int, bytes]] = field(default_factory=dict)
     arrived: dict[tuple[str, Way, int], float] = field(default_factory=dict)
@@ -89,7 +90,7 @@ class _Tracer:
             self.arrived[link, way, number] = at_s
 
     def rungs(self, history: History) -> Iterator[tuple[float, Rung]]:
-        """Each with its place among the records of the history: before the one that came next."""
+        """Each rung, with a number that sorts it before the next record of the history."""
         for key, (at_s, records, data) in self.left.items():
             client, server = key[0], _served_by(history, key[0], records)
             ends = (client, server) if key[1] == "up" else (server, client)
@@ -98,7 +99,7 @@ class _Tracer:
 
 @checked
 def draw(implementation: Implementation, schedule: Schedule, player: Player = play) -> tuple[History, Ladder]:
-    """Play a schedule once more, and write down every message."""
+    """Play a schedule, and collect every message. Returns the history and the ladder."""
     tracer = _Tracer()
     history = player(implementation, schedule, Watch(trace=tracer))
     lanes = (*schedule.clients, *((*NODES, BROKER) if history.rooms else (SERVER,)))
@@ -109,10 +110,10 @@ def draw(implementation: Implementation, schedule: Schedule, player: Player = pl
 
 
 def _end_by_end(steps: Iterable[Rung | Mark]) -> Iterator[Rung | Mark]:
-    """What passes at one instant, one end after the other.
+    """Sort the steps of the same instant by the ends that they belong to.
 
-    Between two ends it has no order that either could see, and Python's versions differ in it: the `wait_for` of 3.12
-    takes fewer turns of the loop than that of 3.11, and python-socketio writes with it.
+    Without this the order would differ between Python versions: the `wait_for` of 3.12, which python-socketio uses to
+    write, takes fewer turns of the loop than that of 3.11. No end can observe the order of steps at two other ends.
     """
     for _, instant in groupby(steps, key=lambda step: (type(step), step.at_s, getattr(step, "kind", ""))):
         ends: dict[object, list[Rung | Mark]] = {}
@@ -123,7 +124,7 @@ def _end_by_end(steps: Iterable[Rung | Mark]) -> Iterator[Rung | Mark]:
 
 
 def _served_by(history: History, client: str, records: int) -> str:
-    """The node that this client's connection led to after so many records; the server where there are no nodes."""
+    """The node to which this client was connected after so many records; the server in a run without nodes."""
     here = f"server/{client}"
     seen = (r.detail for r in reversed(history.records[:records]) if r.what == "opened" and r.who == here)
     return next(seen, "") or SERVER
@@ -137,7 +138,7 @@ def _mark(record: HistoryRecord, lanes: tuple[str, ...]) -> Mark | None:
     text = " ".join(filter(None, (record.what, record.message, record.detail)))
     if record.who.removeprefix("server/") in lanes:
         return Mark(record.at_s, record.who, text)
-    return Mark(record.at_s, lanes[-1], f"{record.who} {text}")  # a task, say: no lane is known to be its own
+    return Mark(record.at_s, lanes[-1], f"{record.who} {text}")  # such as a task: it has no lane
 
 
 def _as_text(data: bytes, most: int = 60) -> str:
@@ -152,8 +153,8 @@ class RunReport:
     """A run with its ladder and verdicts.
 
     Args:
-        history: what happened.
-        ladder: every message of it.
+        history: of the run.
+        ladder: every message of the run.
         verdicts: of the predicates that were asked, by name.
     """
 
@@ -163,12 +164,12 @@ class RunReport:
 
     @property
     def violated(self) -> dict[str, str]:
-        """What was broken, by name: one sentence each."""
+        """The guarantees that were violated, by name, each with the reason."""
         return {name: one.reason for name, one in self.verdicts.items() if one.outcome == "violated"}
 
     @property
     def judged(self) -> tuple[str, ...]:
-        """One line for each predicate that was asked."""
+        """One line of text for each predicate that was asked."""
         return tuple(f"{name}: {one.outcome}. {one.reason}" for name, one in self.verdicts.items())
 
     def __str__(self) -> str:
@@ -179,10 +180,10 @@ class RunReport:
 
 @checked
 def show_run(implementation: Implementation, schedule: Schedule, *names: str) -> RunReport:
-    """Play a schedule beside the caller's loop, and judge it by the predicates named.
+    """Play a schedule in a thread beside the caller's loop, and judge it with these predicates.
 
     Raises:
-        Refusal: there is no predicate of that name.
+        Refusal: there is no predicate with that name.
         WallClock: the code under test cannot be simulated.
     """
     for name in names:

@@ -1,4 +1,8 @@
-"""One run as data: what clients say and what goes wrong; by hand, from a seed, or all of a small size."""
+"""A schedule: what the clients send in one run, and which faults happen, as data.
+
+A schedule is written by hand (`simple`), made from a seed (`generate`), or one of all small ones (`exhaustive`). Two
+runs of one schedule with one program are equal. It can be written to JSON and read again; `str()` is one line.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +36,10 @@ from midspan.simulation.faults import (
     Way,
 )
 
-# One run, as data: who says what and when, on what kind of link, and what goes wrong.
-#
-# Two runs of one schedule on one program are equal. A schedule goes to JSON and back, and `str()` is one line.
-
 
 @dataclass(frozen=True, slots=True)
 class Say(Fitting):
-    """A client gives its session a message to send. Bodies are unique within a schedule: "a1", "a2", "b1"."""
+    """The application of a client gives its session a message. The bodies in a schedule are unique ("a1", "b1")."""
 
     at_s: float
     who: str
@@ -51,7 +51,7 @@ class Say(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class Join(Fitting):
-    """A client starts; `room` is the one that it belongs to, where a run has rooms."""
+    """A client starts. `room`: its room, where a run has rooms."""
 
     at_s: float
     who: str
@@ -63,15 +63,15 @@ class Join(Fitting):
 
 @dataclass(frozen=True, slots=True)
 class Schedule(Fitting):
-    """What one run is made of.
+    """The clients, messages and faults of one run.
 
     Args:
-        seed: of the chance that the code under test is given (`rng`); also the name of a generated schedule.
+        seed: of the random numbers that the code under test gets (`rng`). It also identifies a generated schedule.
         joins: the clients, in order of start.
         says: the messages, in order of time.
-        faults: what goes wrong.
+        faults: which faults happen.
         latency_s: of a frame, one way.
-        write_s: what an append to a store takes; a read takes half of it.
+        write_s: seconds that an append to a store takes; a read takes half of it.
     """
 
     seed: int
@@ -129,14 +129,14 @@ def _fault(made: dict[str, Any]) -> Fault:
 def simple(
     messages: int = 3, clients: tuple[str, ...] = ("a", "b"), gap_s: float = 0.0, faults: tuple[Fault, ...] = ()
 ) -> Schedule:
-    """A schedule by hand: the clients start at once and speak in turn."""
+    """A schedule without random numbers: the clients start at 0 s and send in turn, `gap_s` apart."""
     need(messages >= 0, "a number of messages", messages, "Pass 0 or more")
     need(len(clients) >= 1, "at least one client", clients, "Pass a tuple of names")
     return Schedule(0, tuple(Join(0.0, who) for who in clients), says_in_turn(messages, clients, gap_s), faults)
 
 
 def says_in_turn(messages: int, clients: tuple[str, ...], gap_s: float) -> tuple[Say, ...]:
-    """`messages` messages, the clients taking turns: a1, b1, a2, b2, ..."""
+    """`messages` messages; the clients send in turn: a1, b1, a2, b2, ..."""
     made = []
     for i in range(messages):
         turn, who = divmod(i, len(clients))
@@ -148,9 +148,9 @@ def says_in_turn(messages: int, clients: tuple[str, ...], gap_s: float) -> tuple
 
 
 BURST = 4
-LATER_S = (0.0, 0.0, 0.002, 0.006, 0.02, 0.5)  # within a write, between write and answer, an answer's way, later
+LATER_S = (0.0, 0.0, 0.002, 0.006, 0.02, 0.5)  # in a write, before or during an answer, later
 _NAMES = "abcdefgh"
-_moment = cache(Trigger)  # there are some hundred of them: a search draws the same ones again and again
+_trigger = cache(Trigger)  # a search needs the same few hundred triggers again and again
 T = TypeVar("T")
 Crossing = tuple[str, Way, int]
 
@@ -160,12 +160,12 @@ class Shape(Fitting):
     """What generated schedules look like.
 
     Args:
-        messages: how many at most, in all.
-        clients: how many at most.
-        faults: how many at most.
-        bursts: the share of schedules with `BURST` times as many messages.
-        kinds: the faults to choose from; a kind that is named twice is chosen twice as often.
-        stores: seconds that an append to a store may take; one of these in each schedule.
+        messages: the most messages, of all clients together.
+        clients: the most clients.
+        faults: the most faults.
+        bursts: the share (0 to 1) of schedules with `BURST` times as many messages.
+        kinds: the faults to choose from; a kind that is listed twice is chosen twice as often.
+        stores: values for `write_s`; each schedule takes one of them.
     """
 
     messages: int = 5
@@ -196,25 +196,25 @@ _SHAPE = Shape()
 
 @checked
 def generate(seed: int, shape: Shape | None = None) -> Schedule:
-    """The schedule of this seed. The same seed and shape give the same schedule, on each machine."""
+    """The schedule of this seed. The same seed and shape give the same schedule on every machine."""
     shape = shape or _SHAPE
     rng = Random(seed)
-    clients = _NAMES[: 1 + _below(rng, shape.clients)]
+    clients = _NAMES[: 1 + _random_below(rng, shape.clients)]
     joins = tuple(Join(0.0 if rng.random() < 0.5 else round(rng.random() * 0.3, 3), who) for who in clients)
     says = _says(rng, shape, clients)
-    count = 1 + _below(rng, shape.faults)
+    count = 1 + _random_below(rng, shape.faults)
     faults = tuple(_generate_fault(rng, shape, clients, says) for _ in range(count))
-    latency_s, write_s = _one(rng, (0.01, 0.02, 0.05)), _one(rng, shape.stores)
+    latency_s, write_s = _choose(rng, (0.01, 0.02, 0.05)), _choose(rng, shape.stores)
     return Schedule(seed, joins, says, faults, latency_s, write_s)
 
 
 def _says(rng: Random, shape: Shape, clients: str) -> tuple[Say, ...]:
-    gap_s = _one(rng, (0.0, 0.01, 0.03, 0.1))
+    gap_s = _choose(rng, (0.0, 0.01, 0.03, 0.1))
     counts = dict.fromkeys(clients, 0)
     made, at_s = [], 0.0
     burst = BURST if rng.random() < shape.bursts else 1
-    for _ in range(max(1, shape.messages - _below(rng, 2)) * burst):
-        who = _one(rng, clients)
+    for _ in range(max(1, shape.messages - _random_below(rng, 2)) * burst):
+        who = _choose(rng, clients)
         counts[who] += 1
         made.append(Say(round(at_s, 3), who, f"{who}{counts[who]}"))
         at_s += gap_s * 2 * rng.random()
@@ -222,40 +222,40 @@ def _says(rng: Random, shape: Shape, clients: str) -> tuple[Say, ...]:
 
 
 def _generate_fault(rng: Random, shape: Shape, clients: str, says: tuple[Say, ...]) -> Fault:
-    kind, who = _one(rng, shape.kinds), _one(rng, clients)
+    kind, who = _choose(rng, shape.kinds), _choose(rng, clients)
     if kind == "Refuse":
-        return Refuse(who, 1 + _below(rng, 3), 1 + _below(rng, 4))
+        return Refuse(who, 1 + _random_below(rng, 3), 1 + _random_below(rng, 4))
     way: Way = "up" if rng.random() < 0.6 else "down"
-    own = sum(say.who == who for say in says)  # up: a greeting and these; down: as many answers, and everybody's
-    n = 1 + _below(rng, own + 2 if way == "up" else own + len(says) + 1)
-    return _MAKE[kind](rng, _moment(who, way, n, _one(rng, WHEN), _one(rng, LATER_S)))
+    own = sum(say.who == who for say in says)  # up: a greeting and these; down: answers, and all messages
+    n = 1 + _random_below(rng, own + 2 if way == "up" else own + len(says) + 1)
+    return _MAKE[kind](rng, _trigger(who, way, n, _choose(rng, WHEN), _choose(rng, LATER_S)))
 
 
 _MAKE: dict[str, Callable[[Random, Trigger], Fault]] = {
     "Cut": lambda _rng, at: Cut(at),
     "HalfOpen": lambda _rng, at: HalfOpen(at),
-    "Silence": lambda rng, at: Silence(at, _one(rng, (0.5, 3.0, 6.0, 15.0))),
-    "Delay": lambda rng, at: Delay(at, _one(rng, (0.05, 0.3, 1.0))),
-    "ServerRestart": lambda rng, at: ServerRestart(at, _one(rng, (0.05, 0.3, 2.0, 30.0)), rng.random() < 0.7),
-    "ClientRestart": lambda rng, at: ClientRestart(at, _one(rng, (0.05, 0.3))),
+    "Silence": lambda rng, at: Silence(at, _choose(rng, (0.5, 3.0, 6.0, 15.0))),
+    "Delay": lambda rng, at: Delay(at, _choose(rng, (0.05, 0.3, 1.0))),
+    "ServerRestart": lambda rng, at: ServerRestart(at, _choose(rng, (0.05, 0.3, 2.0, 30.0)), rng.random() < 0.7),
+    "ClientRestart": lambda rng, at: ClientRestart(at, _choose(rng, (0.05, 0.3))),
     "Revoke": lambda _rng, at: Revoke(at),
-    "NodeKill": lambda rng, at: NodeKill(at, _node(rng), _one(rng, (0.05, 0.3, 2.0, 30.0))),
-    "NodeDrain": lambda rng, at: NodeDrain(at, _node(rng), _one(rng, (0.05, 0.3, 2.0))),
-    "BrokerCut": lambda rng, at: BrokerCut(at, _node(rng), _one(rng, (0.05, 0.3, 1.0, 3.0, 15.0))),
-    "BrokerRestart": lambda rng, at: BrokerRestart(at, _one(rng, (0.05, 0.3, 2.0)), rng.random() < 0.7),
-    "BalancerCut": lambda rng, at: BalancerCut(at, _one(rng, (0.05, 0.3, 2.0))),
+    "NodeKill": lambda rng, at: NodeKill(at, _node(rng), _choose(rng, (0.05, 0.3, 2.0, 30.0))),
+    "NodeDrain": lambda rng, at: NodeDrain(at, _node(rng), _choose(rng, (0.05, 0.3, 2.0))),
+    "BrokerCut": lambda rng, at: BrokerCut(at, _node(rng), _choose(rng, (0.05, 0.3, 1.0, 3.0, 15.0))),
+    "BrokerRestart": lambda rng, at: BrokerRestart(at, _choose(rng, (0.05, 0.3, 2.0)), rng.random() < 0.7),
+    "BalancerCut": lambda rng, at: BalancerCut(at, _choose(rng, (0.05, 0.3, 2.0))),
 }
 
 
 def _node(rng: Random) -> str:
-    return _one(rng, ("", "", "", *NODES))  # most often the one in whose work the moment comes
+    return _choose(rng, ("", "", "", *NODES))  # most often "": the node that serves the client of the trigger
 
 
-def _below(rng: Random, n: int) -> int:
-    return int(rng.random() * n)  # randrange takes four times as long, and we draw twenty of them a schedule
+def _random_below(rng: Random, n: int) -> int:
+    return int(rng.random() * n)  # four times as fast as randrange; a schedule needs about twenty
 
 
-def _one(rng: Random, of: Sequence[T]) -> T:
+def _choose(rng: Random, of: Sequence[T]) -> T:
     return of[int(rng.random() * len(of))]
 
 
@@ -263,13 +263,13 @@ def _one(rng: Random, of: Sequence[T]) -> T:
 def exhaustive(
     crossings: Callable[[Schedule], list[Crossing]], messages: int = 4, clients: Sequence[str] = ("a",), cuts: int = 2
 ) -> Iterator[Schedule]:
-    """Every placement of up to `cuts` cuts in a session of `messages` messages.
+    """The schedules with every placement of up to `cuts` cuts in a session of `messages` messages.
 
-    The second cut is placed among the messages that cross after the first, in a run in which the first has happened:
-    what is sent again counts as well.
+    The second cut comes at a message that crosses the link after the first cut, in a run with the first cut. So it can
+    also come at a message that is sent again.
 
     Args:
-        crossings: runs a schedule and says which messages crossed its links, in order.
+        crossings: plays a schedule and returns the messages that crossed its links, in order.
     """
     need(0 <= messages <= 4 and 0 <= cuts <= 2, "at most 4 messages and 2 cuts", (messages, cuts), "Ask for fewer")
     yield from _with_cuts(simple(messages, tuple(clients)), crossings, 0, cuts)

@@ -17,7 +17,7 @@ from midspan.simulation.run import Player, Watch, play, run_in_thread, wanted
 from midspan.simulation.schedule import Crossing, Schedule, Shape, exhaustive, generate
 from midspan.simulation.shrinking import Counterexample, counterexample
 
-FAULTLESS = frozenset({"no_crash", "bounded_memory"})  # these hold or not whether or not something went wrong
+FAULTLESS = frozenset({"no_crash", "bounded_memory"})  # these two are tested also without a fault
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Findings:
     """What a search found.
 
     Args:
-        runs: schedules played.
-        outcomes: how many runs held, were violated, or were vacuous: tested nothing.
-        verdicts: how often each predicate had each outcome.
-        counterexamples: of each violated predicate, by name.
+        runs: how many schedules were played.
+        outcomes: how many runs had the outcome holds, violated or vacuous (nothing was tested).
+        verdicts: how often each predicate had each outcome, by (name, outcome).
+        counterexamples: by name, one for each predicate that was violated.
     """
 
     runs: int
@@ -38,7 +38,7 @@ class Findings:
 
     @property
     def outcome(self) -> Outcome:
-        """Violated if one run was, vacuous if all were, and holds otherwise."""
+        """Violated if one run was, vacuous if all runs were, otherwise holds."""
         if self.outcomes["violated"]:
             return "violated"
         return "holds" if self.outcomes["holds"] else "vacuous"
@@ -59,14 +59,14 @@ def search(
     names: Iterable[str] | None = None,
     keep_going: bool = False,
 ) -> Findings:
-    """Play the schedule of each seed. Runs in a thread beside the caller's loop.
+    """Play the schedule of each seed, and judge it. Runs in a thread beside the caller's loop.
 
     Args:
         implementation: the code under test.
         seeds: of the schedules.
         shape: of the schedules.
-        names: of the predicates to judge by; all of them if None.
-        keep_going: after a violation, go on to the last seed; otherwise the first violation ends the search.
+        names: of the predicates; None: all of them.
+        keep_going: go on to the last seed after a violation; otherwise the first violation ends the search.
 
     Raises:
         WallClock: the code under test uses a clock, a socket, a thread or random numbers of its own.
@@ -83,7 +83,7 @@ def search_all(
     names: Iterable[str] | None = None,
     keep_going: bool = False,
 ) -> Findings:
-    """Play every placement of up to `cuts` cuts in a session of `messages` messages. As `search` otherwise."""
+    """Play every placement of up to `cuts` cuts in a session of `messages` messages. Otherwise as `search`."""
     schedules = exhaustive(partial(crossings, implementation), messages, tuple(clients), cuts)
     return run_in_thread(_explore, guarded, implementation, schedules, names, keep_going, lambda _seed: "")
 
@@ -102,7 +102,7 @@ Examine = Callable[[Implementation, Schedule, str, str, Player], Counterexample]
 
 @contextmanager
 def guarded(implementation: Implementation) -> Iterator[Player]:
-    """Give `play`; in the block it raises `WallClock` when this implementation reads the real clock."""
+    """Give a `play` that raises `WallClock` when this implementation reads a real clock."""
     with WallClockGuard(implementation.server, implementation.client) as guard:
 
         def player(implementation: Implementation, schedule: Schedule, watch: Watch | None = None) -> History:
@@ -127,11 +127,11 @@ def search_by_seeds(
     """As `search`, on any link.
 
     Args:
-        name: of the function to call to find a schedule again.
-        opened: a context manager that gives what plays a schedule; it is entered in the thread of the search.
+        name: of the function that finds a schedule again; used in the replay line.
+        opened: gives a context manager, entered in the thread of the search, that gives the player.
         implementation, seeds, shape, names, keep_going: as of `search`.
         make: makes the schedule of a seed.
-        examine: makes a counterexample of a schedule that breaks a predicate.
+        examine: makes a counterexample from a schedule that violates a guarantee.
     """
     how = "" if shape is None else f", {shape}"
 

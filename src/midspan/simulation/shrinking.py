@@ -1,4 +1,10 @@
-"""From a schedule that breaks a guarantee to the smallest one that still does, and how that one is shown."""
+"""Shrink a schedule that violates a guarantee, and show the smallest one as a counterexample.
+
+This is delta debugging (Zeller and Hildebrandt, 2002). First faults are removed, in halves and one by one, then
+messages and clients. Then each fault is replaced by a simpler, earlier or shorter one. A candidate is kept if it is
+smaller and violates the same guarantee. After each success all is tried again, until no candidate is left. No random
+numbers are used, so the same schedule always gives the same result.
+"""
 
 from __future__ import annotations
 
@@ -31,32 +37,24 @@ from midspan.simulation.run import Player, play
 from midspan.simulation.run_report import Ladder, draw
 from midspan.simulation.schedule import Schedule
 
-# From a schedule that breaks a guarantee to the smallest one that still does.
-#
-# Delta debugging (Zeller and Hildebrandt, 2002) on data with a meaning: faults go first, in halves and one by one,
-# then messages and clients, then each fault becomes a simpler one, earlier and shorter. A candidate is kept when it
-# is smaller and breaks the same guarantee; after each step forward everything is tried again, until nothing helps.
-# There is no chance in it, so the same schedule always shrinks to the same one.
-
-
-# from simple to hard to picture
+# kinds of fault, the simplest first
 _KINDS = (Cut, HalfOpen, Delay, Silence, ClientRestart, ServerRestart, Refuse, Revoke, *OUTAGES)
 _SECONDS = (0.05, 0.3, 1.0, 3.0, 6.0, 15.0)
 _LATER_S = (0.0, 0.002, 0.006, 0.02)
 
-MOST_RUNS = 500  # half a second of virtual time's work
+MOST_RUNS = 500  # about half a second of real time
 
 Key = tuple[float, ...]
 
 
 @checked
 def shrink(schedule: Schedule, breaks: Callable[[Schedule], bool], most_runs: int = MOST_RUNS) -> Schedule:
-    """The smallest schedule that can be reached from this one.
+    """The smallest schedule that shrinking finds.
 
     Args:
-        schedule: breaks the guarantee.
-        breaks: plays a schedule and says whether it breaks the guarantee too.
-        most_runs: after so many plays the best so far is the answer.
+        schedule: one that violates the guarantee.
+        breaks: plays a schedule, and returns whether it violates the guarantee too.
+        most_runs: after so many plays, return the smallest schedule so far.
     """
     runs, tried = 0, {schedule}
     progress = True
@@ -76,7 +74,7 @@ def shrink(schedule: Schedule, breaks: Callable[[Schedule], bool], most_runs: in
 
 
 def size(schedule: Schedule) -> Key:
-    """What makes one schedule smaller than another: the first difference counts."""
+    """The size of a schedule as a tuple. Of two schedules the one with the smaller tuple is smaller."""
     timing = sum(say.at_s for say in schedule.says) + sum(join.at_s for join in schedule.joins)
     link = (schedule.latency_s != 0.01) + (schedule.write_s != 0.005)
     faults = tuple(map(sum, zip(*map(_fault_size, schedule.faults), strict=True))) or (0.0, 0.0)
@@ -182,21 +180,21 @@ def _link(fault: Fault) -> str:
     return fault.link if isinstance(fault, Refuse) else fault.at.link
 
 
-MOST_RECORDS = 20_000  # that shrinking one schedule may cost: some hundred runs, or few of a session that storms
+MOST_RECORDS = 20_000  # limit for shrinking one schedule, since a run of a faulty session may be very long
 
 
 @dataclass(frozen=True)
 class Counterexample:
-    """The smallest schedule that was found to break one predicate.
+    """The smallest schedule found that violates a guarantee, with its ladder.
 
     Args:
-        predicate: its name.
+        predicate: the name of the guarantee.
         reason: one sentence: what went wrong with which message.
-        schedule: the smallest one.
-        found: the schedule that it was shrunk from.
-        history: of the smallest one.
-        ladder: every message of the smallest one.
-        replay: the line that shows it again.
+        schedule: the smallest schedule.
+        found: the schedule from which shrinking began.
+        history: of the smallest schedule.
+        ladder: all messages of the smallest schedule.
+        replay: a line of Python that finds or shows it again.
     """
 
     predicate: str
@@ -223,12 +221,15 @@ def counterexample(
     player: Player = play,
     most_runs: int = MOST_RUNS,
 ) -> Counterexample:
-    """Shrink a schedule that breaks this predicate, and look at the result.
+    """Shrink a schedule that violates this guarantee, and play the smallest one with its ladder.
 
     Args:
-        replay: the line that finds it again; by default the one that plays the smallest schedule.
-        player: on which link.
-        most_runs: that shrinking it may take.
+        implementation: the code under test.
+        found: a schedule that violates the guarantee.
+        predicate: the name of the guarantee.
+        replay: a line of Python that finds the schedule again; "": a line that plays the smallest schedule.
+        player: plays a schedule, on the simulated link or on a real one.
+        most_runs: the most runs for shrinking.
     """
 
     spent = 0

@@ -1,9 +1,9 @@
 """Three nodes behind a balancer and a real broker, under schedules of faults, in one process.
 
-What plays on one server (`midspan.simulation`, `midspan.simulation.tls`) has here a `Node` in place of the server and a
-member of a room in place of the client. Sockets, TLS, the nodes' redis clients and the broker are real; the clock does
-not wait. In this order: `run` (one run, and a search), `network` (the links from clients to the balancer and from nodes
-to the broker, and what a node is given), `broker` (the broker that many runs share).
+It is a run as in `midspan.simulation.tls`, with a `Node` in place of the server. A client is a member of a room.
+Sockets, TLS, the nodes' redis clients and the broker are real; the clock jumps. Read in this order: `run` (one run, and
+a search), `network` (the links from clients to the balancer and from nodes to the broker, and the context of a node),
+`broker` (the broker that many runs share).
 """
 
 from midspan.simulation.nodes.broker import bus

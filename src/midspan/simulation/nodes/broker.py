@@ -1,4 +1,4 @@
-"""The broker of many runs, for a loop that does not wait; and what a run replaces in redis, the nodes' library."""
+"""The broker that many runs share, for a loop whose clock jumps; and what a run replaces in redis-py."""
 
 from __future__ import annotations
 
@@ -22,79 +22,78 @@ from midspan.net.background_loop import LoopThread
 from midspan.net.brokers import Broker, broker
 from midspan.simulation.forbidden_io import Patch, SimulationError
 
-# It is a real Valkey. While it works, the clock of a run stands: when nothing is ready here, the loop asks the broker
-# (`settle`). Valkey does one thing after the other, in rounds: it takes what has reached it, does it, and writes the
-# answers at the end of the round. So the answer to a first PING says that a round is over that began with all that
-# was sent before; the answer to a second one, that all answers of that round are written, what it pushed to others
-# included.
+# The broker is a real Valkey. The clock of a run must not move while it works. So when nothing is ready in the loop,
+# the loop calls `settle`, which sends two PINGs. Valkey works in rounds: it reads the commands that have arrived, runs
+# them, and writes the answers at the end of the round. The answer to the first PING shows that all earlier commands
+# were run. The answer to the second PING shows that all answers to them are written, pushes to subscribers included.
 
 
 PING, PONG, OK = b"PING\r\n", b"+PONG\r\n", b"+OK\r\n"
 NOT_YET = (b"-BUSY", b"-LOADING")
-NO_FSYNC = b"CONFIG SET appendfsync no\r\n"  # a SIGKILL takes nothing that was written; only a power cut does
-ANSWER_S = 30.0  # how long the broker may work on what one moment gave it
+NO_FSYNC = b"CONFIG SET appendfsync no\r\n"  # written data survives SIGKILL without fsync
+ANSWER_S = 30.0  # how long the broker may work while the clock of the run stands
 
 
 class RunBroker:
-    """A broker that answers. Opened by `bus()`."""
+    """A running broker. Opened by `bus()`."""
 
     def __init__(self, opened: Broker, home: LoopThread) -> None:
-        self._broker, self._home = opened, home
-        self._asking: socket.socket | None = self._connected()
+        self._broker, self._thread = opened, home
+        self._connection: socket.socket | None = self._connected()
         self._down: AbstractAsyncContextManager[None] | None = None
         self._runs = count(1)
         self.turn = RLock()  # one run at a time: a run may restart the broker
 
     @property
     def url(self) -> str:
-        """Where it is, past all that can be cut."""
+        """Its own address, not through a link that a fault can cut."""
         return self._broker.url
 
     @property
     def up(self) -> bool:
-        """Does it answer?"""
-        return self._asking is not None
+        """Whether it runs."""
+        return self._connection is not None
 
     def new_prefix(self) -> str:
-        """Of the keys and channels of one run."""
+        """A new prefix for the keys and channels of one run."""
         return self._broker.name(f"{next(self._runs)}:")
 
     def settle(self) -> None:
-        """Return when the broker has answered all that had reached it.
+        """Return when the broker has answered all commands that it has received.
 
         Raises:
             SimulationError: it does not answer.
         """
-        if self._asking is not None:
+        if self._connection is not None:
             try:
                 for _ in range(2):
-                    _until(self._asking, PING, PONG)
+                    _until(self._connection, PING, PONG)
             except OSError as error:
                 raise SimulationError(f"The broker has not answered within {ANSWER_S:g} s ({error}).") from None
 
     def kill(self) -> None:
-        """SIGKILL, when all that had reached it is done: what it kept of that is then the same on each replay.
+        """Kill the broker (SIGKILL) when it has run all commands, so that it has the same data on each replay.
 
-        A broker of one's own is left alone; its connections are cut by the run.
+        A broker at `REDIS_URL` is not killed; the run only cuts its connections.
         """
         self.settle()
-        if self._asking is not None:
-            self._asking.close()
-            self._asking = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         if self._broker.is_ours and self._down is None:
             self._down = self._broker.down()
-            self._home.run(self._down.__aenter__())
+            self._thread.run(self._down.__aenter__())
 
     def start(self) -> None:
-        """Start it again, with what it had written down."""
+        """Start it again, with the data that it had written."""
         if self._down is not None:
             down, self._down = self._down, None
-            self._home.run(down.__aexit__(None, None, None))
-        if self._asking is None:
-            self._asking = self._connected()
+            self._thread.run(down.__aexit__(None, None, None))
+        if self._connection is None:
+            self._connection = self._connected()
 
     def forget(self, prefix: str) -> None:
-        """Delete all keys that begin so; scripts are forgotten too, if the broker is ours."""
+        """Delete all keys with this prefix; also all scripts, if we started the broker."""
         with redis.Redis.from_url(self.url) as client:
             for key in client.scan_iter(match=f"{prefix}*", count=1000):
                 client.delete(key)
@@ -102,9 +101,9 @@ class RunBroker:
                 client.script_flush()
 
     def close(self) -> None:
-        """Let go of the connection."""
-        if self._asking is not None:
-            self._asking.close()
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
 
     def _connected(self) -> socket.socket:
         parts = urlsplit(self.url)
@@ -123,10 +122,10 @@ class RunBroker:
 
 
 def _until(asking: socket.socket, question: bytes, answer: bytes) -> None:
-    """Ask until this is the answer. A broker that is busy with a long script, or loads its data, says so: not yet.
+    """Send the question until this is the answer. Asks again while the broker is busy or loads its data.
 
     Raises:
-        OSError: it says something else, or nothing.
+        OSError: the answer is another one, or there is none.
     """
     while True:
         asking.sendall(question)
@@ -138,13 +137,13 @@ def _until(asking: socket.socket, question: bytes, answer: bytes) -> None:
 
 
 _lock = Lock()
-_open: list[tuple[RunBroker, AsyncExitStack, LoopThread]] = []  # the one of all blocks that are open
+_open: list[tuple[RunBroker, AsyncExitStack, LoopThread]] = []  # the broker of all open blocks
 _users: list[int] = []  # one entry for each of these blocks
 
 
 @contextmanager
 def bus() -> Iterator[RunBroker]:
-    """A broker for all runs in the block: ours, or the one at `REDIS_URL`. Blocks that are open at once share one."""
+    """Open a broker for the runs in the block: one that we start, or `REDIS_URL`. Open blocks share one broker."""
     with _lock:
         if not _users:
             _open.append(_opened())
@@ -183,7 +182,7 @@ def _close(own: RunBroker | None, stack: AsyncExitStack, home: LoopThread) -> No
 
 @contextmanager
 def patched_random(seed: int) -> Iterator[None]:
-    """Seed the random numbers that all share: redis waits at random before it tries again."""
+    """Seed Python's global random numbers: redis-py uses them for the wait before a retry."""
     state = random.getstate()
     random.seed(seed)
     try:
@@ -193,10 +192,10 @@ def patched_random(seed: int) -> Iterator[None]:
 
 
 def clients() -> AbstractContextManager[list[Redis]]:
-    """A block that gives every client of a broker that this thread makes in it.
+    """A block that gives the list of all redis clients that this thread makes in it.
 
-    A process that is killed closes nothing; the system does. Our nodes live in one process, so a run closes these
-    clients itself, or redis complains when it finds a client that was forgotten.
+    When a process is killed, the system closes its sockets. The simulated nodes are in one process, so the run closes
+    their clients itself; otherwise redis-py warns of clients that were not closed.
     """
     return _patch.block([])
 
@@ -211,7 +210,7 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
         init(self, *args, **options)
 
     yield Redis, "__init__", noting
-    yield redis.utils, "get_lib_version", cache(version)  # else read from its package's files for each connection
+    yield redis.utils, "get_lib_version", cache(version)  # cached: redis-py reads it from a file for each connection
 
 
 _patch: Patch[list[Redis]] = Patch(_replacements)

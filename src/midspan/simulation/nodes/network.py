@@ -1,4 +1,4 @@
-"""The links of a run of nodes: from clients to the balancer, from nodes to the broker."""
+"""The links of a run of nodes: from clients to the balancer, and from nodes to the broker; contexts and recorder."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ from midspan.simulation.tls.link import RealNetwork
 from midspan.simulation.tls.loop import Listener, VirtualTimeSelectorLoop
 
 ROOMS = ("red", "blue")
-BODY = "body"  # the field of a stream's entry that holds the message as it was sent
+BODY = "body"  # the field of a stream entry that holds the message
 
 
 class Node(Protocol):
-    """The node under test. May also have `async start()`, awaited before the first connection, and `sizes()`.
+    """The node under test. It may also have `sizes()`, and `async start()`, awaited before the first connection.
 
-    What it raises because the broker cannot be reached is no bug of its own: a connection that it was serving ends with
-    1011, and a node that cannot start is started again.
+    An error that it raises because it cannot reach the broker does not count as a crash. A connection that it serves is
+    then closed with 1011, and a node that cannot start is started again.
     """
 
     async def handle(self, connection: Any, /) -> None:
         """Serve one connection, from its opening to its end: the handler of `websockets.serve`."""
 
     async def drain(self) -> None:
-        """Leave without loss: no new connection comes any more; when this returns, the node is stopped."""
+        """Stop without loss. The node gets no new connections; when this returns, its process is killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeContext:
-    """What a node is given. It has no store: what is to survive it stands in the broker.
+    """What a node is given. It has no store: durable data goes to the broker.
 
     Args:
-        name: its name, the same in each of its lives.
-        broker: the URL of its own way to the broker, for `redis.asyncio.Redis.from_url`.
-        prefix: all its keys and channels begin with it.
-        authorise: may this client, with this token, be here now?
+        name: its name, the same after a restart.
+        broker: the URL of its link to the broker, for `redis.asyncio.Redis.from_url`.
+        prefix: all its keys and channels must begin with it.
+        authorise: `authorise(client, token)`: whether this client has the right to connect now.
         rng: random numbers, seeded.
-        now: the clock, in seconds. The broker's own clock is another one: no EX, no EXPIRE, no BLOCK with a limit.
+        now: the run's clock, in seconds. The broker uses the real clock: no EX, EXPIRE or timed BLOCK.
         bounds: what it promises, and how much it may hold.
     """
 
@@ -70,9 +70,9 @@ class NodeContext:
     bounds: Bounds
 
     def stream(self, room: str) -> str:
-        """The key of the stream that is the room's log: each entry has the message as it was sent in its field `body`.
+        """The key of the stream that is the room's log. The field `body` of an entry is the message as it was sent.
 
-        What stands there is durable.
+        Entries of the stream are durable.
         """
         return stream(self.prefix, room)
 
@@ -82,7 +82,7 @@ class MemberContext(ClientContext):
     """As `ClientContext`; `connect` leads to a node that the balancer chooses.
 
     Args:
-        room: the one that this client is a member of.
+        room: the room of this client.
     """
 
     room: str = ROOMS[0]
@@ -93,7 +93,7 @@ def stream(prefix: str, room: str) -> str:
     return f"{prefix}stream:{room}"
 
 
-# The rooms' logs as the broker has them: read by us, past the nodes, so that "durable" is what a stream holds.
+# The logs of the rooms, read from the broker and not from the nodes: a message is durable if a stream holds it.
 
 
 START = "0"  # before the first entry of a stream
@@ -104,11 +104,11 @@ class RoomsRecorder(Recorder):
 
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__(now)
-        self.rooms: dict[str, list[str]] = {}  # room -> its members
+        self.rooms: dict[str, list[str]] = {}  # by room: its clients
         self.room_of: dict[str, str] = {}
 
     def take_contexts(self, joins: tuple[Join, ...]) -> None:
-        """Say which client is in which room; one without a room is in the first."""
+        """Set the room of each client. A client without a room is in the first one."""
         for join in joins:
             room = self.room_of[join.who] = join.room or ROOMS[0]
             members = self.rooms.setdefault(room, [])
@@ -116,7 +116,7 @@ class RoomsRecorder(Recorder):
             members.append(join.who)
 
     def stored(self, room: str, body: str) -> None:
-        """A room's stream has this entry."""
+        """Note that a room's stream has this entry."""
         self.note("broker", "durable", body, room)
         self.logs[self.rooms[room][0]].append(body)
         self.on_durable()
@@ -133,13 +133,13 @@ class RoomsRecorder(Recorder):
 
 
 class Observer:
-    """Follows the streams of all rooms.
+    """Reads the streams of all rooms, and gives each new entry to the recorder.
 
     Args:
         loop: of the run.
-        broker: its URL, past all that can be cut.
+        broker: the broker's own URL, not through a link that a fault can cut.
         prefix: of the run's keys.
-        recorder: told of each entry.
+        recorder: notes each entry.
     """
 
     def __init__(self, loop: VirtualTimeSelectorLoop, broker: str, prefix: str, recorder: RoomsRecorder) -> None:
@@ -149,7 +149,7 @@ class Observer:
         self._following: asyncio.Task[None] | None = None
 
     def start(self, anew: bool = False) -> None:
-        """Follow from the start, or from where it stood."""
+        """Read on after the last entry seen; from the first entry if `anew`."""
         self.stop()
         if anew or not self._seen:
             self._seen = dict.fromkeys(self._rooms, START)
@@ -162,7 +162,7 @@ class Observer:
     async def _follow(self) -> None:
         client: Any
         async with Redis.from_url(self._broker, socket_timeout=None, protocol=2) as client:
-            with suppress(RedisError, OSError):  # it is killed; `start` follows
+            with suppress(RedisError, OSError):  # the broker is killed; `start` is called later
                 while True:
                     for key, entries in await client.xread(dict(self._seen), block=0):
                         for number, fields in entries:
@@ -179,17 +179,17 @@ class Observer:
             self._recorder.stored(self._rooms[key], body.decode(errors="replace"))
 
 
-# The way of one node to the broker: a door of ours in front of it, so that it takes its time and can be cut.
+# The link of one node to the broker, through a listener of the run: it has a latency, and faults can cut it.
 
 
 class BrokerWay:
-    """All connections of one node, in one of its lives, to the broker.
+    """The link of one node process to the broker, with all its connections.
 
     Args:
         loop: of the run.
         broker: URL of the broker.
-        latencies_s: of each connection, one way.
-        passable: may a new connection pass now?
+        latencies_s: gives the latency of each new connection, one way.
+        passable: whether a new connection is accepted now.
     """
 
     def __init__(
@@ -197,33 +197,33 @@ class BrokerWay:
     ) -> None:
         self._loop, self._broker, self._latencies_s, self._passable = loop, urlsplit(broker), latencies_s, passable
         self._ends: dict[_End, None] = {}
-        self._door = Listener(loop, self._let_in)
-        self.url = by_way_of(broker, self._door.address)
+        self._listener = Listener(loop, self._accept)
+        self.url = by_way_of(broker, self._listener.address)
 
     def cut(self) -> None:
-        """Reset what is open; what is on its way is lost."""
+        """Reset all connections. Bytes on their way are lost."""
         for end in list(self._ends):
             end.lose()
 
     def close(self) -> None:
-        """The node's life is over: cut, and let nothing pass any more."""
-        self._door.close()
+        """The node process is killed: reset all connections, and accept no new ones."""
+        self._listener.close()
         self.cut()
 
-    async def _let_in(self, sock: socket.socket) -> None:
+    async def _accept(self, sock: socket.socket) -> None:
         latency_s = next(self._latencies_s)
         near, far = (_End(self._ends, Pipe(self._loop, latency_s)) for _ in range(2))
         near.into.to, far.into.to = far, near
         try:
             if not self._passable():
                 raise ConnectionRefusedError
-            await self._reach(far)
+            await self._connect(far)
             await self._loop.connect_accepted_socket(lambda: near, sock)
         except OSError:
             reset(sock)
             far.lose()
 
-    async def _reach(self, far: _End) -> None:
+    async def _connect(self, far: _End) -> None:
         at = self._broker
         if at.scheme == "unix":
             await self._loop.create_unix_connection(lambda: far, at.path)
@@ -232,10 +232,10 @@ class BrokerWay:
 
 
 class _End(asyncio.Protocol):
-    """One side of a connection: what it reads goes into its pipe, what comes out of the other pipe it writes.
+    """One side of a connection. It reads bytes into its pipe, and writes the bytes from the other pipe.
 
     Args:
-        open_ends: where it stands while it is open.
+        open_ends: holds this end while it is open.
         into: the pipe to the other side.
     """
 
@@ -262,7 +262,7 @@ class _End(asyncio.Protocol):
             self.into.write(SimFrame("end", b""))
 
     def receive(self, frame: SimFrame) -> None:
-        """Write what has arrived to this side."""
+        """Write bytes that have arrived at this side."""
         if self._transport is None or self._over:
             return
         if frame.opcode == "end":
@@ -279,21 +279,19 @@ class _End(asyncio.Protocol):
             reset(self._transport)
 
 
-# The links of one run, the balancer behind them, and the nodes behind that.
-#
-# The balancer takes turns among the nodes that listen. It is a choice, not a process of its own: the relay that each
-# client's link is (`midspan.simulation.tls.link`) asks it where the next connection goes.
+# The balancer is no process of its own: the relay of each client (`midspan.simulation.tls.link`) asks `place` to which
+# node the next connection goes. `place` takes the nodes that listen in turn.
 
 
-NOT_ITS_FAULT = (ConnectionClosed, BrokerGone, BrokerSilent, OSError)  # what a node may raise when others are gone
+NOT_ITS_FAULT = (ConnectionClosed, BrokerGone, BrokerSilent, OSError)  # a client or the broker is gone
 
 
 class NodesNetwork(RealNetwork):
-    """As `RealNetwork`, with nodes.
+    """As `RealNetwork`, with a balancer and nodes in place of one server.
 
     Args:
         bus: the broker.
-        left: its clients, as the nodes made them; they are closed at the end.
+        left: the redis clients that the nodes have made; they are closed at the end.
     """
 
     def __init__(self, *args: Any, bus: RunBroker, left: list[Redis], **options: Any) -> None:
@@ -301,10 +299,10 @@ class NodesNetwork(RealNetwork):
         self.bus, self._left = bus, left
         self.behind = None, None  # the balancer ends TLS
         self.prefix = bus.new_prefix()
-        self.closing = False  # the run is over: no node starts any more
-        self.ways: list[BrokerWay] = []  # of all lives of all nodes
-        self.ports: dict[str, int] = {}  # of the nodes in the balancer's turn
-        self.cuts = 0  # faults because of which there is no balancer now
+        self.closing = False  # the run has ended: start no node
+        self.ways: list[BrokerWay] = []  # of all node processes of the run
+        self.ports: dict[str, int] = {}  # by node: the ports to which the balancer sends connections
+        self.cuts = 0  # how many faults make the balancer unavailable now
         self._latest = len(NODES) - 1
 
     @property
@@ -312,10 +310,10 @@ class NodesNetwork(RealNetwork):
         return bool(self.ports) and not self.cuts
 
     def place(self) -> tuple[str, int]:
-        """The next node in turn.
+        """The name and port of the next node in turn.
 
         Raises:
-            ConnectionRefusedError: there is none.
+            ConnectionRefusedError: no node listens.
         """
         for i in range(len(NODES)):
             turn = (self._latest + 1 + i) % len(NODES)
@@ -340,12 +338,12 @@ class NodesNetwork(RealNetwork):
         await super()._handle(excused, connection, who)
 
     def serves(self, client: str) -> str:
-        """The node that this client's connection leads to; the first one if it has none."""
+        """The node to which this client is connected; the first node if it is not connected."""
         ends = (end for end in reversed(self.link(client).ends) if end.side == "server")
         return next((getattr(end, "served_by", "") for end in ends), "") or NODES[0]
 
     def cut_node(self, name: str) -> None:
-        """This node is gone, and its connections with it."""
+        """The process of this node is killed: reset its connections."""
         self.ports.pop(name, None)
         for link in self.links.values():
             for end in list(link.ends):

@@ -1,4 +1,4 @@
-"""One run of three nodes and a real broker, in this process, on a clock that does not wait; and a search over many."""
+"""One run of three nodes and a real broker, in this process, with a clock that jumps; and a search over many runs."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from midspan.simulation.shrinking import counterexample
 from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 from midspan.simulation.tls.run import shared_authority, to_the_end_and_close
 
-AGAIN_S = 0.5  # until a node that could not start is started again
-DRAIN_S = 5.0  # that a node may take to drain: then it is killed, as by an orchestrator
-APART_S = 1e-6  # no two connections to the broker are equally long: it hears one after the other, on each replay
+AGAIN_S = 0.5  # seconds until a node that could not start is started again
+DRAIN_S = 5.0  # the longest time to drain; then the node is killed, as an orchestrator does
+APART_S = 1e-6  # latencies to the broker differ by this, so that it receives commands in the same order on each replay
 
 
 class Life:
-    """One life of a node: its process, its way to the broker, and the node."""
+    """One node from start to kill: its process, its link to the broker, and the node under test."""
 
     def __init__(self, process: Process, way: BrokerWay) -> None:
         self.process, self.way = process, way
@@ -64,7 +64,7 @@ class NodesProcesses(Processes):
         self.recorder.take_contexts(schedule.joins)
         self.lives: dict[str, Life] = {}
         self._latencies_s = count(self.write_s / 2, APART_S)
-        self.cut_off: list[str] = []  # nodes whose way to the broker is cut, once for each fault
+        self.cut_off: list[str] = []  # nodes whose link to the broker is cut, listed once for each fault
         self.observer = Observer(self.loop, self.network.bus.url, self.network.prefix, self.recorder)
 
     # the nodes
@@ -86,7 +86,7 @@ class NodesProcesses(Processes):
             self.restart_node(name)
 
     def start_node(self, name: str) -> None:
-        """A new life, with an empty memory."""
+        """Start a node in a new process, with an empty memory."""
         way = BrokerWay(self.loop, self.network.bus.url, self._latencies_s, partial(self._passable, name))
         self.network.ways.append(way)
         life = self.lives[name] = Life(Process(self.loop), way)
@@ -115,7 +115,7 @@ class NodesProcesses(Processes):
             self.restart_node(name)
 
     def kill_node(self, name: str) -> None:
-        """First its way to the broker, then its connections, then its tasks: what these still do has no effect."""
+        """Close its link to the broker first, then its connections, then its tasks: so a `finally` has no effect."""
         life = self.lives.pop(name, None)
         if life is not None:
             life.way.close()
@@ -128,7 +128,7 @@ class NodesProcesses(Processes):
             self.start_node(name)
 
     def drain_node(self, name: str, stopped: Callable[[], None]) -> None:
-        """Take a node out of the balancer's turn, let it drain, stop it; say so then, or when it was killed."""
+        """Send a node no new connections, let it drain, and kill it. Then call `stopped`."""
         life = self.lives.get(name)
         if life is None or life.node is None:
             self.kill_node(name)
@@ -158,7 +158,7 @@ class NodesProcesses(Processes):
     # the broker
 
     def cut_off_broker(self, name: str) -> None:
-        """This node's connections to the broker are reset, and new ones refused."""
+        """Reset this node's connections to the broker, and refuse new ones."""
         self.cut_off.append(name)
         if name in self.lives:
             self.lives[name].way.cut()
@@ -168,7 +168,7 @@ class NodesProcesses(Processes):
         self.recorder.note(name, "healed")
 
     def kill_broker(self, keeps_log: bool) -> None:
-        """First the ways to it, so that nothing that is on its way has an effect."""
+        """Cut the links to it first, so that bytes on their way have no effect."""
         for life in self.lives.values():
             life.way.cut()
         self.observer.stop()
@@ -188,7 +188,7 @@ class NodesProcesses(Processes):
     def make_client_context(self, **given: Any) -> ClientContext:
         return MemberContext(**given, room=self.recorder.room_of[given["me"]])
 
-    # what they show
+    # notes for the history
 
     def _sample_server(self) -> None:
         for name, life in self.lives.items():
@@ -196,7 +196,7 @@ class NodesProcesses(Processes):
 
 
 class NodesScheduleRun(ScheduleRun):
-    """Everything of one run of nodes."""
+    """As `ScheduleRun`, with nodes in place of one server."""
 
     make_processes: ClassVar[type[Processes]] = NodesProcesses
     make_recorder: ClassVar[type[Recorder]] = RoomsRecorder
@@ -257,8 +257,8 @@ def play_nodes(implementation: Implementation, schedule: Schedule, watch: Watch 
 
     Args:
         implementation: the node and the client under test (`NodeContext`, `MemberContext`).
-        schedule: who is in which room and says what, and what goes wrong.
-        watch: what else to write down.
+        schedule: the clients with their rooms, their messages, and the faults.
+        watch: what to observe besides the history.
     """
     with (
         bus() as broker,
@@ -281,7 +281,7 @@ def play_nodes(implementation: Implementation, schedule: Schedule, watch: Watch 
             broker.forget(schedule_run.network.prefix)
 
 
-MOST_RUNS = 100  # that shrinking a counterexample may take
+MOST_RUNS = 100  # the most runs for shrinking a counterexample
 NODE_SHAPE = Shape(
     messages=6,
     clients=4,
@@ -297,7 +297,7 @@ NODE_SHAPE = Shape(
 
 @checked
 def generate_nodes(seed: int, shape: Shape | None = None) -> Schedule:
-    """The schedule of this seed, its clients spread over the rooms in turn; without a shape it is `NODE_SHAPE`."""
+    """The schedule of this seed, with its clients in the rooms in turn. Default of `shape`: `NODE_SHAPE`."""
     made = generate(seed, shape or NODE_SHAPE)
     joins = tuple(replace(join, room=ROOMS[i % len(ROOMS)]) for i, join in enumerate(made.joins))
     return replace(made, joins=joins)
@@ -313,7 +313,7 @@ def search_nodes(
 ) -> Findings:
     """Play the schedule of each seed on one broker. Runs in a thread beside the caller's loop.
 
-    Arguments as of `midspan.simulation.search`; without a shape it is `NODE_SHAPE`.
+    The arguments are those of `midspan.simulation.search`. Default of `shape`: `NODE_SHAPE`.
     """
     examine = partial(counterexample, most_runs=MOST_RUNS)
     return search_by_seeds(
@@ -323,6 +323,6 @@ def search_nodes(
 
 @contextmanager
 def opened_nodes(_implementation: Implementation) -> Iterator[Player]:
-    """Give `play_nodes`; one broker is open for all runs in the block."""
+    """Give `play_nodes`, with one open broker for all runs in the block."""
     with bus():
         yield play_nodes

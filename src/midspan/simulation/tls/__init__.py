@@ -1,7 +1,7 @@
-"""The same run on real sockets: an implementation and a schedule of `midspan.simulation`, over TLS, unchanged.
+"""A run on real sockets: the same implementations and schedules as in `midspan.simulation`, over TLS.
 
-In this order: `run` (one run, and a search), `loop` (real sockets, and a clock that does not wait), `link` (a relay for
-each client, in which the faults happen: `RelayEndpoint` counts messages, `RealLink.cut` ends a TCP connection).
+Read in this order: `run` (one run, and a search), `loop` (real sockets, and a clock that jumps), `link` (a relay for
+each client, in which the faults happen: `RelayEndpoint` counts messages, `RealLink.cut` resets connections).
 """
 
 from midspan.simulation.tls.run import play_real, search_real

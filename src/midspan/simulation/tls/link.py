@@ -1,4 +1,14 @@
-"""The links of a run on real sockets: a relay for each client, through which its TLS connections go."""
+"""The links of a run on real sockets: each client connects through a relay of its own, over TLS.
+
+The simulated link's own code counts the messages and makes the faults happen. The ends are here `RelayEndpoint`s of
+real TLS connections. Because TCP is real, three things differ:
+
+- For a refused connection the relay accepts TCP and resets it before TLS, as a load balancer without a server does.
+  The client gets an `OSError`, also if its server was killed meanwhile. If the connection breaks after TLS and before
+  the server's answer to the upgrade, `websockets` raises `InvalidMessage`.
+- A cut *before* a message happens when the relay has the message: `send` has returned, and the message is lost.
+- A cut *after* a message happens when its receiver has read it. What the receiver then sends is lost.
+"""
 
 from __future__ import annotations
 
@@ -28,31 +38,28 @@ from midspan.simulation.link import Link, Network
 from midspan.simulation.loop import CANCELLATIONS
 from midspan.simulation.tls.loop import Listener, VirtualTimeSelectorLoop
 
-# A relay's face to one end of a real connection: it reads frames off a TLS stream, and writes frames to it.
-#
-# The relay ends TLS on both sides, as a tap does, so it sees where a message begins and ends. The bytes of each frame
-# pass as they came: same mask, same fragments.
-
-
 SWITCHING = b"HTTP/1.1 101 "  # RFC 6455 section 4.2.2
 END_OF_HEAD = b"\r\n\r\n"
 ASKED = HttpHead("GET", "/", 0, "", (("Upgrade", "websocket"), ("Connection", "Upgrade")), b"")
 
 
 class RelayEndpoint(asyncio.Protocol):
-    """One side of a relayed connection.
+    """One side of a relayed connection: it reads frames from a TLS stream, and writes frames to it.
+
+    The relay ends TLS on both sides, as a tap does, so it sees where a message begins and ends. It forwards the bytes
+    of each frame unchanged, with their mask and fragments.
 
     Args:
-        link: whose connection it is.
-        side: which end it looks at.
-        into: the pipe to the other face.
+        link: to which the connection belongs.
+        side: the end to which this side is connected.
+        into: the pipe to the other side of the relay.
     """
 
     peer: RelayEndpoint
 
     def __init__(self, link: RealLink, side: Side, into: Pipe) -> None:
         self.link, self.side, self.into = link, side, into
-        self.way: Way = "up" if side == "client" else "down"  # what this side sends goes
+        self.way: Way = "up" if side == "client" else "down"  # the direction in which this side sends
         self.state = State.CONNECTING
         self.served_by = ""  # the node behind this side, where there are nodes
         self.paused = False
@@ -66,7 +73,7 @@ class RelayEndpoint(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.link.network.faces.add(self)
-        if self.state is State.CLOSED:  # the other end has gone before we were introduced
+        if self.state is State.CLOSED:  # the other side has ended already
             self._transport.close()
         else:
             self.link.ends.append(self)
@@ -84,15 +91,15 @@ class RelayEndpoint(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.link.network.faces.discard(self)
-        self._let_go()
+        self._has_ended()
 
     def eof_received(self) -> None:
-        self._let_go()
+        self._has_ended()
 
     # bytes from this side
 
     def _read(self) -> None:
-        """Take what is whole: bytes of HTTP until the upgrade, frames after it."""
+        """Take bytes of HTTP until the upgrade, and whole frames after it."""
         if self.state is State.CONNECTING and self._unread:
             self._read_http()
         if self._upgraded and not self._held:
@@ -100,7 +107,7 @@ class RelayEndpoint(asyncio.Protocol):
             for frame in frames:
                 if self._upgraded:  # a fault may cut the connection between two frames
                     self._take(frame)
-        self._feel_pressure()
+        self._pause_if_full()
 
     @property
     def _upgraded(self) -> bool:
@@ -119,7 +126,7 @@ class RelayEndpoint(asyncio.Protocol):
             self.into.write(SimFrame("http", data, 0, data))
 
     def upgraded(self, head: bytes) -> None:
-        """From here on this side sends frames; `head` says what the two ends agreed on."""
+        """This side sends frames from now on. `head`: the server's answer, which may agree on compression."""
         self.state = State.OPEN
         self.into.latency_s = self.link.network.latency_s
         response = read_http(head, ASKED)
@@ -138,45 +145,45 @@ class RelayEndpoint(asyncio.Protocol):
             self._take_data(frame)
 
     def _take_data(self, frame: Frame) -> None:
-        """A message leaves with its last frame: the ones before it pass uncounted."""
+        """Count a message at its last frame; forward earlier fragments uncounted."""
         message = self._assembler.feed(frame)
         if isinstance(message, Message) and self.link.counts(self, message.data):
             self.link.transmit(self, "text" if message.text else "binary", message.data, frame.raw)
         else:
             self.into.write(SimFrame("binary", frame.payload, 0, frame.raw))
 
-    def _feel_pressure(self) -> None:
-        """Read no more while too much is on its way: the sender shall feel it."""
+    def _pause_if_full(self) -> None:
+        """Pause reading while too many bytes are on their way, so that the sender has to wait."""
         limit = self.link.network.limits.write_limit
         if self._transport is not None and self.into.unread_bytes > limit and self.state is not State.CLOSED:
             self._transport.pause_reading()
             self.into.writer_waits = self.link.loop.create_future()
-            self.into.writer_waits.add_done_callback(lambda _: self._relieve())
+            self.into.writer_waits.add_done_callback(lambda _: self._resume_reading())
 
-    def _relieve(self) -> None:
+    def _resume_reading(self) -> None:
         assert self._transport is not None
         self._transport.resume_reading()
-        self._feel_pressure()
+        self._pause_if_full()
 
     def hold(self) -> None:
-        """Take no frame for now."""
+        """Take no more frames until `go_on`."""
         self._held = True
 
     def go_on(self) -> None:
-        """Take what came meanwhile, and what comes."""
+        """Take frames again, first those that came meanwhile."""
         self._held = False
         self._read()
 
-    def _let_go(self) -> None:
-        """This end has closed its TCP connection; the other one learns of it when the link lets it."""
+    def _has_ended(self) -> None:
+        """This end has closed its TCP connection. The other end is told through the pipe."""
         if self.state is not State.CLOSED:
             self.into.write(SimFrame("end", b""))
             self.lose(None)
 
-    # what the link and the pipe call
+    # called by the link and the pipe
 
     def receive(self, frame: SimFrame) -> None:
-        """Hand a frame to this end."""
+        """Write a frame to this end."""
         if self.state is State.CLOSED:
             return
         if frame.opcode == "end":
@@ -203,7 +210,7 @@ class RelayEndpoint(asyncio.Protocol):
             reset(self._transport)
 
     def abort(self) -> None:
-        """Let go of the socket."""
+        """Close the socket at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -215,37 +222,25 @@ def _code(frame: Frame) -> str:
         return "1002"
 
 
-# The link of one client, on real sockets: a relay with a port of its own, through which all its connections go.
-#
-# What counts messages and lets faults happen at their moments is the simulated link's own code; here the ends are
-# faces to real TLS connections. Three things differ, since TCP is what it is.
-#
-# - A refused connection is accepted by TCP and reset before TLS, as by a load balancer with nothing behind it. To the
-# client it is an `OSError` all the same, also where its server died while it opened. What breaks after TLS, before
-# the server has agreed to speak WebSocket, is what `websockets` makes of it: `InvalidMessage`. - A cut *before* a
-# message leaves its sender comes when the relay has it: `send` has returned, the message is gone. - A cut *after* a
-# message has arrived comes when its receiver has read it; what the receiver says to it is lost.
-
-
 class RealLink(Link):
-    """As `Link`, on real connections."""
+    """As `Link`, with a relay on a port of its own for the real connections of one client."""
 
     network: RealNetwork
     loop: VirtualTimeSelectorLoop
 
     def __init__(self, network: RealNetwork, name: str) -> None:
         super().__init__(network, name)
-        self.listener = Listener(self.loop, self._let_in)
+        self.listener = Listener(self.loop, self._accept)
         self.url = f"wss://{self.listener.address}"
 
     def connect(self) -> Any:
         options = asdict(self.network.limits)
         return connect(self.url, ssl=self.network.trust, compression=None, proxy=None, **options)
 
-    async def _let_in(self, sock: socket.socket) -> None:
-        """One attempt to connect: to its end, or to two faces that pass on what the ends say."""
+    async def _accept(self, sock: socket.socket) -> None:
+        """Handle one attempt to connect: refuse it, or connect it to the server through two `RelayEndpoint`s."""
         assert self.network.trust is not None
-        up, down = Pipe(self.loop, 0.0), Pipe(self.loop, 0.0)  # the upgrade takes no more time than `admit` took
+        up, down = Pipe(self.loop, 0.0), Pipe(self.loop, 0.0)  # no latency for the upgrade: `admit` has waited for it
         client, server = RelayEndpoint(self, "client", up), RelayEndpoint(self, "server", down)
         client.peer, server.peer, up.to, down.to = server, client, server, client
         try:
@@ -259,11 +254,11 @@ class RealLink(Link):
             return
         try:
             await self.loop.connect_accepted_socket(lambda: client, sock, ssl=self.network.identity)
-        except OSError as error:  # the client has gone meanwhile
+        except OSError as error:  # the client has closed meanwhile
             server.lose(error)
 
     def opened(self, server: RelayEndpoint, head: bytes) -> None:
-        """The server has agreed to speak WebSocket: `head` is its answer."""
+        """The server has accepted the upgrade. `head`: its answer."""
         for end in (server.peer, server):
             end.upgraded(head)
         self.recorder.note(self.name, "opened")
@@ -271,14 +266,14 @@ class RealLink(Link):
         self.network.on_open()
 
     def counts(self, end: RelayEndpoint, data: bytes) -> bool:
-        """Is this one of the messages that a moment counts?"""
+        """Whether triggers count this message."""
         counts = self.network.counts
         return counts is None or counts(end.way, data)
 
     def arrived(self, end: LinkEnd, frame: SimFrame) -> None:
-        """A message was written to its receiver's socket. Where a fault follows, nobody says more before it."""
+        """A message was written to its receiver's socket. If it triggers a fault, hold both sides until then."""
         assert isinstance(end, RelayEndpoint)
-        if (end.peer.way, frame.number) not in self._moments:
+        if (end.peer.way, frame.number) not in self._faults_at:
             super().arrived(end, frame)
             return
         for one in (end, end.peer):
@@ -291,7 +286,7 @@ class RealLink(Link):
             one.go_on()
 
 
-ENDING_S = 60  # of the run's clock: asyncio gives a TLS connection half of it to say goodbye
+ENDING_S = 60  # of the run's clock; asyncio waits half of it for the end of a TLS connection
 
 
 class RealNetwork(Network):
@@ -318,7 +313,7 @@ class RealNetwork(Network):
         return self.port != 0
 
     def place(self) -> tuple[str, int]:
-        """Who serves the next connection, and its port."""
+        """The name of the node that serves the next connection ("" without nodes), and the port."""
         return "", self.port
 
     async def run(self, server: Server) -> None:
@@ -339,7 +334,7 @@ class RealNetwork(Network):
         super().kill_server()
 
     async def close(self) -> None:
-        """End every task of the run, and wait until its last socket is closed."""
+        """Cancel every task of the run, and wait until all its sockets are closed."""
         for link in self.links.values():
             assert isinstance(link, RealLink)
             link.listener.close()

@@ -1,17 +1,18 @@
 """An event loop on real sockets whose clock jumps, and the listening socket of a run.
 
-Heartbeats, timeouts and backoff take seconds; on loopback nothing else does. So the clock of this loop is a number: it
-stands while there is something to do, and moves to the next timer when every task waits. Sockets and TLS are real, and
-all of them belong to this loop, so when it has nothing to do, nothing is on its way. Three rules make that true.
+Heartbeats, timeouts and backoff take seconds; on loopback nothing else does. So the clock of this loop is a number. It
+does not move while there is something to do, and jumps to the next timer when every task waits. Sockets and TLS are
+real, and all of them belong to this loop. So when the loop has nothing to do, no bytes are on their way. Three rules
+make this true.
 
-1. Before the clock moves, the loop waits `QUIET_S` of real time, and then for a byte that it sends to itself: what the
-   kernel hands over meanwhile belongs to the present moment. (On Linux a byte written to a loopback socket can be read
+1. Before the clock moves, the loop waits `QUIET_S` of real time, and then for a byte that it sends to itself. What the
+   kernel delivers meanwhile belongs to the present moment. (On Linux a byte written to a loopback socket can be read
    when the write returns. On a busy machine it is queued for a while, and the loop's own byte is queued behind it.)
-2. The processor does not count: a busy machine makes a run longer in real time, not in its own.
-3. Timers of one moment run in the order in which they were set, as in virtual time.
+2. Computing takes no time of the run: on a busy machine a run takes longer in real time only.
+3. Timers of the same moment run in the order in which they were set, as in virtual time.
 
-Threads and other processes are left out: they use the real clock. A run that needs them is given a `speed`, and waits
-for them; or it can ask them whether they are done (`wait_for_others`).
+Threads and other processes use the real clock. A run that needs them is given a `speed` and waits for them, or it asks
+them whether they are done (`wait_for_others`).
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from midspan.simulation.loop import RunLoop
 
 QUIET_S = 50e-6  # real seconds
 LIMIT_S = 3600.0  # of a run, by its own clock
-LIMIT_TURNS = 200_000  # of the loop; the longest runs of the reference session take some thousands
-TIE_S = 1e-12  # added for each timer set before: asyncio's heap leaves the order of equals open
-STUCK_S = 5.0  # real seconds without timer and event after which nothing can wake the loop
+LIMIT_TURNS = 200_000  # limit of turns of the loop; the longest runs of the reference session take some thousands
+TIE_S = 1e-12  # added for each earlier timer, because asyncio's heap does not keep the order of equal times
+STUCK_S = 5.0  # real seconds without timer and event, then the run counts as a deadlock
 
 Ts = TypeVarTuple("Ts")
 
@@ -43,16 +44,16 @@ class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
     """A selector loop whose clock jumps.
 
     Args:
-        speed: seconds of the run per real second of waiting. With the default it never waits.
+        speed: seconds of the run for each real second of waiting. With the default the loop never waits.
 
     Attributes:
-        wait_for_others: called when nothing is ready here, before the clock moves. By default it waits `QUIET_S`; where
-            another process takes part in the run, it returns when that one has answered all that had reached it.
+        wait_for_others: called when nothing is ready, before the clock moves. By default it waits `QUIET_S`. If
+            another process belongs to the run, it must return when that process has answered all that it received.
     """
 
     def __init__(self, speed: float = math.inf) -> None:
         self._quiet: list[Callable[[], object]] = []
-        self.wait_for_others: Callable[[], object] = _keep_quiet
+        self.wait_for_others: Callable[[], object] = _wait_quiet
         self._timers_set = 0
         self._watched = _Selector(self, speed)
         super().__init__(self._watched)
@@ -64,11 +65,11 @@ class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
         return super().call_at(when + self._timers_set * TIE_S, callback, *args, context=context)
 
     def when_quiet(self, callback: Callable[[], object]) -> None:
-        """Call this when everything that can happen at this moment has happened, before the clock moves."""
+        """Call this when all that can happen at this moment has happened, before the clock moves."""
         self._quiet.append(callback)
 
     def take_quiet(self) -> bool:
-        """Schedule the callbacks that wait for quiet; True if there are any."""
+        """Schedule the callbacks of `when_quiet`. Returns whether there are any."""
         callbacks, self._quiet = self._quiet, []
         for callback in callbacks:
             self.call_soon(callback)
@@ -76,16 +77,16 @@ class VirtualTimeSelectorLoop(RunLoop, asyncio.SelectorEventLoop):
 
     @property
     def watches(self) -> int:
-        """How many sockets this loop still watches, but for the one that wakes it."""
+        """How many sockets this loop watches, without the one that wakes it."""
         return len(self._watched.get_map()) - 1
 
 
-def _keep_quiet() -> None:
-    time.sleep(QUIET_S)  # not select(QUIET_S): that rounds up to a millisecond
+def _wait_quiet() -> None:
+    time.sleep(QUIET_S)  # select(QUIET_S) would round up to a millisecond
 
 
 class _Echo:
-    """A TCP connection to ourselves: what is said on it arrives behind all that was said on loopback before."""
+    """A TCP connection to this process. A byte on it arrives after all bytes that were sent on loopback earlier."""
 
     def __init__(self) -> None:
         with socket.create_server((HOST, 0)) as listener:
@@ -94,7 +95,7 @@ class _Echo:
         self._near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def wait(self) -> None:
-        """Return when all has arrived."""
+        """Return when all bytes that were sent earlier have arrived."""
         self._near.sendall(b".")
         self._far.recv(1)
 
@@ -104,7 +105,7 @@ class _Echo:
 
 
 class _Selector(selectors.BaseSelector):
-    """The platform's selector, asked in such a way that time passes in jumps."""
+    """The selector of the platform. `select` moves the clock of the loop in place of waiting."""
 
     def __init__(self, loop: VirtualTimeSelectorLoop, speed: float) -> None:
         self._loop, self._speed = loop, speed
@@ -113,7 +114,7 @@ class _Selector(selectors.BaseSelector):
         self._turns_left = LIMIT_TURNS
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready. `timeout` says when the next timer is due: 0 if something is ready anyway."""
+        """The sockets that are ready. `timeout`: seconds until the next timer; 0 if a callback is ready."""
         self._turns_left -= 1
         if not self._turns_left:
             raise OutOfTime(f"{LIMIT_TURNS} turns of the loop, and the clock stands at {self._loop.now_s:.3f} s.")
@@ -158,34 +159,34 @@ class _Selector(selectors.BaseSelector):
         self._inner.close()
 
 
-UNREAD_BYTES = 2**16  # what the kernel may hold of a sender whose link carries nothing; megabytes if we do not say
+UNREAD_BYTES = 2**16  # of kernel buffer for a sender while its link is silent; the default is megabytes
 
 
 class Listener:
-    """A listening socket on a free port of loopback. It belongs to no process of the run.
+    """A listening socket on a free loopback port. It belongs to no simulated process.
 
     Args:
         loop: of the run.
-        let_in: called in a task of its own with each socket that was accepted.
+        let_in: called with each accepted socket, in a task of its own.
     """
 
     def __init__(
         self, loop: VirtualTimeSelectorLoop, let_in: Callable[[socket.socket], Coroutine[Any, Any, None]]
     ) -> None:
-        self._loop, self._let_in = loop, let_in
+        self._loop, self._on_accept = loop, let_in
         self._socket = socket.create_server((HOST, 0))
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
         self.address = f"{HOST}:{self._socket.getsockname()[1]}"
-        self._keeping = loop.create_task(self._keep(), context=contextvars.Context())
+        self._accepting = loop.create_task(self._accept_all(), context=contextvars.Context())
 
-    async def _keep(self) -> None:
+    async def _accept_all(self) -> None:
         while True:
             sock, _ = await self._loop.sock_accept(self._socket)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or the kernel delays what we mean to pass on
-            self._loop.create_task(self._let_in(sock))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or the kernel delays small writes
+            self._loop.create_task(self._on_accept(sock))
 
     def close(self) -> None:
         """Refuse all connections from now on."""
-        self._keeping.cancel()
+        self._accepting.cancel()
         self._socket.close()

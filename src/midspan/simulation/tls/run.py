@@ -28,13 +28,13 @@ def play_real(
 ) -> History:
     """Run one schedule to its end over TLS on loopback, on this thread.
 
-    The code under test gets real `websockets` connections, or brings its own. It ends as `midspan.simulation.run` does.
+    The code under test gets real `websockets` connections, or makes its own. A run ends as in `midspan.simulation.run`.
 
     Args:
         implementation: the code under test.
-        schedule: who says what, and what goes wrong.
-        watch: what else to write down.
-        speed: seconds of the run per real second of waiting; as fast as it goes by default.
+        schedule: what the clients send, and which faults happen.
+        watch: what to observe besides the history.
+        speed: seconds of the run for each real second of waiting; by default the run never waits.
     """
     need_no_nodes(schedule)
     with implementation.around(schedule.seed):
@@ -44,7 +44,7 @@ def play_real(
 
 
 def to_the_end_and_close(schedule_run: ScheduleRun) -> History:
-    """As `to_the_end`; then close every socket of the run, and its loop."""
+    """As `run.to_the_end`; then close every socket of the run, and its loop."""
     try:
         return to_the_end(schedule_run)
     finally:
@@ -56,11 +56,11 @@ def to_the_end_and_close(schedule_run: ScheduleRun) -> History:
 
 @cache
 def shared_authority() -> Authority:
-    """One for all runs of this process: a run takes a tenth of a second, and making keys would be a part of it."""
+    """One authority for all runs of this process: new keys would take a large part of a run's tenth of a second."""
     return Authority()
 
 
-MOST_RUNS = 60  # that shrinking a counterexample over TLS may take: some seconds
+MOST_RUNS = 60  # the most runs for shrinking a counterexample over TLS: some seconds
 
 
 @checked
@@ -75,8 +75,8 @@ def search_real(
 ) -> Findings:
     """Play the schedule of each seed over TLS. Runs in a thread beside the caller's loop.
 
-    The code under test is not searched for real clocks, as it is on the simulated link. A hundred times slower than
-    there. Arguments as of `midspan.simulation.search` and `play_real`.
+    The arguments are those of `midspan.simulation.search` and `play_real`. This is a hundred times slower than the
+    simulated link, and the code under test is not checked for real clocks.
     """
     player = partial(play_real, speed=speed)
     return search_by_seeds(
@@ -87,7 +87,7 @@ def search_real(
 def _smallest(
     implementation: Implementation, found: Schedule, predicate: str, replay: str, player: Player
 ) -> Counterexample:
-    """Shrink in virtual time, a hundred times faster, if what comes out breaks the predicate over TLS as well."""
+    """Shrink in virtual time, which is faster, and check the result over TLS; otherwise shrink over TLS."""
     with suppress(SimulationError):
         simulated = counterexample(implementation, found, predicate).schedule
         verdict = judge(player(implementation, simulated, None), (predicate,))[predicate]
