@@ -85,7 +85,7 @@ class Echo:
 
 
 class TcpEcho(Echo):
-    """Sends the same bytes on a bare TCP connection, the lower limit. Counts bytes, since an echo may come in pieces."""
+    """Sends the same bytes on a bare TCP connection: the lower limit. An echo may come in pieces: it counts bytes."""
 
     websocket = False
 

@@ -174,14 +174,14 @@ class Contender(Fitting):
     """A server to measure, and the dialect of its clients.
 
     Attributes:
-        name: what it is called in tables.
-        server: a function, as another process finds it; None if it is a command or an address.
-        dialect: what the load says; see `benchmark.clients`.
-        command: a command line in words; `{port}` stands for its port.
-        url: where it is served already.
-        trust_pem: whose certificate the load trusts at `url`.
+        name: its name in tables.
+        server: a function, as another process can load it; None if it is a command or an address.
+        dialect: the class that defines what a client sends; see `benchmark.clients`.
+        command: a command line as words; its port replaces `{port}`.
+        url: the address of a server that already runs.
+        trust_pem: the certificate that the load trusts at `url`.
         note: one line about it.
-        small_tls_reads: a Python server's TLS reads into 16 KiB a connection, not into asyncio's 256.
+        small_tls_reads: a Python server's TLS buffer has 16 KiB a connection, in place of asyncio's 256 KiB.
     """
 
     name: str
@@ -199,13 +199,13 @@ class Contender(Fitting):
 
 @dataclass(frozen=True)
 class Started:
-    """A contender that serves.
+    """A contender that runs.
 
     Attributes:
         url: its address.
-        pid: its process; None if it is not ours and the system does not tell.
-        trust_pem: whose certificate its clients trust; "" without TLS.
-        process: the process in which we started it; None if it is not ours.
+        pid: the id of its process; None if we did not start it and the system does not tell.
+        trust_pem: the certificate that its clients trust; "" without TLS.
+        process: the process in which we started it; None if we did not start it.
     """
 
     contender: Contender
@@ -216,7 +216,7 @@ class Started:
 
     @property
     def address(self) -> dict[str, Any]:
-        """Where it is and how one speaks to it, as the load is told."""
+        """Its address, dialect and certificate, as the load needs them."""
         return {"url": self.url, "dialect": self.contender.dialect.to_json(), "trust_pem": self.trust_pem}
 
 
@@ -230,19 +230,19 @@ def contender(
     note: str = "",
     **options: Any,
 ) -> Contender:
-    """Put a server on trial.
+    """Describe a server to measure.
 
     Args:
-        name: what it is called in tables.
+        name: its name in tables.
         server: `async def app(tls): ... yield port`, or a command line with `{port}` in it, or the address of a server
             on this machine that runs already.
         dialect: a class as in `benchmark.clients`, from a module or a cell.
         trust_pem: for a `wss` address: the certificate to trust.
         note: one line about it.
-        options: passed on to `server`, by name; of JSON's types.
+        options: passed to `server` by name; of JSON's types.
 
     Raises:
-        Refusal: it is none of these.
+        Refusal: `server` is none of these.
     """
     speaks = code_of(dialect)
     if not isinstance(server, str):
@@ -258,10 +258,10 @@ def contender(
 
 @asynccontextmanager
 async def started(one: Contender, *, tls: bool) -> AsyncIterator[Started]:
-    """Start a contender in a process of its own, on its own core where the system lets us; it ends with the block.
+    """Start a contender in a process of its own, on a core of its own if possible; it ends with the block.
 
     Raises:
-        Refusal: it cannot be started, or serves with TLS where none is asked for, or the other way round.
+        Refusal: it cannot be started, or it uses TLS and `tls` is false, or the reverse.
     """
     if one.url:
         yield _served_already(one, tls)
@@ -275,8 +275,8 @@ async def started(one: Contender, *, tls: bool) -> AsyncIterator[Started]:
             yield Started(one, url, told["pid"], told["trust_pem"], process)
         finally:
             if one.command and process.is_alive:
-                await process.ask("stop")  # it is the process that ends the command
-            process.kill()  # a server has nothing to keep, and a polite end waits for clients
+                await process.ask("stop")  # that process ends the command
+            process.kill()  # a server keeps no data, and a clean end would wait for clients
 
 
 async def _asked(process: Child, one: Contender, tls: bool) -> dict[str, Any]:
@@ -305,10 +305,10 @@ def _need_trust(one: Contender) -> None:
         raise Refusal(f"the certificate to trust at {one.url}", one.trust_pem, do) from None
 
 
-# The contenders of chapter 5 by name.
+# The contenders of chapter 5.
 #
-# The two by two that separates protocol from implementation is four of them, {`websockets`, aiohttp} times {envelope,
-# Socket.IO}; Node's two are a third row where Node is.
+# Four of them separate protocol from implementation: {`websockets`, aiohttp} times {envelope, Socket.IO}. Two servers
+# in Node add a third row, where Node is installed.
 
 
 SCRIPT = Path(__file__).with_name("servers.mjs")
@@ -337,7 +337,7 @@ PYTHON = (
 
 
 def node_contenders() -> tuple[Contender, ...]:
-    """`ws` with an envelope, and socket.io; none where Node or its packages are missing (`make node`)."""
+    """Return `ws` with an envelope, and socket.io; nothing where Node or its packages are missing (`make node`)."""
     program = shutil.which("node") or shutil.which("nodejs")  # Debian's older name
     packages = [folder / "node_modules" / "socket.io" for folder in SCRIPT.parents]
     if program is None or not any(map(Path.is_dir, packages)):

@@ -157,7 +157,7 @@ class Load:
         self.peers: defaultdict[str, list[Peer]] = defaultdict(list)  # by the server's address
 
     async def open(self, url: str, dialect: Made, until: int, trust_pem: str = "") -> int:
-        """Open connections, and send what the dialect sends first, until there are `until`; return how many there are."""
+        """Open connections, and send the dialect's first messages, until there are `until`; return how many."""
         turn, kind = asyncio.Semaphore(OPENING), made(dialect)
         tls = ssl.create_default_context(cadata=trust_pem) if trust_pem else None
 
@@ -187,7 +187,7 @@ class Load:
         return {"p50_s": median(took_s), "floor_s": took_s[int(len(took_s) * FLOOR)]}
 
     async def steady(self, url: str, events: int, every_s: float, waits: bool) -> dict[str, Any]:
-        """Send an event every `every_s` on the first connection; `waits`: whether the application waits for each answer."""
+        """Send an event every `every_s` on the first connection; `waits`: the application waits for each answer."""
         return await self._counted(self.peers[url][:1], PacedLoop(self.peers[url][0], events, every_s, waits))
 
     async def tell_all(self, url: str, times: int) -> dict[str, Any]:
@@ -211,7 +211,7 @@ class Load:
         await asyncio.sleep(0)
 
     async def _counted(self, peers: list[Peer], run: ClosedLoop | PacedLoop) -> dict[str, Any]:
-        """Do a run and count the bytes on these connections; no bytes of the wire where the system does not tell them."""
+        """Do a run and count the bytes on these connections, without the wire's where the system does not tell."""
         frames, wire = _frames(peers), _wire(peers)
         async with asyncio.timeout(RUN_S):
             await run.all_said()

@@ -102,7 +102,7 @@ class Steady(Fitting):
 
 @dataclass(frozen=True)
 class Idle(Fitting):
-    """Measures the memory of an idle connection: how much the server grows from `connections` to `until` connections."""
+    """Measures the memory of an idle connection: the server's growth from `connections` to `until` connections."""
 
     once: ClassVar[bool] = True
     connections: int = 100
@@ -119,7 +119,7 @@ class Idle(Fitting):
 
 @dataclass(frozen=True)
 class FanOut(Fitting):
-    """One client sends a message to all. Measures the server's CPU time for a delivery, and the time for all deliveries."""
+    """One client sends a message to all. Measures CPU time for each delivery, and the time for all of them."""
 
     once: ClassVar[bool] = False
     times: int = 10
