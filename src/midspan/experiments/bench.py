@@ -204,9 +204,8 @@ def _kernels_own(task: asyncio.Task[Any]) -> bool:
 #     ...
 #     await bench.close()                                     # last cell: says what was still open
 #
-# All that the bench opens runs in a background thread, so that the servers answer while a cell computes. The bench opens
-# its parts in order and closes them in reverse order. Opening another bench closes this one, so that any cell can run
-# twice.
+# All that the bench opens runs in a background thread, so that the servers answer while a cell computes. It opens its
+# parts in order and closes them in reverse order. Opening another bench closes this one, so that a cell can run twice.
 
 
 T = TypeVar("T")
@@ -289,7 +288,7 @@ class Bench:
         return self.authority.client
 
     def http_session(self) -> aiohttp.ClientSession:
-        """Return a session for `socketio.AsyncClient(http_session=...)` that trusts this bench; use it in `async with`."""
+        """A session for `socketio.AsyncClient(http_session=...)` that trusts this bench; use it in `async with`."""
         return http_session(self.trust)
 
     async def enter(self, something: AbstractAsyncContextManager[T]) -> T:
@@ -310,7 +309,7 @@ class Bench:
         return await self._baseline.leftovers(cancelled)
 
     async def _close_thread(self) -> tuple[str, ...]:
-        """Close all that runs in the thread, then the thread; return the names of the tasks that had to be cancelled."""
+        """Close all that runs in the thread, then the thread; return the names of the cancelled tasks."""
         if not await self._thread.answers(ANSWER_S):
             self._thread.close_later(self._close_all())
             return ()

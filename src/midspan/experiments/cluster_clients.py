@@ -252,7 +252,7 @@ class OrderClients:
 
 @asynccontextmanager
 async def order_clients(url: str, trust: ssl.SSLContext, *, count: int, seed: int = 0) -> AsyncIterator[OrderClients]:
-    """Run `count` clients that send orders to `url` (`wss://...`); in the block all have connected. They end with it."""
+    """Run `count` clients that send orders to `url` (`wss://...`); in the block all are connected. They end with it."""
     people = OrderClients(url, trust, count, random.Random(seed))
     async with asyncio.TaskGroup() as tasks:
         for _ in range(count):

@@ -47,7 +47,7 @@ class SampleMessage:
         return self.data if isinstance(self.data, bytes) else json.dumps(self.data, separators=SEPARATORS).encode()
 
     def enveloped(self, number: int | None) -> str | bytes:
-        """Put it into our envelope; a number asks for an acknowledgement. Bytes follow the envelope in the same message."""
+        """Put it into our envelope; a number asks for an acknowledgement. Bytes follow in the same message."""
         asks = [] if number is None else [number]
         if isinstance(self.data, bytes):
             return json.dumps([self.event, *asks], separators=SEPARATORS).encode() + b"\n" + self.data
@@ -99,7 +99,7 @@ LOOK_EVERY_S = 0.002
 
 SendMessage = Callable[
     [SampleMessage, bool], Awaitable[None]
-]  # returns when all that belongs to the message has crossed the tap
+]  # returns when all bytes of the message have crossed the tap
 
 
 @asynccontextmanager

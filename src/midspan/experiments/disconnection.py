@@ -105,7 +105,7 @@ def _socketio(interval_s: float, timeout_s: float) -> Implementation:
 
 
 def _half_open(later_s: float) -> Schedule:
-    """Client a sends one message; from `later_s` after its arrival on, nothing passes. (a2 only keeps the run going.)"""
+    """Client a sends one message; `later_s` after its arrival nothing passes any more. (a2 keeps the run going.)"""
     dead = HalfOpen(Trigger("a", "up", 2, "after", later_s))  # the first message up is a greeting
     return Schedule(1, (Join(0.0, "a"),), (Say(SAID_S, "a", "a1"), Say(300.0, "a", "a2")), (dead,))
 

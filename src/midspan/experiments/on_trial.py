@@ -27,7 +27,7 @@ from midspan.simulation.tls.run import play_real, shared_authority
 
 # The implementations under test, each as short as the code in an application.
 #
-# All do the same: what a client sends goes into the server's log and to every client. The guarantee matrix measures what
+# All do the same: what a client sends goes to the server's log and to every client. The guarantee matrix measures what
 # happens when the link fails.
 
 

@@ -180,7 +180,7 @@ class Lab3(Envelope):
 
 
 class Lab5(Lab3):
-    """The packets of lab 5, encoded by its `Wire`. Events of one turn share a frame.
+    """The packets of lab 5, encoded by its `Wire`. One turn's events share a frame.
 
     The cost of the client must not count, as with the other dialects. So a frame that is equal twice is kept and reused.
     """

@@ -152,7 +152,7 @@ class _Ladder:
         return [*rows[: MOST_ROWS - 1], [ArrowPart(APPLICATION, "...", f"{count(more, 'record')} more: see the text")]]
 
     def pieces(self, seen: Sighting) -> list[ArrowPart]:
-        """Return a piece for each record, outermost first; before them the connection's number, if there are several."""
+        """Return a piece for each record, outermost first; before them the connection's number if there are several."""
         records, words = [seen.record, *seen.inside], list(map(self.exchange.hidden, seen.parts))
         if seen.inside and isinstance(seen.inside[0], HttpBody):  # a head and its body are one HTTP message
             records[:2], words[:2] = records[:1], [", ".join(words[:2])]

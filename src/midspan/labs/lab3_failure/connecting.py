@@ -1,4 +1,4 @@
-"""Steps 1 and 2: a session while nothing fails, and a dead connection is noticed."""
+"""Steps 1 and 2: a session without faults, and a heartbeat that notices a dead connection."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from midspan.simulation import (
     simple,
 )
 
-# Step 1: a session on a good day. It works while nothing goes wrong, and a run in which nothing does is vacuous.
+# Step 1: a session without faults. The verdict of a run without faults is vacuous.
 
 
 @lab.step(
@@ -100,14 +100,14 @@ def _third(said: list[Any]) -> str:
     return "sender-repeats" if len(said) > 3 else "sender-stops"
 
 
-# Step 2: a dead connection is noticed. Judged in virtual time: an hour of silence takes no time.
+# Step 2: a dead connection is noticed. Judged in virtual time, in which an hour of silence takes no real time.
 
 
 Heartbeat = Callable[[Any], Coroutine[Any, Any, None]]
 
-CLOSE_TIMEOUT_S = 10.0  # of `websockets`: what close() waits for on a dead link
-SLACK_S = 0.1  # a round trip, and what the answer may compute
-WATCHED_S = 600.0  # how long the heartbeat is looked at when its connection is gone
+CLOSE_TIMEOUT_S = 10.0  # of `websockets`: how long close() waits on a dead link
+SLACK_S = 0.1  # for a round trip and the answer's own work
+WATCHED_S = 600.0  # how long the heartbeat is watched after its connection has ended
 
 
 @lab.step(
@@ -149,7 +149,7 @@ def heartbeat(t: Transcript, heartbeat: Any, ours: Implementation) -> None:
 
 
 class _Quiet:
-    """A server that listens and says nothing."""
+    """A server that reads and sends nothing."""
 
     def __init__(self, context: ServerContext) -> None:
         pass
@@ -160,12 +160,12 @@ class _Quiet:
 
 
 class _Beating:
-    """A client with nothing but a heartbeat: what it saw of the connection, and of the heartbeat."""
+    """A client with only a heartbeat; it records what happened to the connection and to the heartbeat."""
 
     def __init__(self, context: ClientContext, heartbeat: Heartbeat) -> None:
         self.context, self.heartbeat = context, heartbeat
-        self.gone_s: float | None = None  # when the connection was gone
-        self.ended = False  # the heartbeat, by itself
+        self.gone_s: float | None = None  # when the connection had ended
+        self.ended = False  # whether the heartbeat returned
         self.raised: BaseException | None = None
         self.pings = 0
 
@@ -197,9 +197,9 @@ class _Beating:
 
 
 def _beaten(heartbeat: Heartbeat, *faults: Fault) -> tuple[float | None, _Beating]:
-    """When the connection was gone, counted from the silence on if there was one; and what its client saw.
+    """Run a heartbeat; return when its connection ended (seconds since the silence, if there was one), and its client.
 
-    An error of the answer's own is raised here; that the connection is closed is none.
+    Raise an error of the answer; the closed connection's exception is not such an error.
     """
     clients: list[_Beating] = []
 
@@ -245,7 +245,7 @@ def _dead(t: Transcript, heartbeat: Any, interval_s: float, timeout_s: float) ->
 
 
 def _late(took_s: float | None, seen: _Beating) -> tuple[str, str]:
-    """Why a dead connection was kept for too long: the misconception, or a sentence."""
+    """Return why a dead connection was kept for too long: the misconception and a sentence; one of them may be ""."""
     if took_s is not None:
         return ("close-waits" if took_s >= CLOSE_TIMEOUT_S else "heartbeat-late"), ""
     if seen.ended:

@@ -22,14 +22,14 @@ from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time, lab, search_holds
 from midspan.simulation import Implementation
 
-LONG_S = 4 * 3600.0  # longer than all of a story takes
+LONG_S = 4 * 3600.0  # longer than a whole story
 REFUSED, TIMED_OUT = ConnectionRefusedError(111, "Connect call failed"), TimeoutError("timed out")
 BROKEN, BY_PROXY = InvalidMessage("did not receive a valid HTTP response"), InvalidStatus(Response(502, "", Headers()))
-BROKEN.__cause__ = EOFError("connection closed while reading HTTP status line")  # so `websockets.connect` raises it
+BROKEN.__cause__ = EOFError("connection closed while reading HTTP status line")  # as `websockets.connect` raises it
 CUT = ConnectionClosedError(None, None)
 AWAY = ConnectionClosedError(Close(1001, "going away"), None)
 NOT_YOU = ConnectionClosedError(Close(4401, "not authorised"), None)
-OPENING = OSError, InvalidHandshake  # what ends an attempt, and not a session
+OPENING = OSError, InvalidHandshake  # errors that end an attempt, not a session
 Story = tuple[tuple[str, BaseException | None], ...]
 STORY: Story = (
     ("an attempt is refused", REFUSED),
@@ -40,7 +40,7 @@ STORY: Story = (
     ("a session is cut", CUT),
     ("a session is closed with 1001", AWAY),
 )
-DOWN, UNWELCOME = 2000, 20  # attempts: for more than an hour nobody is there, then nobody says welcome
+DOWN, UNWELCOME = 2000, 20  # attempts: no server for more than an hour, then a server that sends no welcome
 OUTAGE: Story = (*(("refused", REFUSED),) * DOWN, *(("cut", CUT),) * UNWELCOME)
 ATTEMPTS = range(12)
 DRAWS = 200
@@ -122,7 +122,7 @@ def _waits(t: Transcript, backoff: Any) -> None:
 
 
 class _Ended:
-    """What is left of a connection when its session has ended: why it ended, as `websockets` tells it."""
+    """A connection after its session has ended: close code and reason, as `websockets` has them."""
 
     def __init__(self) -> None:
         self.close_code: int | None = None
@@ -134,13 +134,13 @@ class _Ended:
 
 
 class _Pretend:
-    """A client to whom all of a story happens, one attempt after the other; then it may not be here any more."""
+    """A client whose attempts go as a story says, one after the other; after the story it is not authorised."""
 
     def __init__(self, story: Story = STORY) -> None:
         self.story = story
         self.attempt, self.rng = 0, random.Random(2)
         self.at_s: list[float] = []
-        self.counted: list[int] = []  # `attempt`, when each of them began
+        self.counted: list[int] = []  # the value of `attempt` when each attempt began
         self.asked_again = asyncio.Event()
 
     async def connect(self) -> _Ended:
@@ -167,7 +167,7 @@ class _Pretend:
 
 
 async def _happened(client: _Pretend, stay_connected: Any) -> BaseException | None:
-    """Let all of the client's story happen; what `stay_connected` raised, if it did."""
+    """Run `stay_connected` through the client's story; return what it raised, if anything."""
     staying = asyncio.ensure_future(stay_connected(client))
     again = asyncio.ensure_future(client.asked_again.wait())
     await asyncio.wait([staying, again], return_when=asyncio.FIRST_COMPLETED, timeout=LONG_S)
@@ -223,7 +223,7 @@ async def _lasts(t: Transcript, stay_connected: Any) -> None:
 
 
 def _counts(counted: list[int]) -> Words:
-    """The attempts as they were counted, those from the first connection on that was cut."""
+    """Show the counts of the attempts, from the first connection on that was cut."""
     return Words(f"{', '.join(map(str, counted[:4]))}, ..., {', '.join(map(str, counted[DOWN - 2 : DOWN + 4]))}, ...")
 
 
