@@ -252,7 +252,7 @@ class Peer(asyncio.Protocol):
 
 WITHIN_S = 20.0
 READ_BYTES = 65536
-WARM_UP = 4  # one round trip in so many comes first and does not count
+WARM_UP = 4  # a quarter more round trips at the start do not count
 
 
 def round_trips_s(url: str, dialect: Dialect, trust_pem: str, turns: int, together: int) -> list[float]:

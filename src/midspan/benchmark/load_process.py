@@ -47,7 +47,7 @@ class ClosedLoop:
         return self._turn * self._at_once * self._together
 
     async def all_said(self) -> None:
-        """Say them all."""
+        """Send all events, and wait for the last acknowledgement."""
         self._next()
         await self._done
 
@@ -94,7 +94,7 @@ class PacedLoop:
         self._all = asyncio.Event()
 
     async def all_said(self) -> None:
-        """Say them all."""
+        """Send all events, and wait for the last acknowledgement."""
         loop = asyncio.get_running_loop()
         begin_s, self._peer.on_news = loop.time(), self._news
         for turn in range(self.said):

@@ -160,7 +160,7 @@ async def open_until(client: Child, server: Started, connections: int) -> None:
         count = int(await client.ask("open", until=min(count + OPENED_AT_ONCE, connections), **server.address))
 
 
-class _Spent:
+class _CpuTime:
     """The CPU time of a server while a block ran."""
 
     cpu_s: float | None = None
@@ -170,8 +170,8 @@ class _Spent:
 
 
 @asynccontextmanager
-async def _cpu(server: Started) -> AsyncIterator[_Spent]:
-    spent = _Spent()
+async def _cpu(server: Started) -> AsyncIterator[_CpuTime]:
+    spent = _CpuTime()
     before_s = None if server.pid is None else contenders.cpu_s(server.pid)
     yield spent
     if before_s is not None and server.pid is not None:
@@ -258,7 +258,7 @@ async def _round(
         servers = await asyncio.gather(*(stack.enter_async_context(started(one, tls=tls)) for one in order))
         stack.push_async_callback(client.ask, "close")
         for server in servers:
-            await _greeted(client, server, probe.connections, warm_up)
+            await _connect_and_warm_up(client, server, probe.connections, warm_up)
         for _ in range(slices):
             for server in servers:
                 rows[server.contender.name].append(await probe(client, server))
@@ -276,7 +276,7 @@ def averaged(rows: Sequence[Numbers]) -> Numbers:
     return {what: median(row[what] for row in rows) for what in rows[0]}
 
 
-async def _greeted(client: Child, server: Started, connections: int, warm_up: int) -> None:
+async def _connect_and_warm_up(client: Child, server: Started, connections: int, warm_up: int) -> None:
     """Connect to a server, and warm it up."""
     how = {"over": connections, "at_once": min(connections, AT_ONCE)}
     events = warm_up * (COMPILES if server.contender.command else 1)

@@ -96,7 +96,7 @@ class Serving:
         """Serve a function; return its port, its process, and the certificate to trust."""
         if small_reads:
             sslproto.SSLProtocol.max_size = SMALL_READ_BYTES
-        app = _entrance(made(code), self._authority.server if tls else None, code["options"])
+        app = _server_context(made(code), self._authority.server if tls else None, code["options"])
         port = await self._stack.enter_async_context(app)
         need(isinstance(port, int), "a port", port, HOW)
         return self._served(port, os.getpid(), tls)
@@ -127,7 +127,7 @@ class Serving:
         return {"port": port, "key": key, "cert": certificate}
 
 
-def _entrance(function: Any, tls: Any, options: dict[str, Any]) -> Any:
+def _server_context(function: Any, tls: Any, options: dict[str, Any]) -> Any:
     """Return the server as an async context manager; a generator function is wrapped."""
     if inspect.isasyncgenfunction(function):
         return asynccontextmanager(function)(tls, **options)

@@ -206,9 +206,9 @@ class OrderClients:
 
     def __init__(self, url: str, trust: ssl.SSLContext, count: int, rng: random.Random) -> None:
         self._url, self._trust, self._rng = url, trust, rng
-        self._missing, self._all_here = count, asyncio.Event()
+        self._missing, self._all_connected = count, asyncio.Event()
         self._began_s = time.monotonic()
-        self._closing = asyncio.Event()
+        self._ending = asyncio.Event()
         self._answered = self._in_doubt = 0
         self._came_back_s: list[float] = []
 
@@ -217,30 +217,30 @@ class OrderClients:
         """The counts so far."""
         return OrderReport(self._answered, self._in_doubt, tuple(sorted(self._came_back_s)))
 
-    async def _be_one(self) -> None:
+    async def _run_client(self) -> None:
         """Run one client, from its first connection to the end of the block."""
-        been_here = False
-        while not self._closing.is_set():
+        connected_before = False
+        while not self._ending.is_set():
             try:
                 async with connect(self._url, ssl=self._trust, close_timeout=1) as connection:
-                    self._arrived(been_here)
-                    been_here = True
+                    self._has_connected(connected_before)
+                    connected_before = True
                     await self._order(connection)
             except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed):
                 await asyncio.sleep(self._rng.uniform(0, RETRY_S))
 
-    def _arrived(self, been_here: bool) -> None:
-        if been_here:
+    def _has_connected(self, connected_before: bool) -> None:
+        if connected_before:
             self._came_back_s.append(time.monotonic() - self._began_s)
         else:
             self._missing -= 1
         if not self._missing:
-            self._all_here.set()
+            self._all_connected.set()
 
     async def _order(self, connection: ClientConnection) -> None:
         """Send orders until the block ends, or until the server asks the client to go."""
         asked_to_go = False
-        while not (asked_to_go or self._closing.is_set()):
+        while not (asked_to_go or self._ending.is_set()):
             await connection.send("order")  # raises if the connection has ended; then no order is in doubt
             self._in_doubt += 1
             while (words := await asyncio.wait_for(connection.recv(), ANSWER_S)) != "order":
@@ -256,13 +256,13 @@ async def order_clients(url: str, trust: ssl.SSLContext, *, count: int, seed: in
     people = OrderClients(url, trust, count, random.Random(seed))
     async with asyncio.TaskGroup() as tasks:
         for _ in range(count):
-            tasks.create_task(people._be_one())
+            tasks.create_task(people._run_client())
         try:
             async with asyncio.timeout(30):
-                await people._all_here.wait()
+                await people._all_connected.wait()
             yield people
         finally:
-            people._closing.set()
+            people._ending.set()
 
 
 def busiest(times_s: Sequence[float], window_s: float) -> int:

@@ -50,8 +50,8 @@ class Cluster:
         self.broker = bus
         self._front, self._trust = front, trust
         self._loop = asyncio.get_running_loop()
-        self._homes = AsyncExitStack()
-        self._nodes: dict[str, _Home] = {}
+        self._stack = AsyncExitStack()
+        self._nodes: dict[str, _NodeProcess] = {}
 
     @property
     def names(self) -> list[str]:
@@ -80,7 +80,7 @@ class Cluster:
 
     def direct_url(self, name: str) -> str:
         """Return a node's own address, without the balancer and without TLS: `ws://...`."""
-        return f"ws://127.0.0.1:{self._home(name).port}"
+        return f"ws://127.0.0.1:{self._node(name).port}"
 
     async def serve(self, app: Callable[..., Any], *, on: Iterable[str] | None = None, **options: Any) -> None:
         """Serve `app` in place of the application before; the balancer sends clients only to these nodes.
@@ -94,26 +94,26 @@ class Cluster:
             Refusal: it is not such a function, or it fails on a node; the text has its error.
         """
         need(inspect.isfunction(app), "a function that takes a node", app, "Write `def app(node): ...` and pass app")
-        homes = [self._home(name) for name in (self._nodes if on is None else on)]
+        nodes = [self._node(name) for name in (self._nodes if on is None else on)]
         serving = AppSource(textwrap.dedent(inspect.getsource(app)), app.__name__, options)
-        for home in self._nodes.values():
-            home.is_placed = home in homes
-            home.app = serving if home in homes else home.app
-            self._front.remove(home.name)
-        await self._there(self._serve_on(homes))
+        for node in self._nodes.values():
+            node.is_placed = node in nodes
+            node.app = serving if node in nodes else node.app
+            self._front.remove(node.name)
+        await self._in_own_loop(self._serve_on(nodes))
 
     async def ask(self, name: str, question: str, **arguments: Any) -> Any:
         """Ask the application on a node, and return its answer (`node.asked`)."""
-        return await self._home(name).process.ask("ask", name=question, arguments=arguments)
+        return await self._node(name).process.ask("ask", name=question, arguments=arguments)
 
     async def stats(self, name: str) -> dict[str, float]:
         """Return a node's `rss_bytes` and `cpu_s` (CPU time so far)."""
-        found: dict[str, float] = await self._home(name).process.ask("stats")
+        found: dict[str, float] = await self._node(name).process.ask("stats")
         return found
 
     def log(self, name: str) -> list[str]:
         """Return what a node wrote to stderr, newest last."""
-        return list(self._home(name).process.log)
+        return list(self._node(name).process.log)
 
     # clients
 
@@ -130,25 +130,25 @@ class Cluster:
 
     def killed(self, name: str) -> AbstractAsyncContextManager[None]:
         """Kill a node (SIGKILL); at the end of the block a new process takes its name, with an empty memory."""
-        self._home(name)
-        return self._hop(self._killed(name))
+        self._node(name)
+        return self._fault_in_own_loop(self._killed(name))
 
     def out(self, name: str) -> AbstractAsyncContextManager[None]:
         """Remove a node from the balancer: it gets no new connections; open connections stay."""
-        self._home(name)
-        return self._hop(self._front.without(name))
+        self._node(name)
+        return self._fault_in_own_loop(self._front.without(name))
 
     def broker_link_cut(self, name: str) -> AbstractAsyncContextManager[None]:
         """Cut a node's link to the broker: reset its connections and refuse new ones until the end of the block."""
-        return self._hop(self._home(name).gate.shut())
+        return self._fault_in_own_loop(self._node(name).gate.shut())
 
     def broker_down(self) -> AbstractAsyncContextManager[None]:
         """Kill the broker, and start it again at the end of the block (see `Broker.down`)."""
-        return self._hop(self.broker.down())
+        return self._fault_in_own_loop(self.broker.down())
 
     def balancer_cut(self) -> AbstractAsyncContextManager[None]:
         """Reset every client's connection at the balancer, and refuse new ones until the end of the block."""
-        return self._hop(self._front.cut())
+        return self._fault_in_own_loop(self._front.cut())
 
     def __str__(self) -> str:
         ways = [f"clients -> TLS -> balancer -> node {name} -> gate -> {self.broker}" for name in self.names]
@@ -158,51 +158,51 @@ class Cluster:
 
     # in the cluster's own loop
 
-    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _in_own_loop(self, work: Coroutine[Any, Any, T]) -> T:
         if asyncio.get_running_loop() is self._loop:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     @asynccontextmanager
-    async def _hop(self, fault: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
-        await self._there(_entered(fault))
+    async def _fault_in_own_loop(self, fault: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+        await self._in_own_loop(_entered(fault))
         try:
             yield
         finally:
-            await self._there(_left(fault))
+            await self._in_own_loop(_left(fault))
 
-    def _home(self, name: str) -> _Home:
+    def _node(self, name: str) -> _NodeProcess:
         need(name in self._nodes, f"a node: {', '.join(self._nodes)}", name, "Pass one of these names")
         return self._nodes[name]
 
     async def _start(self, names: tuple[str, ...]) -> None:
         for name in names:
-            self._nodes[name] = _Home(name, await self._homes.enter_async_context(gate(self.broker.url)))
-        await asyncio.gather(*(home.begin() for home in self._nodes.values()))
+            self._nodes[name] = _NodeProcess(name, await self._stack.enter_async_context(gate(self.broker.url)))
+        await asyncio.gather(*(node.begin() for node in self._nodes.values()))
 
-    async def _serve_on(self, homes: Iterable[_Home]) -> None:
-        await asyncio.gather(*(home.serve(self.broker.prefix) for home in homes))
-        for home in homes:
-            if home.is_placed:
-                self._front.place(home.name, home.port)
+    async def _serve_on(self, nodes: Iterable[_NodeProcess]) -> None:
+        await asyncio.gather(*(node.serve(self.broker.prefix) for node in nodes))
+        for node in nodes:
+            if node.is_placed:
+                self._front.place(node.name, node.port)
 
     @asynccontextmanager
     async def _killed(self, name: str) -> AsyncIterator[None]:
-        home = self._home(name)
-        await home.end()
+        node = self._node(name)
+        await node.end()
         try:
             yield
         finally:
-            await home.begin()
-            await self._serve_on([home])
+            await node.begin()
+            await self._serve_on([node])
 
     async def _close(self) -> None:
         """Kill the nodes: they keep no data, and a clean end would wait for clients that may be gone."""
-        await asyncio.gather(*(home.end() for home in self._nodes.values()))
-        await self._homes.aclose()
+        await asyncio.gather(*(node.end() for node in self._nodes.values()))
+        await self._stack.aclose()
 
 
-class _Home:
+class _NodeProcess:
     """A node's name, with its gate to the broker, which stays, and its process, which a restart replaces."""
 
     def __init__(self, name: str, way: Gate) -> None:

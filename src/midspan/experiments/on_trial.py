@@ -65,7 +65,7 @@ class Candidate:
             yield schedule, play(self.implementation, schedule)
 
 
-def _cast(server: Callable[..., object], client: Callable[..., object], limits: Limits) -> Implementation:
+def _implementation(server: Callable[..., object], client: Callable[..., object], limits: Limits) -> Implementation:
     return Implementation(server, client, WITHIN_A_MINUTE, limits, patched_clock_and_random, patience=1.1)  # type: ignore[arg-type]
 
 
@@ -75,22 +75,22 @@ CONTENDERS = (
     Candidate(
         "raw",
         f"{WEBSOCKETS}, no keepalive, one connection",
-        _cast(in_python.RoomServer, in_python.OnceClient, Limits()),
+        _implementation(in_python.RoomServer, in_python.OnceClient, Limits()),
     ),
     Candidate(
         "websockets",
         f"{WEBSOCKETS}, its keepalive and its reconnecting client",
-        _cast(in_python.GuardedServer, in_python.ReconnectingClient, KEEPALIVE),
+        _implementation(in_python.GuardedServer, in_python.ReconnectingClient, KEEPALIVE),
     ),
     Candidate(
         "python-socketio",
         f"{SOCKETIO} as it comes",
-        _cast(in_python.EventServer, in_python.EventClient, AIOHTTP),
+        _implementation(in_python.EventServer, in_python.EventClient, AIOHTTP),
     ),
     Candidate(
         "recipe",
         f'{SOCKETIO} with the "exactly once" recipe',
-        _cast(in_python.RecipeServer, in_python.RecipeClient, AIOHTTP),
+        _implementation(in_python.RecipeServer, in_python.RecipeClient, AIOHTTP),
     ),
 )
 

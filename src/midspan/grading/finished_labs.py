@@ -182,7 +182,7 @@ class Lab3(Envelope):
 class Lab5(Lab3):
     """The packets of lab 5, encoded by its `Wire`. One turn's events share a frame.
 
-    The cost of the client must not count, as with the other dialects. So a frame that is equal twice is kept and reused.
+    The cost of the client must not count, as with the other dialects. So an equal frame is made once and reused.
     """
 
     def __init__(self, source: str, room: str = "") -> None:

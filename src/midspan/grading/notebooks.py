@@ -152,7 +152,7 @@ def reference(solved: Raw) -> dict[str, Part]:
     """Return step -> part of a solved notebook, in order. A cell belongs to the next check after it."""
     return {
         step: Part(step, tuple(_of("setup", cells)), tuple(_of("exercise", cells)))
-        for step, cells in _stretches(solved)
+        for step, cells in _cells_by_step(solved)
         if step
     }
 
@@ -191,7 +191,7 @@ class _Known:
     def __init__(self, solved: Raw) -> None:
         self._entries: dict[str, tuple[str, str, str]] = {}  # key of a cell -> kind, step, name
         self._sources: set[str] = set()  # of the cells that a learner need not edit
-        for step, cells in _stretches(solved):
+        for step, cells in _cells_by_step(solved):
             for cell in cells:
                 kind = kind_of(cell)
                 self._entries |= dict.fromkeys(_keys(cell), (kind, step, grade_id_of(cell)))
@@ -210,7 +210,7 @@ class _Known:
         return ("setup" if "setup" in (kind, kind_of(cell)) else "added"), after, ""
 
 
-def _stretches(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
+def _cells_by_step(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
     """Yield (step, its code cells with the check) for each step, then ("", the cells after the last check)."""
     cells: list[Raw] = []
     for cell in code_cells(solved):

@@ -39,7 +39,7 @@ def read_progress() -> Data:
     except FileNotFoundError:
         data = {}
     except (OSError, ValueError, RecursionError):
-        _tell(f"{path().name} cannot be read, so we begin a new one; the old one is kept as {_spoilt().name}.")
+        _print_once(f"{path().name} cannot be read, so we begin a new one; the old one is kept as {_set_aside().name}.")
         data = {}
     return {part: data.get(part, {}) for part in PARTS}
 
@@ -112,7 +112,7 @@ def _change(note: Callable[[Data], None]) -> None:
             if json.dumps(data) != before or not path().exists():
                 _replace(json.dumps(data, indent=1, sort_keys=True) + "\n")
     except OSError as error:
-        _tell(f"Progress is not remembered: {error.strerror or error} ({path().parent.name}). All else works.")
+        _print_once(f"Progress is not remembered: {error.strerror or error} ({path().parent.name}). All else works.")
 
 
 def _replace(text: str) -> None:
@@ -153,7 +153,7 @@ def _put(data: Data, lab: str, lapsed: dict[str, str]) -> None:
         data["lapsed"][lab] = lapsed
 
 
-def _spoilt() -> Path:
+def _set_aside() -> Path:
     """Rename a file that cannot be read; return its new path."""
     kept = path().with_suffix(".spoilt.json")
     with contextlib.suppress(OSError):
@@ -161,7 +161,7 @@ def _spoilt() -> Path:
     return kept
 
 
-def _tell(sentence: str) -> None:
+def _print_once(sentence: str) -> None:
     if sentence not in _told:
         _told.add(sentence)
         print(sentence)

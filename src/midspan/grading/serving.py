@@ -151,7 +151,7 @@ async def serve(
     with _stopping() as stop, _tls(with_tls, files) as (context, trust):
         define(answers, lab, cells_of(lab, source), source)
         fitting = _fitting(lab, getattr(answers, lab.serves), options)
-        async with _standing(fitting):
+        async with _name_registered(fitting):
             server = await _started(answers, lab, source, host, port, context, fitting)
             try:
                 print(f"{lab.name} from {source} serves {_url(server, host, context)}{trust}", flush=True)
@@ -189,7 +189,7 @@ def define(answers: Answers, lab: Lab, cells: list[notebooks.Cell], source: str)
     print(ran.printed, end="\n" if ran.printed else "", flush=True)
     if ran.expired or ran.error is not None:
         _, words, error = verdict_of(ran, CELLS_LIMIT_S)
-        raise Refusal(f"cells of {lab.name} from {source} that run", Words(words), _mend(lab, source, error))
+        raise Refusal(f"cells of {lab.name} from {source} that run", Words(words), _how_to_fix(lab, source, error))
     if not callable(getattr(answers, lab.serves, None)):
         raise Refusal(f"an answer {lab.serves}(host, port, tls)", Words("no such function"), _finish(lab, source))
 
@@ -214,7 +214,7 @@ def _fitting(lab: Lab, start: Callable[..., Any], options: Mapping[str, Any]) ->
 
 
 @contextlib.asynccontextmanager
-async def _standing(options: Mapping[str, Any]) -> AsyncIterator[None]:
+async def _name_registered(options: Mapping[str, Any]) -> AsyncIterator[None]:
     """For a node: keep its name registered at the broker while it serves. Other servers need nothing."""
     if "broker" not in options:
         yield
@@ -241,7 +241,7 @@ async def _started(
         do = "Choose another port, or 0 for any, at an address of this machine"
         raise Refusal("a free port", f"{host}:{port} ({error.strerror})", do) from None
     except Exception as error:
-        raise Refusal(wanted, Words(error_in_words(error)), _mend(lab, source, error)) from None
+        raise Refusal(wanted, Words(error_in_words(error)), _how_to_fix(lab, source, error)) from None
     need(bool(getattr(server, "sockets", None)), wanted, server, _finish(lab, source))
     return server
 
@@ -251,7 +251,7 @@ def _finish(lab: Lab, source: str) -> str:
     return f"Finish it first (`python -m midspan judge {path}` says what is missing), or serve --from solutions"
 
 
-def _mend(lab: Lab, source: str, error: BaseException | None) -> str:
+def _how_to_fix(lab: Lab, source: str, error: BaseException | None) -> str:
     lines = notebooks.where(error) if error else ()
     return f"{_finish(lab, source)}. See {'; '.join(lines)}" if lines else _finish(lab, source)
 
@@ -267,7 +267,7 @@ async def _end(server: Any) -> list[str]:
 
     A task of its own closes the server, and is not awaited: to cancel it would mean to wait for what it awaits.
     """
-    goodbye = asyncio.create_task(_goodbye(server))
+    goodbye = asyncio.create_task(_close_server(server))
     await asyncio.wait({goodbye}, timeout=DRAIN_S if _drains(server) else GOODBYE_S)
     failed = goodbye.exception() if goodbye.done() and not goodbye.cancelled() else None
     left = await end_others()
@@ -276,7 +276,7 @@ async def _end(server: Any) -> list[str]:
     return left
 
 
-async def _goodbye(server: Any) -> None:
+async def _close_server(server: Any) -> None:
     """Stop listening and end the connections. A node that can leave without loss does that."""
     if _drains(server):
         server.close(close_connections=False)

@@ -37,7 +37,7 @@ def result_card(result: Result) -> str:
 
 
 def hint_card(hint: Hint) -> str:
-    """Show a hint, with its number."""
+    """Show a hint, and how many hints there are."""
     head = f"<b>? Hint {hint.level} of 3</b> for {escape(hint.step)}"
     return _card(WEBSOCKET.colour, [f"<div>{head}</div>", _block(hint.text)], f"hint for {hint.step}")
 

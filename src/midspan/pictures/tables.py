@@ -81,7 +81,7 @@ def matrix_table(matrix: Matrix, fault: str | None = None) -> pandas.DataFrame:
         matrix: what `guarantee_matrix()` returns.
         fault: show the outcomes under this fault; by default one sign for each fault.
     """
-    import pandas  # half a second: only for those who ask for a table
+    import pandas  # takes half a second, so only when a table is needed
 
     need(isinstance(matrix, Matrix), "a guarantee matrix", matrix, "Pass what guarantee_matrix() returns")
     need(fault is None or isinstance(fault, str), "the name of a fault", fault, "Leave it out for all of them")
@@ -219,6 +219,6 @@ def _name(records: tuple[Record, ...], kind: type[EnginePacket] | type[SocketPac
 
 
 def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pandas.DataFrame:
-    import pandas  # half a second: only for those who ask for a table
+    import pandas  # takes half a second, so only when a table is needed
 
     return pandas.DataFrame(rows, columns=columns)

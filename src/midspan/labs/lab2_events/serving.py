@@ -212,7 +212,7 @@ async def _keeps_time(t: Transcript, serve: Serve) -> None:
         t.say("a client that joins, and leaves again; another that joins nothing within 500 ms")
         await _joined(t, guest)
         await guest.send("41")
-        async with _deaf(t, serve) as application:
+        async with _reads_nothing(t, serve) as application:
             await _heartbeat(t, serve)
             await t.soon("the connection of the second has ended", _end(idle), id="never-joins")
             ended = application.ended.wait()
@@ -222,7 +222,7 @@ async def _keeps_time(t: Transcript, serve: Serve) -> None:
 
 
 @asynccontextmanager
-async def _deaf(t: Transcript, serve: Serve) -> AsyncIterator[Application]:
+async def _reads_nothing(t: Transcript, serve: Serve) -> AsyncIterator[Application]:
     """Run a client that reads nothing: all buffers are full before the first ping, so no ping reaches it."""
     t.say("a third that reads nothing, while the application sends without end; it is pinged after 600 ms")
     async with opened_client(serve, Options(0.6, 0.1), max_queue=1) as (client, application):

@@ -133,7 +133,7 @@ class _Ended:
         self.close_code, self.close_reason = (closed.code, closed.reason) if closed else (1006, "")
 
 
-class _Pretend:
+class _StoryClient:
     """A client whose attempts go as a story says, one after the other; after the story it is not authorised."""
 
     def __init__(self, story: Story = STORY) -> None:
@@ -149,24 +149,24 @@ class _Pretend:
         if len(self.at_s) > len(self.story) + 3:
             self.asked_again.set()
             await asyncio.sleep(LONG_S)
-        error = self._happens()
+        error = self._next_error()
         if isinstance(error, OPENING):
             raise error
         return _Ended()
 
     async def session(self, connection: _Ended) -> None:
         await asyncio.sleep(0.05)
-        error = self._happens()
+        error = self._next_error()
         connection.end(error)
         if error is not None:
             raise error
 
-    def _happens(self) -> BaseException | None:
+    def _next_error(self) -> BaseException | None:
         n = len(self.at_s) - 1
         return self.story[n][1] if n < len(self.story) else NOT_YOU
 
 
-async def _happened(client: _Pretend, stay_connected: Any) -> BaseException | None:
+async def _run_story(client: _StoryClient, stay_connected: Any) -> BaseException | None:
     """Run `stay_connected` through the client's story; return what it raised, if anything."""
     staying = asyncio.ensure_future(stay_connected(client))
     again = asyncio.ensure_future(client.asked_again.wait())
@@ -180,8 +180,8 @@ async def _happened(client: _Pretend, stay_connected: Any) -> BaseException | No
 
 
 async def _stays(t: Transcript, stay_connected: Any) -> None:
-    client = _Pretend()
-    error = await _happened(client, stay_connected)
+    client = _StoryClient()
+    error = await _run_story(client, stay_connected)
     for n, (what, why) in enumerate(STORY, start=1):
         t.true(
             f"{what}: it is tried again",
@@ -211,8 +211,8 @@ async def _stays(t: Transcript, stay_connected: Any) -> None:
 
 async def _lasts(t: Transcript, stay_connected: Any) -> None:
     t.say(f"a long outage: {DOWN:,} attempts are refused, then {UNWELCOME} connections cut before their welcome")
-    client = _Pretend(OUTAGE)
-    error = await _happened(client, stay_connected)
+    client = _StoryClient(OUTAGE)
+    error = await _run_story(client, stay_connected)
     tried = len(client.at_s) > len(OUTAGE)
     t.true("it is tried again each time", tried, got=_became(error), expected="another attempt", id="gives-up")
     counted = client.counted[: len(OUTAGE)]

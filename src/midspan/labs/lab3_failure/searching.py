@@ -227,7 +227,7 @@ def search_holds(
     """Check that the searches of a step find nothing; else show the smallest counterexample."""
     for search in SEARCHES[step] if searches is None else searches:
         t.say(f"{search.seeds} schedules{search.where}: {search.faults}")
-        found = _hunted(implementation, search, step)
+        found = _search(implementation, search, step)
         for name, id in search.breaks.items():
             what, example = str(PREDICATES[name]), found.example
             if example is not None and example.predicate in (name, "no_crash"):
@@ -238,7 +238,7 @@ def search_holds(
             t.true(what, found.tested[name], got=nothing, expected="a run that tests it", id="vacuous")
 
 
-def _hunted(implementation: Implementation, search: Search, step: str) -> Found:
+def _search(implementation: Implementation, search: Search, step: str) -> Found:
     try:
         return hunt(implementation, search, step)
     except SimulationError as error:

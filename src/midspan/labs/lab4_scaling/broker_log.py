@@ -277,7 +277,7 @@ class Broken:
 def accept(t: Transcript, accept: Any, ours: Implementation) -> None:
     in_virtual_time(_waits(t, accept))
     in_virtual_time(_asks_again(t, accept))
-    in_virtual_time(_lets_go(t, accept))
+    in_virtual_time(_gives_up(t, accept))
     search_holds(t, ours, "accept")
 
 
@@ -305,7 +305,7 @@ async def _asks_again(t: Transcript, accept: Any) -> None:
         t.equal("each time it asked for the same", set(log.asked), {MESSAGE})
 
 
-async def _lets_go(t: Transcript, accept: Any) -> None:
+async def _gives_up(t: Transcript, accept: Any) -> None:
     t.say(f"the broker stays away; patience_s={PATIENCE_S:g}")
     log = Broken(away=10**6)
     asking = asyncio.ensure_future(accept(log, *MESSAGE, patience_s=PATIENCE_S))

@@ -199,7 +199,7 @@ def shapes(t: Transcript, Shapes: Any, ours: Implementation) -> None:  # noqa: N
     got = Words(f"{known} bytes")
     t.true("an event whose shape is known", known <= KNOWN_BYTES, got=got, expected=f"{KNOWN_BYTES} bytes at most")
     _the_next_connection(t, Shapes)
-    _strangers(t, Shapes)
+    _many_shapes(t, Shapes)
     search_holds(t, ours, "shapes")
     costs_at_most(t, ours, waited_for=42)
 
@@ -218,7 +218,7 @@ def _the_next_connection(t: Transcript, make: Any) -> None:
         t.raises(f"shape {what}", partial(hears.read, data, 0), ValueError, id="shape-unknown")
 
 
-def _strangers(t: Transcript, make: Any) -> None:
+def _many_shapes(t: Transcript, make: Any) -> None:
     t.say(f"{MANY} shapes, each another one")
     says, hears = make(), make()
     for number in range(MANY):
@@ -300,7 +300,7 @@ def deflate(t: Transcript, block: Any, read_block: Any, ours: Implementation) ->
         _at_most(t, block, text, 1 + len(text.encode()), id)
     _at_most(t, block, HARD, 2 + len(HARD), "deflate-always")
     _at_most(t, block, REPEATED, len(REPEATED) // 8, "deflate-never")
-    _deflating_strangers(t, read_block)
+    _hostile_blocks(t, read_block)
     search_holds(t, ours, "deflate")
 
 
@@ -312,7 +312,7 @@ def _at_most(t: Transcript, block: Any, text: str, most: int, id: str) -> None:
     )
 
 
-def _deflating_strangers(t: Transcript, read_block: Any) -> None:
+def _hostile_blocks(t: Transcript, read_block: Any) -> None:
     t.say("what a stranger may send")
     bomb = _bomb()
     tracemalloc.start()
