@@ -36,7 +36,7 @@ EVENT, DATA = "typing_start", {"room": "general", "user": "ana"}
 
 
 class Dialect(Protocol):
-    """The interface of a dialect; see above."""
+    """The interface of a dialect; the comment above explains its members."""
 
     websocket: ClassVar[bool]  # False: bytes on a bare TCP connection
     path: str  # of the upgrade request

@@ -150,7 +150,7 @@ async def aiohttp_socketio(tls: Tls, broker: str = "", channel: str = "socketio"
 
 
 async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio") -> AsyncIterator[int]:
-    """python-socketio as an ASGI application, in uvicorn with `websockets` behind it; `broker` as above."""
+    """python-socketio as an ASGI application, in uvicorn with `websockets`; `broker` as in `aiohttp_socketio`."""
     import socketio
 
     from midspan.net.servers import uvicorn_server

@@ -261,7 +261,7 @@ RECIPE: Implementation = replace(
 SAME_KEY = Schedule(
     seed=1,
     joins=(Join(0.0, "a"), Join(0.0, "b")),
-    says=(Say(0.0, "a", "a1"), Say(0.0, "b", "b1")),  # a connection takes longer than that
+    says=(Say(0.0, "a", "a1"), Say(0.0, "b", "b1")),  # both are sent before there is a connection
 )
 OVERTAKEN = Schedule(
     seed=1,

@@ -97,7 +97,7 @@ def predict(id: str, question: str, options: Mapping[str, str], mine: str = NOBO
 def score(id: str, answer: str) -> Score:
     """Compare the guess with `answer`, the key of the option that was right."""
     guess = _guesses.get(id)
-    if guess is None:  # only this cell was run since the kernel started
+    if guess is None:  # the cell with the question has not run in this kernel
         mine = str(prediction(id).get("mine", NOBODY))
         return Score(id, mine, answer, "")
     need(answer in guess.options, f"one of {', '.join(guess.options)}", answer, "Pass the option that came true")

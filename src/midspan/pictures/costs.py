@@ -59,7 +59,7 @@ OF_ROW: dict[str, tuple[str, Protocol]] = {
 
 
 def ledger_picture(ledgers: Mapping[str, ByteLedger], *, title: str = "Where the bytes go") -> Picture:
-    """Draw ledgers on one scale, both ways added up.
+    """Draw ledgers on one scale, with the bytes of both directions added up.
 
     Args:
         ledgers: the name of each bar -> its ledger.

@@ -31,7 +31,7 @@ HELLO = bytes.fromhex("818537fa213d7f9f4d5158")  # the example itself: a masked 
 
 
 class Frame(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     opcode: int
     payload: bytes

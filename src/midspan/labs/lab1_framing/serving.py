@@ -1,4 +1,4 @@
-"""Steps 12 and 13: serve and connect, over TLS, against raw bytes and against `websockets` (sections 4 and 7.1)."""
+"""Steps 12 to 14: serve and connect with TLS (RFC 6455, sections 4 and 7.1); a heartbeat beside a large message."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ TURNS = 20  # turns of the loop: enough for a task that starts a task that sends
 
 
 class Envelope(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     kind: str
     data: Any = None
@@ -30,7 +30,7 @@ class Envelope(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     name_chars: int = 256
     depth: int = 32
@@ -45,14 +45,14 @@ def everyone(_: Any) -> float | None:
 
 
 class Namespace(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     welcome: Callable[[Any, Any], Awaitable[None]]
     authorise: Callable[[Any], float | None] = everyone
 
 
 class Options(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     ping_interval_s: float = 25.0
     ping_timeout_s: float = 20.0

@@ -1,4 +1,4 @@
-"""Step 1: the envelope as text."""
+"""Steps 1 to 3: the envelope as text, events and their handlers, a peer that asks and answers."""
 
 from __future__ import annotations
 

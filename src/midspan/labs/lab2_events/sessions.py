@@ -1,4 +1,4 @@
-"""Step 4: several namespaces on one connection."""
+"""Steps 4 and 5: several namespaces on one connection, and permissions that end."""
 
 from __future__ import annotations
 

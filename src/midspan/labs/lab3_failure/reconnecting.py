@@ -44,7 +44,7 @@ DOWN, UNWELCOME = 2000, 20  # attempts: no server for more than an hour, then a 
 OUTAGE: Story = (*(("refused", REFUSED),) * DOWN, *(("cut", CUT),) * UNWELCOME)
 ATTEMPTS = range(12)
 DRAWS = 200
-STEPS_TO_CAP = 6  # 0.1 s, doubled so often, is more than 5 s
+STEPS_TO_CAP = 6  # 0.1 s, doubled six times, is more than 5 s
 
 
 @lab.step(

@@ -104,7 +104,7 @@ PARTS = (
     *("Rooms", "broadcast", "Log", "resume", "take_script", "accept", "Owners", "release_script", "mailbox"),
     *("Outlet", "Presence", "drain"),
 )  # the parts of a node in the notebook
-LIMIT_S = 60.0  # of a demonstration, on a machine that is busy with ten kernels
+LIMIT_S = 60.0  # the limit of a demonstration, on a machine with ten busy kernels
 
 
 @checked
