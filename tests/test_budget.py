@@ -35,6 +35,7 @@ CRASHES = "import os\ndef test_crashes(): os._exit(1)\n"
 WAITS = "import threading\nfrom tests import budget\n"
 WAITS += "def test_waits(opened):\n    budget.interrupt()\n    threading.Event().wait()\n"
 AFTER = "def test_after(opened): assert False\n"
+ONLY_OURS = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # loading all plugins takes seconds
 LATE = 2**40  # seconds since 1970: not over by itself
 
 
@@ -43,11 +44,18 @@ def run(folder: Path, source: str, *options: str, until: float = LATE) -> tuple[
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_it.py").write_text(source)
     (folder / "pytest.ini").write_text("[pytest]")
-    plugin = ["-p", "tests.budget", f"--until={until}", f"--basetemp={folder / 'temporary'}"]
+    plugin = [
+        "-p",
+        "xdist",
+        "-p",
+        "xdist.looponfail",
+        "-p",
+        "tests.budget",
+        f"--until={until}",
+        f"--basetemp={folder / 'temporary'}",
+    ]
     command = [sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", *options, "test_it.py"]
-    ran = subprocess.run(
-        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
+    ran = subprocess.run(command, cwd=folder, env=os.environ | ONLY_OURS, capture_output=True, text=True)
     said = [line for line in ran.stdout.splitlines() if line.startswith("check: ")]
     return ran.returncode, said[-1] if said else ran.stdout + ran.stderr
 

@@ -1,7 +1,7 @@
 """midspan: the device in the middle of a link.
 
 What notebooks use, in one place. Each name is imported from its module when it is first used, so that `import midspan`
-costs next to nothing. In IPython the import also registers how our records are shown as pictures.
+is fast. In IPython the import also registers the functions that show our records as pictures.
 
 The folders, from the bottom up: `protocols` (bytes to records), `net` (sockets and processes), `simulation` (runs in
 virtual time), `implementations` (what is under test), `benchmark` and `experiments` (what is measured), `grading` and
@@ -88,7 +88,7 @@ def __dir__() -> list[str]:
 
 
 def _show_in_notebook() -> None:
-    """In a notebook, register how our records are shown; anywhere else do nothing."""
+    """In IPython, register the functions that show our records; elsewhere do nothing."""
     shell = running_shell()
     if shell is not None:
         import_module("midspan.pictures").register(shell)

@@ -1,5 +1,6 @@
-"""The command line: `python -m midspan study | judge | serve | bench | labs | store | picture`. It parses, and calls
-what does the work.
+"""The command line: `python -m midspan study | judge | serve | bench | labs | store | picture`.
+
+This module parses the arguments and calls the function that does the work.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from pathlib import Path
 
 from midspan.errors import Refusal
 
-PASSED, FAILED, CANNOT = 0, 1, 2  # what the commands exit with
+PASSED, FAILED, CANNOT = 0, 1, 2  # exit codes of the commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code. What cannot be done is a sentence on stderr, and 2."""
+    """Run one command and return its exit code. A refusal writes a sentence to stderr and gives the code 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a Windows console may lack the sign for "passed"
     options = _parser().parse_args(arguments)
@@ -112,7 +113,7 @@ def _picture(_: argparse.Namespace) -> int:
 
 
 def _milliseconds(text: str) -> float:
-    """Seconds; on the command line they are whole milliseconds, as in Socket.IO's own options."""
+    """Convert whole milliseconds, the unit of Socket.IO's own options, to seconds."""
     return _positive("milliseconds", text) / 1000
 
 
@@ -147,7 +148,7 @@ def _whole(text: str, least: int | None = None, most: int | None = None) -> int:
 
 FIRST = "notebooks/00_two_layers.ipynb"
 
-# what the server of a lab may take, by the name that it has there; on the command line it has Socket.IO's name
+# a parameter of a lab's server -> its option on the command line, which has Socket.IO's name
 OPTIONS = {
     "ping_interval_s": ("--pingInterval", _milliseconds, "MS", "a Socket.IO server's; milliseconds between two pings"),
     "ping_timeout_s": ("--pingTimeout", _milliseconds, "MS", "milliseconds until the pong must be there"),

@@ -1,14 +1,14 @@
-"""What it costs to acknowledge an event: servers, each in a process of its own, compared in paired rounds.
+"""Measures the cost of an acknowledged event: compares servers, each in a process of its own, in paired rounds.
 
     from midspan.benchmark import contender, paired, AIOHTTP_SOCKETIO, Envelope
     run = await paired([contender("mine", app, Envelope), AIOHTTP_SOCKETIO])
     run.ratio("mine", "aiohttp + python-socketio", "cpu_us")        # 0.46x (0.44 to 0.49, 5 rounds): smaller
 
-In this order: `contenders` (what is measured, and how it is started) with `servers` and `serving` (the process that
-serves); `clients` and `load_process` (the process that sends events); `rounds` (probes, and A B A B); `statistics`
-(ratios and intervals); `reporting` (the rows of `make bench`).
+In this order: `contenders` (what is measured, and how it starts) with `servers` and `serving` (the process of a
+server); `clients` and `load_process` (the process that sends events); `rounds` (probes and paired rounds);
+`statistics` (ratios and intervals); `reporting` (the rows of `make bench`).
 
-Each name is imported when it is first used: the processes that serve need few of them.
+Each name is imported when it is first used, since the processes of the servers need few of them.
 """
 
 from __future__ import annotations

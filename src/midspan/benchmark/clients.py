@@ -1,4 +1,4 @@
-"""The clients of a measurement: what they say to each kind of server, over asyncio or over one blocking socket."""
+"""The clients of a measurement: what they send to each kind of server, with asyncio or on one blocking socket."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from urllib.parse import urlsplit
 from midspan.net.receivers import PONG, MessageData, Reader, masked_frame, upgrade_request
 from midspan.net.tcp import WireCount, wire_count
 
-# What a client says so that a server acknowledges an event: one dialect for each kind of server. No sockets here.
+# A dialect defines what a client sends so that a server acknowledges an event. Each kind of server has its dialect.
 #
-# `load_process` speaks TCP, TLS and RFC 6455 in the same few lines for every contender; what is in the messages is told
-# by an object of such a class, one for each connection. To point the bench at another protocol, write another:
+# `load_process` uses the same code for TCP, TLS and RFC 6455 with every contender; only the messages differ. Each
+# connection has a dialect object of its own. To measure another protocol, write another class with these members:
 #
-#     path        what the upgrade asks for
-#     ready       whether events may be said yet
+#     path        the path of the upgrade request
+#     ready       whether events may be sent yet
 #     acked       how many events were acknowledged so far
-#     delivered   how many messages came that somebody else had said
-#     first()     -> what to say once the connection stands
-#     events(n)   -> what to say when the application says `typing_start` n times in one turn of its loop, and waits
-#     quietly(n)  -> the same when it does not wait: the acknowledgements may come when the protocol likes
-#     tell()      -> what asks the server to tell everybody (fan-out)
-#     hear(m)     -> what to answer; counts
+#     delivered   how many messages of other clients arrived
+#     first()     -> what to send when the connection is open
+#     events(n)   -> what to send for `n` events `typing_start` of one turn of the loop, when the application waits for
+#                    their acknowledgements
+#     quietly(n)  -> the same when it does not wait: the protocol may delay the acknowledgements
+#     tell()      -> the message that the server sends to all clients (fan-out)
+#     hear(m)     -> handles a received message and counts it; returns what to send in answer
 
 
 EVENT, DATA = "typing_start", {"room": "general", "user": "ana"}
 
 
 class Dialect(Protocol):
-    """What the load asks for; see above."""
+    """The interface of a dialect; the comment above explains its members."""
 
     websocket: ClassVar[bool]  # False: bytes on a bare TCP connection
     path: str  # of the upgrade request
@@ -51,14 +52,14 @@ class Dialect(Protocol):
 
 
 def message_bytes(dialect: Dialect, message: MessageData) -> bytes:
-    """A message as it stands on the connection: in one frame, or its bare bytes where there are no frames."""
+    """Return a message as it goes on the connection: in one frame, or as bare bytes where there are no frames."""
     if dialect.websocket:
         return masked_frame(message)
     return message.encode() if isinstance(message, str) else message
 
 
 class Echo:
-    """The text of the event, which comes back as it is: what a WebSocket library costs with nothing on top."""
+    """Sends the text of the event, which comes back unchanged: the cost of a WebSocket library alone."""
 
     websocket: ClassVar[bool] = True
     text: ClassVar[str] = json.dumps([EVENT, DATA], separators=(",", ":"))
@@ -84,7 +85,7 @@ class Echo:
 
 
 class TcpEcho(Echo):
-    """The same bytes on a bare TCP connection: the limit. An echo may come in pieces, so bytes are counted."""
+    """Sends the same bytes on a bare TCP connection: the lower limit. An echo may come in pieces: it counts bytes."""
 
     websocket = False
 
@@ -102,7 +103,7 @@ class TcpEcho(Echo):
 
 
 class Envelope(Echo):
-    """An envelope of one's own in JSON, `["typing_start",{...},7]`, acknowledged by `{"ack":7}`."""
+    """Sends an envelope in JSON, `["typing_start",{...},7]`; `{"ack":7}` acknowledges it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,18 +152,18 @@ class SocketIo(Envelope):
         return ["3"] if message == "2" else []  # Engine.IO: ping and pong
 
 
-# The thin client that every contender is measured with: one connection, the same few lines for all.
+# The client that measures every contender: one connection, with the same short code for all.
 #
-# What it costs is part of each round trip, and the same for all; the server's processor time knows nothing of it.
+# Its cost is part of each round trip, and equal for all. It is no part of the server's CPU time.
 
 
 class Peer(asyncio.Protocol):
     """One connection to the server that is measured.
 
     Attributes:
-        upgraded: done as soon as the connection stands (RFC 6455: after the 101).
-        on_news: called after each read with messages in it, and at the end.
-        frame_bytes: how much it has sent and received in frames since the upgrade, headers and masks included.
+        upgraded: done when the connection is open (RFC 6455: after the 101).
+        on_news: called after each read that contained messages, and at the end of the connection.
+        frame_bytes: bytes sent and received in frames since the upgrade, with headers and masks.
         gone: whether the connection has ended.
     """
 
@@ -175,27 +176,27 @@ class Peer(asyncio.Protocol):
         self.frame_bytes, self.gone = 0, False
         self._host, self._path, self._head, self._reader = host, path, b"", Reader()
 
-    # What the load asks for
+    # called by the load
 
     def send(self, message: MessageData) -> None:
-        """One message, in one frame, in a write of its own, as libraries do it."""
+        """Send one message, in one frame and in one write, as libraries do."""
         data = message_bytes(self.dialect, message)
         self.frame_bytes += len(data)
         self.transport.write(data)
 
     def say(self, count: int) -> None:
-        """What the application says `count` times in one turn of its loop."""
+        """Send `count` events, as the application does in one turn of its loop."""
         for message in self.dialect.events(count):
             self.send(message)
 
     def wire(self) -> WireCount | None:
-        """What its kernel has counted so far."""
+        """Return what the system's TCP has counted so far; None where it does not tell."""
         return wire_count(self.transport.get_extra_info("socket"))
 
-    # What asyncio calls
+    # called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade."""
+        """Send the upgrade request."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         if self.dialect.websocket:
@@ -204,7 +205,7 @@ class Peer(asyncio.Protocol):
             self.upgraded.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        """Let the dialect hear all messages that are whole, then tell the load."""
+        """Give each complete message to the dialect, then call `on_news`."""
         if not self.dialect.websocket:
             self.frame_bytes += len(data)
             self.dialect.hear(data)
@@ -216,7 +217,7 @@ class Peer(asyncio.Protocol):
             self.on_news()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The server, or we, have ended it."""
+        """The server has ended the connection, or we have."""
         self.gone = True
         if not self.upgraded.done():
             self.upgraded.set_exception(error or ConnectionResetError("it ended before the upgrade"))
@@ -231,7 +232,7 @@ class Peer(asyncio.Protocol):
         while self._reader.pings:
             self.transport.write(masked_frame(self._reader.pings.pop(0), PONG))
         if self._reader.closed:
-            self.transport.abort()  # nobody waits for our goodbye
+            self.transport.abort()  # the server does not wait for our close frame
 
     def _upgrade(self, data: bytes) -> None:
         self._head += data
@@ -251,11 +252,11 @@ class Peer(asyncio.Protocol):
 
 WITHIN_S = 20.0
 READ_BYTES = 65536
-WARM_UP = 4  # the first of so many parts of the round trips does not count
+WARM_UP = 4  # a quarter more round trips at the start do not count
 
 
 def round_trips_s(url: str, dialect: Dialect, trust_pem: str, turns: int, together: int) -> list[float]:
-    """How long each turn took, from saying `together` events until all are acknowledged; sorted.
+    """Send `together` events, wait until all are acknowledged, and repeat. Return the seconds of each turn, sorted.
 
     Raises:
         OSError: the server does not answer, or ends the connection.
@@ -273,27 +274,27 @@ def round_trips_s(url: str, dialect: Dialect, trust_pem: str, turns: int, togeth
 
 
 class LatencyClient:
-    """One connection, and the thread that waits for it."""
+    """One connection on a blocking socket."""
 
     def __init__(self, sock: socket.socket, dialect: Dialect) -> None:
         self._sock, self._dialect, self._reader = sock, dialect, Reader()
 
     def send(self, message: MessageData) -> None:
-        """One message, in a write of its own."""
+        """Send one message in one write."""
         self._sock.sendall(message_bytes(self._dialect, message))
 
     def hear(self) -> None:
-        """Wait for what comes, and let the dialect hear it."""
+        """Wait for data, and give it to `heard`."""
         self.heard(self._read())
 
     def heard(self, data: bytes) -> None:
-        """Let the dialect hear what came, and answer what it says."""
+        """Give received messages to the dialect, and send its answers."""
         for message in self._reader.feed(data) if self._dialect.websocket else (data,):
             for answer in self._dialect.hear(message):
                 self.send(answer)
 
     def open(self, host: str, path: str) -> None:
-        """Upgrade and greet."""
+        """Upgrade the connection, and send what the dialect sends first."""
         if self._dialect.websocket:
             self._sock.sendall(upgrade_request(host, path))
             head = b""
@@ -331,7 +332,7 @@ def _wrapped(plain: socket.socket, host: str, trust_pem: str) -> socket.socket:
 
 
 def path_of(url: str, dialect: Dialect) -> str:
-    """What the upgrade asks for: the path of the address, or the dialect's where it has none."""
+    """Return the path of the upgrade request: the path of the address, or the dialect's if the address has none."""
     parts = urlsplit(url)
     query = f"?{parts.query}" if parts.query else ""
     return parts.path + query if parts.path.strip("/") else dialect.path

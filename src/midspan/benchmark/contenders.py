@@ -1,4 +1,4 @@
-"""Which servers are measured, and how each is started in a process of its own."""
+"""The servers that are measured, and how each starts in a process of its own."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from midspan.errors import Fitting, Refusal, checked, need
 from midspan.net.child_process import Child, child
 from midspan.net.servers import HOST
 
-# Where processes run, and what the system says that they used. No other module here asks it.
+# On which core a process runs, and what it has used. No other module of this folder asks the system for that.
 
 
 TASKS = Path("/proc")  # Linux: /proc/PID/task/TID/schedstat begins with the nanoseconds that a thread has run
 
 
 def cores() -> tuple[int, int] | None:
-    """A core for the server and another for the load; None where the system does not let us choose, or has one."""
+    """Return a core for the server and another for the load; None if we cannot choose, or if there is only one core."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     allowed = sorted(os.sched_getaffinity(0))
@@ -39,15 +39,15 @@ def cores() -> tuple[int, int] | None:
 
 
 def pin(pid: int, core: int) -> None:
-    """Keep a process, with all its threads, on one core."""
+    """Pin a process, with all its threads, to one core."""
     for thread in psutil.Process(pid).threads():
-        with suppress(ProcessLookupError):  # it has ended since
+        with suppress(ProcessLookupError):  # it has ended meanwhile
             os.sched_setaffinity(thread.id, {core})
 
 
 @contextmanager
 def pinned_beside(pid: int) -> Iterator[None]:
-    """Within the block, keep the load on the server's core; where the system does not let us choose, do nothing."""
+    """Within the block, pin the load to the server's core; do nothing where the system does not let us choose."""
     ours = cores()
     if ours is not None:
         pin(pid, ours[0])
@@ -59,10 +59,10 @@ def pinned_beside(pid: int) -> Iterator[None]:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time that a process has used so far, user and system, all threads; by the nanosecond on Linux."""
+    """Return the CPU seconds of a process so far: user and system, all threads; in nanosecond steps on Linux."""
     told = []
     for path in (TASKS / str(pid) / "task").glob("*/schedstat"):
-        with suppress(OSError):  # a thread that has ended since
+        with suppress(OSError):  # a thread that has ended meanwhile
             told.append(path.read_text())
     if told:
         return sum(int(line.split()[0]) for line in told) / 1e9
@@ -71,12 +71,12 @@ def cpu_s(pid: int) -> float:
 
 
 def rss_bytes(pid: int) -> int:
-    """Resident memory of a process."""
+    """Return the resident memory of a process."""
     return int(psutil.Process(pid).memory_info().rss)
 
 
 def listener(port: int) -> int | None:
-    """Which process listens on a loopback port; None if the system does not tell us."""
+    """Return the id of the process that listens on a loopback port; None if the system does not tell."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
@@ -85,10 +85,10 @@ def listener(port: int) -> int | None:
     return listening.get(port)
 
 
-# Code that another process makes again: a server of ours, one that stands in a notebook's cell, one of a learner's.
+# Code that another process must load: a server of this package, or one from a notebook's cell.
 #
-# A function or class of a module goes by its name, and its module is imported there. One that was defined in a
-# notebook goes as its source text, and sees nothing of the notebook around it: what it needs it imports itself.
+# A function or class of a module is sent by its name, and the process imports its module. One that was defined in a
+# notebook is sent as its source text. It sees nothing else of the notebook, so it must import what it needs.
 
 
 Made = dict[str, Any]  # as JSON carries it to the other process
@@ -96,13 +96,13 @@ Made = dict[str, Any]  # as JSON carries it to the other process
 
 @dataclass(frozen=True)
 class Code(Fitting):
-    """A function or class, as another process finds it.
+    """A function or class, as another process can load it.
 
     Attributes:
-        name: its name in the module, or in what `source` defines.
-        module: where it is imported from; "" when `source` is there.
+        name: its name in the module or in `source`.
+        module: the module to import it from; "" when there is a `source`.
         source: the text that defines it.
-        options: what it is called with, by name, beside what it is always given.
+        options: more arguments for its call, by name.
     """
 
     name: str
@@ -114,19 +114,19 @@ class Code(Fitting):
         return f"{self.module or 'source'}:{self.name}"
 
     def to_json(self) -> Made:
-        """Itself, as JSON can hold it."""
+        """Return it as a dictionary for JSON."""
         return asdict(self)
 
 
 def code_of(thing: Any, options: dict[str, Any] | None = None) -> Code:
-    """How another process finds a function or class.
+    """Describe a function or class for another process.
 
     Args:
         thing: the function or class, or a `Code`.
         options: arguments by name, of JSON's types.
 
     Raises:
-        Refusal: it is none, or its source cannot be read.
+        Refusal: it is not a function or class, or its source cannot be read.
     """
     if isinstance(thing, Code):
         return thing if options is None else Code(thing.name, thing.module, thing.source, options)
@@ -145,7 +145,7 @@ def code_of(thing: Any, options: dict[str, Any] | None = None) -> Code:
 
 
 def made(code: Made) -> Any:
-    """In the other process: the function or class itself."""
+    """In the other process: load the function or class."""
     if code["source"]:
         names: dict[str, Any] = {"__name__": "measured"}
         exec(compile(code["source"], f"<{code['name']}>", "exec"), names)
@@ -157,7 +157,7 @@ def made(code: Made) -> Any:
     return thing
 
 
-# Who is measured, and how it is started.
+# Examples of a contender:
 #
 #     contender("mine", app, Envelope)                            a function, in a module or in a notebook's cell
 #     contender("theirs", "node server.mjs {port}", SocketIo)     a command line
@@ -171,17 +171,17 @@ LOOPBACK = (HOST, "localhost", "::1")
 
 @dataclass(frozen=True)
 class Contender(Fitting):
-    """A server on trial, and how one speaks to it.
+    """A server to measure, and the dialect of its clients.
 
     Attributes:
-        name: what it is called in tables.
-        server: a function, as another process finds it; None if it is a command or an address.
-        dialect: what the load says; see `benchmark.clients`.
-        command: a command line in words; `{port}` stands for its port.
-        url: where it is served already.
-        trust_pem: whose certificate the load trusts at `url`.
+        name: its name in tables.
+        server: a function, as another process can load it; None if it is a command or an address.
+        dialect: the class that defines what a client sends; see `benchmark.clients`.
+        command: a command line as words; its port replaces `{port}`.
+        url: the address of a server that already runs.
+        trust_pem: the certificate that the load trusts at `url`.
         note: one line about it.
-        small_tls_reads: a Python server's TLS reads into 16 KiB a connection, not into asyncio's 256.
+        small_tls_reads: a Python server's TLS buffer has 16 KiB a connection, in place of asyncio's 256 KiB.
     """
 
     name: str
@@ -199,13 +199,13 @@ class Contender(Fitting):
 
 @dataclass(frozen=True)
 class Started:
-    """A contender that serves.
+    """A contender that runs.
 
     Attributes:
         url: its address.
-        pid: its process; None if it is not ours and the system does not tell.
-        trust_pem: whose certificate its clients trust; "" without TLS.
-        process: the process in which we started it; None if it is not ours.
+        pid: the id of its process; None if we did not start it and the system does not tell.
+        trust_pem: the certificate that its clients trust; "" without TLS.
+        process: the process in which we started it; None if we did not start it.
     """
 
     contender: Contender
@@ -216,7 +216,7 @@ class Started:
 
     @property
     def address(self) -> dict[str, Any]:
-        """Where it is and how one speaks to it, as the load is told."""
+        """Its address, dialect and certificate, as the load needs them."""
         return {"url": self.url, "dialect": self.contender.dialect.to_json(), "trust_pem": self.trust_pem}
 
 
@@ -230,19 +230,19 @@ def contender(
     note: str = "",
     **options: Any,
 ) -> Contender:
-    """Put a server on trial.
+    """Describe a server to measure.
 
     Args:
-        name: what it is called in tables.
+        name: its name in tables.
         server: `async def app(tls): ... yield port`, or a command line with `{port}` in it, or the address of a server
             on this machine that runs already.
         dialect: a class as in `benchmark.clients`, from a module or a cell.
         trust_pem: for a `wss` address: the certificate to trust.
         note: one line about it.
-        options: passed on to `server`, by name; of JSON's types.
+        options: passed to `server` by name; of JSON's types.
 
     Raises:
-        Refusal: it is none of these.
+        Refusal: `server` is none of these.
     """
     speaks = code_of(dialect)
     if not isinstance(server, str):
@@ -258,10 +258,10 @@ def contender(
 
 @asynccontextmanager
 async def started(one: Contender, *, tls: bool) -> AsyncIterator[Started]:
-    """Start a contender in a process of its own, on its own core where the system lets us; it ends with the block.
+    """Start a contender in a process of its own, on a core of its own if possible; it ends with the block.
 
     Raises:
-        Refusal: it cannot be started, or serves with TLS where none is asked for, or the other way round.
+        Refusal: it cannot be started, or it uses TLS and `tls` is false, or the reverse.
     """
     if one.url:
         yield _served_already(one, tls)
@@ -275,8 +275,8 @@ async def started(one: Contender, *, tls: bool) -> AsyncIterator[Started]:
             yield Started(one, url, told["pid"], told["trust_pem"], process)
         finally:
             if one.command and process.is_alive:
-                await process.ask("stop")  # it is the process that ends the command
-            process.kill()  # a server has nothing to keep, and a polite end waits for clients
+                await process.ask("stop")  # that process ends the command
+            process.kill()  # a server keeps no data, and a clean end would wait for clients
 
 
 async def _asked(process: Child, one: Contender, tls: bool) -> dict[str, Any]:
@@ -305,10 +305,10 @@ def _need_trust(one: Contender) -> None:
         raise Refusal(f"the certificate to trust at {one.url}", one.trust_pem, do) from None
 
 
-# The contenders of chapter 5 by name.
+# The contenders of chapter 5.
 #
-# The two by two that separates protocol from implementation is four of them, {`websockets`, aiohttp} times {envelope,
-# Socket.IO}; Node's two are a third row where Node is.
+# Four of them separate protocol from implementation: {`websockets`, aiohttp} times {envelope, Socket.IO}. Two servers
+# in Node add a third row, where Node is installed.
 
 
 SCRIPT = Path(__file__).with_name("servers.mjs")
@@ -337,7 +337,7 @@ PYTHON = (
 
 
 def node_contenders() -> tuple[Contender, ...]:
-    """`ws` with an envelope, and socket.io; none where Node or its packages are missing (`make node`)."""
+    """Return `ws` with an envelope, and socket.io; nothing where Node or its packages are missing (`make node`)."""
     program = shutil.which("node") or shutil.which("nodejs")  # Debian's older name
     packages = [folder / "node_modules" / "socket.io" for folder in SCRIPT.parents]
     if program is None or not any(map(Path.is_dir, packages)):

@@ -1,4 +1,4 @@
-"""The load: a process of its own that opens connections to a server and says events on them."""
+"""The load: a process of its own that opens connections to a server and sends events on them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from midspan.errors import Refusal
 from midspan.net.child_process import Child, child, obey
 from midspan.net.receivers import OPENING
 
-# How the load says events: in turns that wait, at a pace that does not, one for all to hear.
+# How the load sends events: in turns that wait, at a fixed rate, or one event to all clients.
 #
-# Each goes on in the very call that brings the news: no task and no future between two events.
+# Each class continues in the callback that brings the data, without a task or a future between two events.
 
 
-DELAYED_ACK_S = 0.05  # Linux acknowledges a segment after 40 ms at the latest, if nothing goes its way before
+DELAYED_ACK_S = 0.05  # Linux acknowledges a segment after 40 ms, or with the next data in that direction
 GONE = "the server ended the connection"
 
 
 class ClosedLoop:
-    """Turns of events: on so many connections at once, then wait until all are acknowledged, then on the next ones.
+    """Send events on `at_once` connections, wait until all are acknowledged, and go on with the next connections.
 
-    The server finds the events of a turn one behind the other, and has not to be woken for each of them: what it
-    takes is its own work, for a light server as for a heavy one.
+    The events of a turn arrive together, so the system does not wake the server for each of them. We then measure the
+    server's own work, for a light server as for a heavy one.
     """
 
     def __init__(self, peers: list[Peer], turns: int, together: int, at_once: int) -> None:
@@ -43,11 +43,11 @@ class ClosedLoop:
 
     @property
     def said(self) -> int:
-        """How many events it has said."""
+        """How many events it has sent."""
         return self._turn * self._at_once * self._together
 
     async def all_said(self) -> None:
-        """Say them all."""
+        """Send all events, and wait for the last acknowledgement."""
         self._next()
         await self._done
 
@@ -82,9 +82,9 @@ class ClosedLoop:
 
 
 class PacedLoop:
-    """An event every so often on one connection, until all are acknowledged.
+    """Send an event every `every_s` on one connection, until all are acknowledged.
 
-    And a moment longer, so that what only acknowledges the last segment is counted: TCP waits with it.
+    Then wait a moment longer, since TCP delays the acknowledgement of the last segment, and that counts too.
     """
 
     def __init__(self, peer: Peer, events: int, every_s: float, waits: bool) -> None:
@@ -94,7 +94,7 @@ class PacedLoop:
         self._all = asyncio.Event()
 
     async def all_said(self) -> None:
-        """Say them all."""
+        """Send all events, and wait for the last acknowledgement."""
         loop = asyncio.get_running_loop()
         begin_s, self._peer.on_news = loop.time(), self._news
         for turn in range(self.said):
@@ -113,7 +113,7 @@ class PacedLoop:
 
 
 class Told:
-    """Waits until each connection was told once more."""
+    """Waits until each connection has received one more message."""
 
     def __init__(self, peers: list[Peer]) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -132,34 +132,32 @@ class Told:
         return news
 
 
-# The load: a process of its own that opens connections to a server and says events on them.
+# What the parent can ask for; each way to send events has another cost:
 #
-# Ways to say them, since they cost differently:
-#
-#     closed    one event, or many in one turn of the loop, wait for the acknowledgements, the next: the server's work
+#     closed    one event, or many in one turn of the loop; wait for the acknowledgements; repeat: the server's work
 #     lone      the same on a single blocking socket: round trips
-#     steady    one event every so often, whatever comes back: bytes on the wire at a low rate
-#     tell_all  one tells everybody: fan-out
+#     steady    one event every `every_s`, without waiting for answers: bytes on the wire at a low rate
+#     tell_all  one client sends to all: fan-out
 
 
-FLOOR = 0.05  # the part of the round trips that is quicker: a busy machine disturbs these least
-OPEN_S, RUN_S = 25.0, 25.0  # both less than what the parent waits for an answer
+FLOOR = 0.05  # this fraction of the round trips is faster; a busy machine disturbs these least
+OPEN_S, RUN_S = 25.0, 25.0  # both are less than the parent's wait for an answer
 SMALL_READ_BYTES = 16384  # of asyncio's TLS buffer, 256 KiB a connection: thousands of clients must fit in one process
 
 
 def load() -> AbstractAsyncContextManager[Child]:
-    """Start a load; it ends with the block. What it can be asked: see `Load`."""
+    """Start a load; it ends with the block. See `Load` for what the parent can ask."""
     return child(__name__)
 
 
 class Load:
-    """What the parent may ask of the process."""
+    """The requests that the parent can make."""
 
     def __init__(self) -> None:
         self.peers: defaultdict[str, list[Peer]] = defaultdict(list)  # by the server's address
 
     async def open(self, url: str, dialect: Made, until: int, trust_pem: str = "") -> int:
-        """Open connections and greet, until there are so many; give how many there are now."""
+        """Open connections, and send the dialect's first messages, until there are `until`; return how many."""
         turn, kind = asyncio.Semaphore(OPENING), made(dialect)
         tls = ssl.create_default_context(cadata=trust_pem) if trust_pem else None
 
@@ -172,9 +170,9 @@ class Load:
         return len(self.peers[url])
 
     async def closed(self, url: str, events: int, together: int = 1, over: int = 1, at_once: int = 1) -> dict[str, Any]:
-        """Say `together` events on each of `at_once` connections, wait until all are acknowledged, and again.
+        """Send `together` events on each of `at_once` connections, wait until all are acknowledged, and repeat.
 
-        Until `events` were said. The turns go over the first `over` connections, one after the other.
+        End after `events` events. The turns go through the first `over` connections in order.
         """
         peers = self.peers[url][:over]
         turns = max(1, events // (together * at_once))
@@ -183,17 +181,17 @@ class Load:
     async def lone(
         self, url: str, dialect: Made, turns: int, together: int = 1, trust_pem: str = ""
     ) -> dict[str, float]:
-        """Round trips of one more connection while the others are idle; see `lone`. Their median, and their floor."""
+        """Measure round trips on one more connection while the others are idle; return their median and their floor."""
         one = made(dialect)(**dialect["options"])
         took_s = await asyncio.to_thread(round_trips_s, url, one, trust_pem, turns, together)
         return {"p50_s": median(took_s), "floor_s": took_s[int(len(took_s) * FLOOR)]}
 
     async def steady(self, url: str, events: int, every_s: float, waits: bool) -> dict[str, Any]:
-        """Say an event every `every_s` on the first connection, whatever comes back; whether somebody waits for it."""
+        """Send an event every `every_s` on the first connection; `waits`: the application waits for each answer."""
         return await self._counted(self.peers[url][:1], PacedLoop(self.peers[url][0], events, every_s, waits))
 
     async def tell_all(self, url: str, times: int) -> dict[str, Any]:
-        """Ask the server, `times` times, to tell everybody; each time wait until everybody was told."""
+        """Have the server send a message to all clients, `times` times; each time wait until all have received it."""
         took_s: list[float] = []
         peers = self.peers[url]
         async with asyncio.timeout(RUN_S):
@@ -213,7 +211,7 @@ class Load:
         await asyncio.sleep(0)
 
     async def _counted(self, peers: list[Peer], run: ClosedLoop | PacedLoop) -> dict[str, Any]:
-        """Do a run, and count what went over these connections meanwhile; no wire where the system does not tell."""
+        """Do a run and count the bytes on these connections, without the wire's where the system does not tell."""
         frames, wire = _frames(peers), _wire(peers)
         async with asyncio.timeout(RUN_S):
             await run.all_said()
@@ -241,14 +239,14 @@ def _frames(peers: list[Peer]) -> int:
 
 
 def _wire(peers: list[Peer]) -> dict[str, int]:
-    """What the kernel has counted on these connections; empty where it does not tell."""
+    """Return what the system's TCP has counted on these connections; empty where it does not tell."""
     counted = [wire for peer in peers if (wire := peer.wire()) is not None]
     names = ("wire_bytes", "payload_bytes", "segments")
     return {name: sum(getattr(wire, name) for wire in counted) for name in names} if counted else {}
 
 
 async def main() -> None:
-    """Say what the parent asks for, until it has gone."""
+    """Answer the parent's requests until the parent ends."""
     sslproto.SSLProtocol.max_size = SMALL_READ_BYTES
     program = Load()
     await obey(program, "a server that acknowledges events", "See what the server says, and how its dialect goes")

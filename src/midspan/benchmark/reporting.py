@@ -1,4 +1,4 @@
-"""What `make bench` finds out: the session with guarantees against python-socketio, and where the difference lies."""
+"""The report of `make bench`: the session with guarantees against python-socketio, and where they differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from midspan.benchmark.rounds import AT_ONCE, Events, Idle, Steady, paired
 from midspan.benchmark.statistics import Paired, Ratio, Table
 from midspan.errors import checked, need
 
-# On what a measurement ran, and when: what a reader needs to judge it. No names of hosts or people.
+# When a measurement ran, and on which machine, without names of hosts or people.
 
 
 PACKAGES = ("websockets", "aiohttp", "python-socketio", "uvicorn")
@@ -26,7 +26,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Machine:
-    """When and where. `str()` is one sentence."""
+    """When and on what a measurement ran. `str()` is one sentence."""
 
     date: str
     cpu: str
@@ -43,14 +43,14 @@ def _utc_now() -> datetime:
 
 
 def machine(now: Callable[[], datetime] = _utc_now) -> Machine:
-    """This machine, now."""
+    """Describe this machine, now."""
     versions = (f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES))
     system = f"{platform.system()} {platform.machine()}"
     return Machine(now().date().isoformat(), _cpu(), psutil.cpu_count() or 1, system, versions)
 
 
 def _cpu() -> str:
-    """The model of the processor; where Linux does not tell, what Python knows of it."""
+    """Return the model of the processor; where Linux does not tell it, what Python knows."""
     try:
         lines = CPUINFO.read_text().splitlines()
     except OSError:
@@ -59,13 +59,13 @@ def _cpu() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-FELT = 0.01  # of one core: below, nobody notices a difference
+FELT = 0.01  # of one core: a smaller difference has no effect in practice
 CONNECTIONS = (10, 100, 1000, 5000)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What was found out with so many connections open; `runs[1000]` is a `Paired`."""
+    """The results for each number of open connections; `runs[1000]` is a `Paired`."""
 
     runs: dict[int, Paired]
 
@@ -76,16 +76,16 @@ class Growth:
 
     @checked
     def line_per_s(self, ours: str, theirs: str, share: float = FELT) -> float:
-        """From how many events a second on the difference of two contenders is `share` of a core.
+        """Return the events a second at which two contenders differ by `share` of a core.
 
-        With many connections open, since that is where it matters. Infinite if there is no difference.
+        The numbers are those with the most connections. Infinite if there is no difference.
         """
         most = self.runs[max(self.runs)]
         apart_us = abs(most.median(ours, "cpu_us") - most.median(theirs, "cpu_us"))
         return share * 1e6 / apart_us if apart_us else float("inf")
 
     def table(self, title: str = "server CPU an event, us, by open connections") -> Table:
-        """A row for each contender, a column for each number of connections."""
+        """Return a row for each contender, with a column for each number of connections."""
         return Table(title, ("", *(f"{count:,}" for count in self.runs)), tuple(map(self._row, self.names)))
 
     def _row(self, name: str) -> tuple[str, ...]:
@@ -107,16 +107,16 @@ async def growth(
     seed: int = 0,
     progress: bool = True,
 ) -> Growth:
-    """Measure contenders with more and more connections open, all of which speak in their turn.
+    """Measure contenders with more and more open connections; each connection sends in its turn.
 
     Args:
         contenders: as for `paired`.
-        connections: how many are open, each from 1 on; a load can hold some thousands.
-        events: that count, each time.
-        rounds: of each; a verdict needs five.
-        tls: without it by default: in production TLS ends in front, and asyncio's buffers would fill the memory.
+        connections: the numbers of open connections, each 1 or more; a load can have some thousands.
+        events: how many count in each measurement.
+        rounds: for each number of connections; a verdict needs five.
+        tls: off by default: in production a proxy ends TLS, and asyncio's buffers would fill the memory.
         seed: of the bootstrap.
-        progress: a bar for each, where the standard error is a terminal.
+        progress: show a bar for each, if stderr is a terminal.
 
     Raises:
         Refusal: see `paired`.
@@ -130,29 +130,27 @@ async def growth(
     return Growth(runs)
 
 
-# What `make bench` finds out: the session with guarantees against python-socketio, and where the difference is from.
-#
-# Each row of the first table is one sentence: so much of python-socketio's price does the session pay, and not more
-# than the bar. What varies is measured in paired rounds; see `benchmark.rounds`.
+# Each row of the first table says which fraction of python-socketio's cost the session has, and whether that keeps to
+# the bar. Costs that vary are measured in paired rounds; see `benchmark.rounds`.
 
 
 FRAMEWORK, ECHO = "python-socketio", contenders.WEBSOCKETS_ECHO.name
-SERVED = (contenders.AIOHTTP_SOCKETIO, contenders.UVICORN_SOCKETIO)  # in each row the one that needs less
-TOGETHER = 16  # events in one turn of the application's loop: what we call load
+SERVED = (contenders.AIOHTTP_SOCKETIO, contenders.UVICORN_SOCKETIO)  # each row compares with the one that needs less
+TOGETHER = 16  # events in one turn of the application's loop: "load"
 HEAD = ("one acknowledged event, TLS", "session", "against", "its value", "ratio", "99 % interval", "bar", "verdict")
 ROUNDS = 5
-OFTEN = 4  # times as many rounds for what differs from process to process by more than a bar's distance
+OFTEN = 4  # times as many rounds for numbers that differ much between processes
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: what, measured how, against whom, and how much of it the session may need at most."""
+    """One row: what is measured, how, against which contender, and the most that the session may need of it."""
 
     words: str
     what: str
     how: str  # a field of `BenchmarkReport`
     theirs: str
-    at_most: float | None  # None: it is told, and held to nothing
+    at_most: float | None  # None: shown, without a bar
     unit: str
 
 
@@ -182,9 +180,9 @@ class BenchmarkReport:
 
     Attributes:
         session: the contender with the guarantees.
-        alone: one event at a time, everybody. often: the same in more rounds, those that a bar is about.
+        alone: one event at a time, all contenders. often: the same in more rounds, only the contenders of a bar.
         low, waited, load, idle: the session and python-socketio on both servers.
-        inside: memory of an idle connection with TLS in the server's own process, without and with small reads.
+        inside: memory of an idle connection when the server's process ends TLS, without and with small reads.
     """
 
     machine: Machine
@@ -199,18 +197,18 @@ class BenchmarkReport:
     growth: Growth
 
     def ratio(self, bar: Bar) -> Ratio:
-        """What was found for one row."""
+        """Return the ratio of one row."""
         run: Paired = getattr(self, bar.how)
         return run.ratio(self.session, self.rival(bar), bar.what)
 
     def rival(self, bar: Bar) -> str:
-        """Whom a row is against: of the servers of python-socketio that which needs less of this."""
+        """Return the contender that a row compares with; of python-socketio's two servers the one that needs less."""
         run: Paired = getattr(self, bar.how)
         return run.least(bar.what, *(one.name for one in SERVED)) if bar.theirs == FRAMEWORK else bar.theirs
 
     @property
     def bars(self) -> Table:
-        """The session against python-socketio, with the bar of each row."""
+        """Return the table of the session against python-socketio, with the bar of each row."""
         return Table(f"{self.session} against {FRAMEWORK}", HEAD, tuple(map(self._row, BARS)))
 
     def _row(self, bar: Bar) -> tuple[str, ...]:
@@ -223,7 +221,7 @@ class BenchmarkReport:
 
     @property
     def two_by_two(self) -> Table:
-        """Protocol or implementation: the same protocols on several servers."""
+        """Return the table that separates protocol from implementation: the same protocols on several servers."""
         head = ("server CPU an event, µs", "envelope", "Socket.IO", "ratio", "99 % interval", "verdict")
         rows = [row for row in TWO_BY_TWO if {*row[1:]} <= {*self.alone.names}]
         return Table("Socket.IO against an envelope, on the same server", head, tuple(map(self._pair, rows)))
@@ -236,7 +234,7 @@ class BenchmarkReport:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """Everything, in order."""
+        """Return all tables, in order."""
         return (
             self.bars,
             self.two_by_two,
@@ -250,12 +248,12 @@ class BenchmarkReport:
 
 
 async def report(session: Contender, *others: Contender, idle: Contender, rounds: int = ROUNDS) -> BenchmarkReport:
-    """Measure everything: in under five minutes on two quiet cores.
+    """Measure everything; this takes less than five minutes on two quiet cores.
 
     Args:
-        session: the contender that is held to the bars.
-        others: more that are measured along, one event at a time.
-        idle: the same session, with all its connections in one room, for what an idle connection weighs.
+        session: the contender that must keep to the bars.
+        others: more contenders, measured with one event at a time.
+        idle: the same session with all connections in one room, for the memory of an idle connection.
         rounds: a verdict needs five.
     """
     everybody = (session, *others, *contenders.PYTHON, *contenders.node_contenders())
@@ -273,5 +271,5 @@ async def report(session: Contender, *others: Contender, idle: Contender, rounds
 
 
 def small(one: Contender) -> Contender:
-    """The same contender, with TLS read buffers of 16 KiB a connection in place of asyncio's 256."""
+    """Return the same contender with a TLS read buffer of 16 KiB a connection, in place of asyncio's 256 KiB."""
     return replace(one, name=f"{one.name}, small TLS reads", small_tls_reads=True)

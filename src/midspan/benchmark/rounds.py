@@ -1,4 +1,4 @@
-"""Probes measure one server; paired rounds compare two, A B A B, the next round B A B A, each with fresh processes."""
+"""Probes measure one server. Paired rounds compare servers: A B A B, then B A B A, each round with new processes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from midspan.benchmark.statistics import Numbers, Paired
 from midspan.errors import Fitting, Refusal, checked, need
 from midspan.net.child_process import Child
 
-# What can be measured of a server: one class each. `connections` says how many must be open before it begins.
+# Probes. `connections` says how many connections must be open before a probe begins.
 #
-# A probe is asked in a round, for each contender in turn: `await probe(client, server)`, a load with its connections
-# and a server with its process. It gives numbers by name; `statistics.UNITS` says what they are. Where the server's
-# process is not known (an address on a system that does not tell who listens), processor and memory are left out.
+# In a round each contender is measured in turn: `await probe(client, server)`, with a load whose connections are open,
+# and a server in its process. The probe returns numbers by name; `statistics.UNITS` explains them. CPU time and memory
+# are missing where the server's process is not known (an address, and a system that does not tell which process
+# listens).
 
 
-AT_ONCE = 16  # connections with an event under way: the server has always something to do, and never sleeps in between
+AT_ONCE = 16  # connections with an event under way, so that the server never sleeps
 OPENED_AT_ONCE = 500  # connections in one request to the load
 LEAST_TURNS = 20  # round trips that a median needs
 COUNTED = ("frame_bytes", "payload_bytes", "wire_bytes")
 
 
 class Probe(Protocol):
-    """What `measure` asks for; `once` in a round, or in each of its slices."""
+    """The interface of a probe. It runs `once` in a round, or in each slice of a round."""
 
     once: ClassVar[bool]
 
@@ -45,17 +46,17 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class Events(Fitting):
-    """Acknowledged events, each said after the acknowledgement of the one before.
+    """Measures acknowledged events; a client sends an event after the acknowledgement of the one before.
 
-    The processor time is that of a busy server: `at_once` connections have an event under way at any time. The round
-    trip is that of a quiet one and a single client, which take turns on one core: what is measured is the work on the
-    way, not how long this system takes to wake an idle core.
+    The CPU time is that of a busy server: `at_once` connections always have an event under way. The round trip is that
+    of a quiet server and one client, both on one core: so it measures their work, and not the time that this system
+    needs to wake an idle core.
 
     Attributes:
         events: how many count, in each slice of a round.
-        together: how many the application says in one turn of its loop: what batching lives on.
-        connections: over which they go, one after the other; the others are idle.
-        at_once: on how many connections an event is under way.
+        together: how many the application sends in one turn of its loop; a protocol can batch these.
+        connections: how many connections are used, in order; the others are idle.
+        at_once: how many connections have an event under way.
     """
 
     once: ClassVar[bool] = False
@@ -80,12 +81,12 @@ class Events(Fitting):
 
 @dataclass(frozen=True)
 class Steady(Fitting):
-    """Bytes of events at a low rate on one connection, those that only acknowledge a segment of TCP included.
+    """Counts the bytes of events at a low rate on one connection, with TCP's own acknowledgements.
 
     Attributes:
-        events: how many are said.
-        every_s: one so often.
-        waits: whether somebody waits for each acknowledgement, or it may come when the protocol likes.
+        events: how many are sent.
+        every_s: seconds between two events.
+        waits: whether the application waits for each acknowledgement; if not, the protocol may delay it.
     """
 
     once: ClassVar[bool] = True
@@ -101,7 +102,7 @@ class Steady(Fitting):
 
 @dataclass(frozen=True)
 class Idle(Fitting):
-    """Memory for each idle connection: how much the resident size of the server grows from `connections` to `until`."""
+    """Measures the memory of an idle connection: the server's growth from `connections` to `until` connections."""
 
     once: ClassVar[bool] = True
     connections: int = 100
@@ -118,7 +119,7 @@ class Idle(Fitting):
 
 @dataclass(frozen=True)
 class FanOut(Fitting):
-    """One says something, everybody is told: for each delivery the server's time, for all of them the time it takes."""
+    """One client sends a message to all. Measures CPU time for each delivery, and the time for all of them."""
 
     once: ClassVar[bool] = False
     times: int = 10
@@ -132,7 +133,7 @@ class FanOut(Fitting):
 
 @dataclass(frozen=True)
 class InsideOf(Fitting):
-    """What happens within a Python server for one event: tasks, calls, allocations; see `inside`."""
+    """Counts what a Python server does for one event: tasks, calls, allocations; see `serving.Inside`."""
 
     once: ClassVar[bool] = True
     events: int = 50
@@ -153,14 +154,14 @@ class InsideOf(Fitting):
 
 
 async def open_until(client: Child, server: Started, connections: int) -> None:
-    """Open connections to a server until there are so many."""
+    """Open connections to a server until there are `connections`."""
     count = 0
     while count < connections:
         count = int(await client.ask("open", until=min(count + OPENED_AT_ONCE, connections), **server.address))
 
 
-class _Spent:
-    """Processor time of a server while a block ran."""
+class _CpuTime:
+    """The CPU time of a server while a block ran."""
 
     cpu_s: float | None = None
 
@@ -169,8 +170,8 @@ class _Spent:
 
 
 @asynccontextmanager
-async def _cpu(server: Started) -> AsyncIterator[_Spent]:
-    spent = _Spent()
+async def _cpu(server: Started) -> AsyncIterator[_CpuTime]:
+    spent = _CpuTime()
     before_s = None if server.pid is None else contenders.cpu_s(server.pid)
     yield spent
     if before_s is not None and server.pid is not None:
@@ -178,27 +179,24 @@ async def _cpu(server: Started) -> AsyncIterator[_Spent]:
 
 
 def _each(told: dict[str, Any]) -> Numbers:
-    """What the load has counted, for one event."""
+    """Return what the load has counted, for one event."""
     return {what: told[what] / told["events"] for what in COUNTED if what in told}
 
 
-# Paired rounds: A B A B, the next round B A B A, each round with servers in fresh processes.
-#
-# Two servers are compared within a round, never across: what slows the machine for a while slows both. A light
-# server's cost differs by a tenth from process to process, so there are five rounds or more, each with processes of
-# its own.
+# Servers are compared only within a round: when other work slows the machine for a while, it slows both. The cost of a
+# light server differs by a tenth between two processes, so there are five rounds or more, each with new processes.
 
 
 T = TypeVar("T")
 
-WARM_UP = 500  # events before any that counts
-COMPILES = 10  # times as many for a program that is not Python: Node compiles while it runs what runs often
+WARM_UP = 500  # events before those that count
+COMPILES = 10  # times as many for a program that is not Python: Node compiles frequent code while it runs
 SLICES = 2  # A B, then A B again, within a round
 EVENTS = Events()
 
 
 class ProgressBar(tqdm):
-    """A progress bar without the thread that tqdm starts, once for good, to watch its bars."""
+    """A progress bar without the thread that tqdm starts to watch its bars, and never ends."""
 
     monitor_interval = 0
 
@@ -220,16 +218,16 @@ async def paired(
     Args:
         contenders: at least one, each with a name of its own.
         probe: what is measured: `Events()`, `Steady()`, `Idle()`, `FanOut()`, `InsideOf()`, with numbers of your own.
-        rounds: each with fresh processes, the order turned each time.
-        slices: how often all are measured in turn within a round; its number is their median. Many short ones keep a
+        rounds: how many; each has new processes, and the reverse order of the round before.
+        slices: how often a round measures all in turn; the round's number is their median. Many short slices keep a
             burst of other work from deciding a round.
-        tls: over TLS, or without.
+        tls: whether the connections use TLS.
         seed: of the bootstrap.
         warm_up: events that each server acknowledges before it is measured; 0 for none.
-        progress: a bar on the standard error, where that is a terminal.
+        progress: show a bar on stderr, if that is a terminal.
 
     Raises:
-        Refusal: one of these is not so, or a contender cannot be started or does not acknowledge.
+        Refusal: an argument does not fit, or a contender cannot be started or does not acknowledge.
     """
     names = [one.name for one in contenders]
     right = len(names) > 0 and len({*names}) == len(names)
@@ -254,13 +252,13 @@ async def paired(
 async def _round(
     order: list[Contender], client: Child, probe: Probe, tls: bool, slices: int, warm_up: int, bar: Any
 ) -> dict[str, Numbers]:
-    """One round: fresh processes, all connected and warm before the first is measured."""
+    """Do one round with new processes; all are connected and warm before the first is measured."""
     rows: dict[str, list[Numbers]] = {one.name: [] for one in order}
     async with AsyncExitStack() as stack:
         servers = await asyncio.gather(*(stack.enter_async_context(started(one, tls=tls)) for one in order))
         stack.push_async_callback(client.ask, "close")
         for server in servers:
-            await _greeted(client, server, probe.connections, warm_up)
+            await _connect_and_warm_up(client, server, probe.connections, warm_up)
         for _ in range(slices):
             for server in servers:
                 rows[server.contender.name].append(await probe(client, server))
@@ -269,16 +267,16 @@ async def _round(
 
 
 def turned(order: Sequence[T], turn: int) -> list[T]:
-    """A B in one round, B A in the next: who comes later finds another machine."""
+    """Return A B in one round and B A in the next, since the machine changes while a round runs."""
     return list(order) if turn % 2 == 0 else list(order)[::-1]
 
 
 def averaged(rows: Sequence[Numbers]) -> Numbers:
-    """The median of each number over the slices of a round; of two slices it is their mean."""
+    """Return the median of each number over the slices of a round; of two slices that is the mean."""
     return {what: median(row[what] for row in rows) for what in rows[0]}
 
 
-async def _greeted(client: Child, server: Started, connections: int, warm_up: int) -> None:
+async def _connect_and_warm_up(client: Child, server: Started, connections: int, warm_up: int) -> None:
     """Connect to a server, and warm it up."""
     how = {"over": connections, "at_once": min(connections, AT_ONCE)}
     events = warm_up * (COMPILES if server.contender.command else 1)
@@ -292,22 +290,22 @@ async def _greeted(client: Child, server: Started, connections: int, warm_up: in
         raise Refusal(f"that {server.contender} acknowledges events", refusal.came, do) from None
 
 
-# Several questions to the same servers, one after the other: starting processes is what takes the time.
+# Several probes of the same server processes, since starting a process takes most of the time.
 
 
 class Several:
-    """A probe of probes; all their numbers stand in one row, of two with the same name the first.
+    """Runs several probes and puts their numbers into one row. Of two numbers with one name, the first counts.
 
-    `InsideOf` is passed over for a server that is no Python function of ours.
+    `InsideOf` is skipped for a server that is not a Python function.
 
     Args:
-        probes: in the order in which they are asked; `Idle` opens more connections, so it comes last.
+        probes: in the order in which they run; `Idle` opens more connections, so it must be the last.
 
     Raises:
-        Refusal: none at all, or `Idle` is not the last.
+        Refusal: there are no probes, or `Idle` is not the last.
     """
 
-    once: ClassVar[bool] = True  # `Idle` opens connections, which stay
+    once: ClassVar[bool] = True  # `Idle` opens connections, which stay open
 
     def __init__(self, *probes: Probe) -> None:
         need(len(probes) > 0, "a probe or more", probes, "Pass Several(Events(), InsideOf())")
@@ -317,11 +315,11 @@ class Several:
 
     @property
     def connections(self) -> int:
-        """As many as the probe needs that needs most."""
+        """The most connections that one of the probes needs."""
         return max(probe.connections for probe in self.probes)
 
     async def __call__(self, client: Child, server: Started) -> Numbers:
-        """Ask one after the other."""
+        """Run the probes in order."""
         numbers: Numbers = {}
         for probe in self.probes:
             inside = server.process is not None and server.contender.server is not None

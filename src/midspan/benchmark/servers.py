@@ -1,4 +1,4 @@
-"""The measured servers written in Python, each as its library's documentation has it."""
+"""The measured servers in Python, each written as its library's documentation shows."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from midspan.net.servers import HOST
 from midspan.simulation.implementation import Disk, Entry, Fact, Implementation, ServerContext, Store
 
-# What differs between two of them is what their names say. Each acknowledges `typing_start`, and tells everybody what
-# somebody says (`say`); compression is off, since none of these messages is long enough to gain by it (chapter 5
-# weighs it by itself). No server here knows anything of being measured.
+# Two servers differ only in what their names say. Each acknowledges `typing_start`, and sends `say` to all clients.
+# Compression is off, since these messages are too short for it (chapter 5 measures it separately). No server contains
+# code for the measurement.
 
 
 Tls = ssl.SSLContext | None
 
 
 def answered(text: str) -> str:
-    """What an envelope server says of `["typing_start",{...},7]`: `{"ack":7}`, once the event was looked at."""
+    """Read `["typing_start",{...},7]` and return the answer `{"ack":7}`."""
     event, data, number = json.loads(text)
     assert event == "typing_start"
     assert data
@@ -32,7 +32,7 @@ def answered(text: str) -> str:
 
 
 async def tcp_echo(tls: Tls) -> AsyncIterator[int]:
-    """A bare TCP connection, asyncio's streams: the limit of what Python can do with sockets alone."""
+    """Echo on a bare TCP connection with asyncio's streams: the least that Python needs for sockets."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -46,7 +46,7 @@ async def tcp_echo(tls: Tls) -> AsyncIterator[int]:
 
 
 async def websockets_echo(tls: Tls) -> AsyncIterator[int]:
-    """`websockets`, and every message goes back."""
+    """Echo with `websockets`."""
 
     async def handler(connection: ServerConnection) -> None:
         async for message in connection:
@@ -57,7 +57,7 @@ async def websockets_echo(tls: Tls) -> AsyncIterator[int]:
 
 
 async def websockets_envelope(tls: Tls) -> AsyncIterator[int]:
-    """`websockets`, and an envelope of one's own in JSON."""
+    """`websockets` with an envelope in JSON."""
 
     async def handler(connection: ServerConnection) -> None:
         async for message in connection:
@@ -71,7 +71,7 @@ async def websockets_envelope(tls: Tls) -> AsyncIterator[int]:
 
 
 async def websockets_codec(tls: Tls) -> AsyncIterator[int]:
-    """`websockets` that speaks Socket.IO with python-socketio's own packet codec, and nothing else of it."""
+    """`websockets` with Socket.IO packets; of python-socketio it uses only the packet codec."""
     from socketio.packet import ACK, CONNECT, EVENT, Packet
 
     hello = '0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
@@ -92,7 +92,7 @@ async def websockets_codec(tls: Tls) -> AsyncIterator[int]:
 
 
 async def websockets_socketio(tls: Tls) -> AsyncIterator[int]:
-    """python-socketio on `websockets`, by the smallest ASGI adapter there can be."""
+    """python-socketio on `websockets`, with a minimal ASGI adapter."""
     import socketio
 
     from midspan.implementations.in_memory_adapter import serve_connection
@@ -109,7 +109,7 @@ async def websockets_socketio(tls: Tls) -> AsyncIterator[int]:
 
 
 async def aiohttp_envelope(tls: Tls) -> AsyncIterator[int]:
-    """aiohttp, and the same envelope."""
+    """aiohttp with the same envelope."""
     from aiohttp import WSMsgType, web
 
     from midspan.net.servers import serve_app
@@ -135,7 +135,7 @@ async def aiohttp_envelope(tls: Tls) -> AsyncIterator[int]:
 
 
 async def aiohttp_socketio(tls: Tls, broker: str = "", channel: str = "socketio") -> AsyncIterator[int]:
-    """python-socketio on aiohttp; with the address of a `broker` it is one node of several."""
+    """python-socketio on aiohttp; with the address of a `broker` it is a node of a cluster."""
     import socketio
     from aiohttp import web
 
@@ -150,7 +150,7 @@ async def aiohttp_socketio(tls: Tls, broker: str = "", channel: str = "socketio"
 
 
 async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio") -> AsyncIterator[int]:
-    """python-socketio as an ASGI application, in uvicorn with `websockets` behind it; `broker` as above."""
+    """python-socketio as an ASGI application, in uvicorn with `websockets`; `broker` as in `aiohttp_socketio`."""
     import socketio
 
     from midspan.net.servers import uvicorn_server
@@ -165,7 +165,7 @@ async def uvicorn_socketio(tls: Tls, broker: str = "", channel: str = "socketio"
 
 
 def _manager(broker: str, channel: str) -> Any:
-    """What carries what is said from node to node; None: there is one node."""
+    """Return the object that sends messages from node to node; None for a single node."""
     import socketio
 
     return socketio.AsyncRedisManager(broker, channel) if broker else None
@@ -182,16 +182,16 @@ def _register(sio: Any) -> None:
     sio.on("say", say)
 
 
-# A lab's session as a server on trial: the same code that plays on the simulated link, served over real sockets.
+# A lab's session as a contender: the same code as on the simulated link, on real sockets.
 #
-# A lab's server has one log, and sends each entry of it to everybody. What is measured is an event that is
-# acknowledged to its sender and told to nobody else, as with the other contenders: so each path is a room of its own,
-# with a log of its own. Its log is durable as soon as it is in memory: what a disk costs is the same for all, and no
-# part of this.
+# A lab's server has one log, and sends each entry of it to all clients. The measurement needs an event that is
+# acknowledged to its sender and sent to no other client, as with the other contenders. So each path is a room of its
+# own with a log of its own. The log is durable as soon as it is in memory, since the cost of a disk would be the same
+# for all contenders.
 
 
 class Memory(Store):
-    """A store that writes at once."""
+    """A store in memory, which is durable at once."""
 
     def __init__(self) -> None:
         self.disk = Disk()
@@ -202,12 +202,12 @@ class Memory(Store):
         self.disk.log.append(Entry(body, facts))
 
     async def read(self, after: int = 0, most: int | None = None) -> list[Entry]:
-        """The entries of the log after the first `after`, `most` at most."""
+        """Return the entries of the log after the first `after`, at most `most`."""
         return self.disk.log[after : None if most is None else after + most]
 
 
 async def serve_implementation(implementation: Implementation, tls: Tls) -> AsyncIterator[int]:
-    """Serve an implementation's server, one for each path, and give the port."""
+    """Serve an implementation's server, one for each path; give the port."""
     rooms: dict[str, Any] = {}
 
     async def handler(connection: ServerConnection) -> None:
@@ -223,5 +223,5 @@ async def serve_implementation(implementation: Implementation, tls: Tls) -> Asyn
 
 
 def context(implementation: Implementation) -> ServerContext:
-    """A context for a server of which nothing is known before; everybody may come."""
+    """Return a context for a server with an empty store that accepts every client."""
     return ServerContext(Memory(), lambda _who, _token: True, random.Random(), monotonic, implementation.bounds)

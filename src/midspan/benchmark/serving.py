@@ -1,4 +1,4 @@
-"""The process in which a measured server runs. `python -m midspan.benchmark.serving`"""
+"""The process of a contender: `python -m midspan.benchmark.serving`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from midspan.errors import Refusal, need
 from midspan.net.child_process import obey
 from midspan.net.servers import HOST, Authority
 
-# What can be counted only from inside the server's process: tasks, calls, allocations.
+# Numbers that only the server's own process can count: tasks, calls, allocations.
 
 
 class Inside:
-    """Counters that are switched on, read, and switched off: while they are on, the server is slow.
+    """Counters that are switched on, read, and switched off, since a server is slow while they are on.
 
     tasks: how many asyncio tasks were made.
-    calls: how many functions were called, Python's and C's. This is the work that goes into an event, by a measure
-        that does not depend on the machine.
-    blocks: how many blocks of memory appeared between two calls, in sum: allocations. What comes and goes within one
-        call of C is not seen, so there are at least as many.
+    calls: how many functions were called, of Python and of C: a measure of the work that does not depend on the
+       machine.
+    blocks: how many blocks of memory were allocated, summed between two calls. A block that is allocated and freed
+       within one call of C is not seen, so this is a lower bound.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Inside:
         asyncio.get_running_loop().set_task_factory(self._task)
 
     async def tasks(self) -> int:
-        """How many tasks were made since, and stop counting."""
+        """Stop counting; return how many tasks were made."""
         asyncio.get_running_loop().set_task_factory(None)
         return self._tasks
 
@@ -52,7 +52,7 @@ class Inside:
         sys.setprofile(self._call)
 
     async def calls(self) -> tuple[int, int]:
-        """How many calls there were since, how many blocks appeared, and stop counting."""
+        """Stop counting; return how many calls there were, and how many blocks were allocated."""
         sys.setprofile(None)
         return self._calls, self._blocks
 
@@ -68,26 +68,24 @@ class Inside:
         self._before = sys.getallocatedblocks()
 
 
-# The process in which a contender serves. `python -m midspan.benchmark.serving`
-#
-# A Python server is a function, found by its name or made from its source (`code`):
+# A Python server is a function, loaded by its name or from its source (see `contenders.Code`):
 #
 #     async def app(tls):                # an ssl.SSLContext, or None
 #         async with serve(handler, "127.0.0.1", 0, ssl=tls) as server:
 #             yield server.sockets[0].getsockname()[1]        # its port
 #
-# Any other is a command line. It is started by this process and ended by it, so that it too ends with its owner.
-# Where `{port}` stands in it, a free port is put; its standard input begins with one line of JSON: port, key and
-# certificate (PEM, "" without TLS), and stays open as long as it is wanted.
+# Any other server is a command line. This process starts it and ends it, so that it ends with the parent too. A free
+# port replaces `{port}` in it. Its stdin begins with one line of JSON: port, key and certificate (PEM, "" without
+# TLS). Its stdin stays open as long as the server must run.
 
 
-SMALL_READ_BYTES = 16384  # as much as one TLS record carries (RFC 8446 section 5.1); asyncio takes 256 KiB
+SMALL_READ_BYTES = 16384  # the size of one TLS record (RFC 8446, section 5.1); asyncio takes 256 KiB
 LISTENS_S, TRY_S = 20.0, 0.05
 HOW = "Write `async def app(tls): ... yield port`"
 
 
 class Serving:
-    """What the parent may ask of the process."""
+    """The requests that the parent can make."""
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -95,16 +93,16 @@ class Serving:
         self._inside = Inside()
 
     async def serve(self, code: Made, tls: bool, small_reads: bool = False) -> dict[str, Any]:
-        """Serve a function; give its port, its process, and the certificate to trust."""
+        """Serve a function; return its port, its process, and the certificate to trust."""
         if small_reads:
             sslproto.SSLProtocol.max_size = SMALL_READ_BYTES
-        app = _entrance(made(code), self._authority.server if tls else None, code["options"])
+        app = _server_context(made(code), self._authority.server if tls else None, code["options"])
         port = await self._stack.enter_async_context(app)
         need(isinstance(port, int), "a port", port, HOW)
         return self._served(port, os.getpid(), tls)
 
     async def start(self, command: list[str], tls: bool) -> dict[str, Any]:
-        """Run a command that serves; give the same."""
+        """Run a command that serves; return the same."""
         with socket.socket() as sock:
             sock.bind((HOST, 0))
             port = int(sock.getsockname()[1])
@@ -118,7 +116,7 @@ class Serving:
         return await getattr(self._inside, what)()
 
     async def stop(self) -> None:
-        """End what is served."""
+        """End the server."""
         await self._stack.aclose()
 
     def _served(self, port: int, pid: int, tls: bool) -> dict[str, Any]:
@@ -129,8 +127,8 @@ class Serving:
         return {"port": port, "key": key, "cert": certificate}
 
 
-def _entrance(function: Any, tls: Any, options: dict[str, Any]) -> Any:
-    """The server as an async context manager; a generator is made one."""
+def _server_context(function: Any, tls: Any, options: dict[str, Any]) -> Any:
+    """Return the server as an async context manager; a generator function is wrapped."""
     if inspect.isasyncgenfunction(function):
         return asynccontextmanager(function)(tls, **options)
     expected, name = "an async generator that yields its port", getattr(function, "__name__", "")
@@ -160,7 +158,7 @@ async def _running(command: list[str], facts: dict[str, Any]) -> AsyncIterator[a
 
 
 async def _listens(port: int, process: asyncio.subprocess.Process) -> None:
-    """Wait until it takes connections."""
+    """Wait until the command accepts connections."""
     async with asyncio.timeout(LISTENS_S):
         while True:
             if process.returncode is not None:
@@ -176,7 +174,7 @@ async def _listens(port: int, process: asyncio.subprocess.Process) -> None:
 
 
 async def main() -> None:
-    """Serve until the parent has gone."""
+    """Answer the parent's requests until the parent ends."""
     program = Serving()
     await obey(program, "a server that runs", "Mend it, and measure again")
     await program.stop()

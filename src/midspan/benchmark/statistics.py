@@ -1,4 +1,4 @@
-"""What a run may say about numbers that vary: ratios inside pairs, intervals, verdicts, and tables of them."""
+"""Statistics for numbers that vary: ratios inside pairs, intervals, verdicts, and their tables."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from textwrap import wrap
 
 from midspan.errors import checked, need
 
-# What a run may say about two numbers that both vary: a ratio, how sure we are of it, and a verdict.
+# Two numbers that both vary are compared by a ratio, its interval, and a verdict.
 #
-# Each round measures both, one right after the other, so that what slows the machine slows both: the ratio is taken
-# in each round, then the median over the rounds. How much that median could have been another is told by the
-# bootstrap (Efron 1979): draw as many rounds as there were, with repetition, take the median again, two thousand
-# times; the middle 99 % of those medians is the interval. (Of so few rounds the middle 95 % would hold the truth less
-# than nine times in ten.)
+# Each round measures both directly after each other, so that what slows the machine slows both. We take the ratio in
+# each round, then the median over the rounds. The bootstrap (Efron 1979) gives its interval: draw as many rounds as
+# there were, with repetition, and take their median; repeat this two thousand times; the middle 99 % of these medians
+# is the interval. (With so few rounds, the middle 95 % would contain the true value in fewer than nine of ten cases.)
 
 
 RESAMPLES = 2000
 LEVEL = 0.99
-LEAST_ROUNDS = 5  # for a verdict: fewer give no interval worth the name
-MARGIN = 0.1  # processes of one and the same program differ by as much: a ratio this near to 1 says nothing
+LEAST_ROUNDS = 5  # for a verdict: fewer rounds give no useful interval
+MARGIN = 0.1  # two processes of one program differ by so much, so a ratio this near to 1 says nothing
 
 
 class Comparison(StrEnum):
-    """What a ratio says."""
+    """The verdict of a ratio."""
 
     LARGER = "larger"
     SMALLER = "smaller"
@@ -40,7 +39,7 @@ class Comparison(StrEnum):
 
 
 class Reached(StrEnum):
-    """What a ratio says about a bar that it must not exceed."""
+    """The verdict of a ratio on a bar that it must not exceed."""
 
     YES = "reached"
     NO = "missed"
@@ -52,7 +51,7 @@ class Reached(StrEnum):
 
 @dataclass(frozen=True)
 class Interval:
-    """A median, and between which values it lies as far as these rounds can tell."""
+    """A median and its bootstrap interval."""
 
     median: float
     low: float
@@ -64,11 +63,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as much A needs as B does.
+    """How many times as much A needs as B.
 
     Attributes:
-        rounds: how many pairs it is the median of.
-        margin: how far from 1 it must be, with its whole interval, before we call it a difference.
+        rounds: how many pairs the median is of.
+        margin: how far from 1 its whole interval must be for a difference.
     """
 
     median: float
@@ -79,7 +78,7 @@ class Ratio:
 
     @property
     def verdict(self) -> Comparison:
-        """*larger* or *smaller* when the whole interval of enough rounds says so, else *within the noise*."""
+        """*larger* or *smaller* if the whole interval says so and there are enough rounds, else *within the noise*."""
         if self.rounds < LEAST_ROUNDS:
             return Comparison.NOISE
         if self.low > 1 + self.margin:
@@ -87,7 +86,7 @@ class Ratio:
         return Comparison.SMALLER if self.high < 1 / (1 + self.margin) else Comparison.NOISE
 
     def at_most(self, bar: float) -> Reached:
-        """Does it keep to `bar`? Only if its whole interval does, of enough rounds."""
+        """Return whether it keeps to `bar`: its whole interval must, with enough rounds."""
         if self.rounds < LEAST_ROUNDS:
             return Reached.UNSURE
         if self.high <= bar:
@@ -101,10 +100,10 @@ class Ratio:
 
 
 def interval(values: Sequence[float], rng: Random) -> Interval:
-    """The median of `values` and its bootstrap interval.
+    """Return the median of `values` and its bootstrap interval.
 
     Args:
-        values: one a round.
+        values: one for each round.
         rng: which rounds the bootstrap draws.
 
     Raises:
@@ -117,15 +116,15 @@ def interval(values: Sequence[float], rng: Random) -> Interval:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float], rng: Random, margin: float = MARGIN) -> Ratio:
-    """How many times `theirs` `ours` is, round by round.
+    """Divide `ours` by `theirs`, round by round.
 
     Args:
-        ours, theirs: one number a round, of the same rounds in the same order; none of `theirs` is 0.
+        ours, theirs: one number for each round, in the same order; none of `theirs` is 0.
         rng: which rounds the bootstrap draws.
         margin: see `Ratio`.
 
     Raises:
-        Refusal: not as many of the one as of the other, none at all, or nothing to divide by.
+        Refusal: the lengths differ, there are no numbers, or one of `theirs` is 0.
     """
     as_many = len(ours) == len(theirs)
     need(as_many, "as many rounds of the one as of the other", (len(ours), len(theirs)), "Measure both in each round")
@@ -134,20 +133,20 @@ def ratio(ours: Sequence[float], theirs: Sequence[float], rng: Random, margin: f
     return Ratio(found.median, found.low, found.high, len(ours), margin)
 
 
-# A table of text: for a terminal, as Markdown, and as rows for a CSV file.
+# A table of text: for a terminal, as Markdown, and as rows of a CSV file.
 
 
-WIDE = 100  # characters: JupyterLab breaks a longer line, and then nothing stands in a column
-HEAD_CHARS = 9  # in a line of a name that goes over several, where the cells below it are no longer
+WIDE = 100  # characters: JupyterLab breaks a longer line, and then columns are lost
+HEAD_CHARS = 9  # in a line of a column's name that is broken, if its cells are not longer
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a head.
+    """Rows of text below a head.
 
     Attributes:
         title: what it shows, in a few words.
-        head: the columns' names; that of the first is what the rows are.
+        head: the names of the columns; the first one says what the rows are.
         rows: each as long as the head.
     """
 
@@ -157,22 +156,22 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """The first cell of each row."""
+        """Return the first cell of each row."""
         return [row[0] for row in self.rows]
 
     def markdown(self) -> str:
-        """As GitHub reads it; the first column to the left, the others to the right."""
+        """Return it as GitHub's Markdown; the first column is left-aligned, the others right-aligned."""
         rule = ("---", *("---:" for _ in self.head[1:]))
         return "\n".join("| " + " | ".join(row) + " |" for row in (self.head, rule, *self.rows))
 
     def csv(self) -> str:
-        """A row for each row, with the table's title in front."""
+        """Return it as CSV, with the table's title as the first column."""
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows((self.title, *row) for row in (self.head, *self.rows))
         return out.getvalue()
 
     def __str__(self) -> str:
-        """The head goes over several lines where it is what makes the table wider than `WIDE`."""
+        """Return it as text; the head takes several lines if it would make the table wider than `WIDE`."""
         bare, whole = (self._lines([head]) for head in ([""] * len(self.head), self.head))
         lines = self._lines(self._head_in_lines()) if _width(bare) <= WIDE < _width(whole) else whole
         return "\n".join([self.title, *lines])
@@ -180,14 +179,14 @@ class Table:
     __repr__ = __str__
 
     def _lines(self, head: Iterable[Iterable[str]]) -> list[str]:
-        """Head and rows as text; the first column to the left, the others to the right."""
+        """Return head and rows as text; the first column is left-aligned, the others right-aligned."""
         cells = [list(row) for row in (*head, *self.rows)]
         first, *others = (max(map(len, column)) for column in zip(*cells, strict=True))
         lines = [[row[0].ljust(first), *map(str.rjust, row[1:], others)] for row in cells]
         return ["  ".join(line).rstrip() for line in lines]
 
     def _head_in_lines(self) -> list[tuple[str, ...]]:
-        """The columns' names, each over as many lines as it needs; all end in the last one."""
+        """Return the names of the columns, each broken into the lines that it needs; all end in the last line."""
         columns = zip(self.head, *self.rows, strict=True)
         names = [wrap(name, max([HEAD_CHARS, *map(len, cells)]), break_long_words=False) for name, *cells in columns]
         height = max(map(len, names))
@@ -198,7 +197,7 @@ def _width(lines: list[str]) -> int:
     return max(map(len, lines))
 
 
-Numbers = dict[str, float]  # what one round found out about one contender, by name
+Numbers = dict[str, float]  # what one round measured of one contender, by name
 
 UNITS = {
     "cpu_us": "server CPU, µs",
@@ -211,17 +210,17 @@ UNITS = {
     "tasks": "tasks",
     "calls": "calls",
     "blocks": "blocks allocated",
-}  # of one event, delivery or connection, as the probe says
+}  # for one event, delivery or connection, as the probe says
 COUNTS = ("frame_bytes", "payload_bytes", "wire_bytes", "tasks", "calls", "blocks")
 
 
 @dataclass(frozen=True)
 class Paired:
-    """What the rounds found out.
+    """The results of paired rounds.
 
     Attributes:
-        rounds: for each contender's name, what each round found out.
-        seed: of the bootstrap, so that the same rounds give the same words.
+        rounds: contender -> the numbers of each round.
+        seed: the seed of the bootstrap, so that the same rounds give the same words.
     """
 
     rounds: dict[str, tuple[Numbers, ...]]
@@ -234,16 +233,16 @@ class Paired:
 
     @property
     def measured(self) -> list[str]:
-        """What was measured of all of them: "cpu_us", "p50_us", ..."""
+        """The names of the numbers that all contenders have: "cpu_us", "p50_us", ..."""
         rows = [one for rows in self.rounds.values() for one in rows]
         return [what for what in UNITS if all(what in one for one in rows)]
 
     @checked
     def values(self, name: str, what: str) -> tuple[float, ...]:
-        """One number a round.
+        """Return one number for each round.
 
         Raises:
-            Refusal: there is no such contender, or this was not measured of it.
+            Refusal: there is no such contender, or it does not have this number.
         """
         need(name in self.rounds, f"one of {', '.join(self.rounds)}", name, "Pass a contender's name")
         rows = self.rounds[name]
@@ -253,22 +252,22 @@ class Paired:
 
     @checked
     def median(self, name: str, what: str) -> float:
-        """The median of the rounds."""
+        """Return the median of the rounds."""
         return median(self.values(name, what))
 
     @checked
     def interval(self, name: str, what: str) -> Interval:
-        """The median of the rounds, and its bootstrap interval."""
+        """Return the median of the rounds, and its bootstrap interval."""
         return interval(self.values(name, what), Random(self.seed))
 
     @checked
     def ratio(self, ours: str, theirs: str, what: str, margin: float | None = None) -> Ratio:
-        """How many times as much one contender needs as another, round by round.
+        """Return how many times as much one contender needs as another, round by round.
 
         Args:
             ours, theirs: names of contenders.
             what: one of `measured`.
-            margin: how far from 1 a difference begins; None: nothing for what is counted, `MARGIN` for what varies.
+            margin: how far from 1 a difference begins; None: 0 for counted numbers, `MARGIN` for numbers that vary.
         """
         if margin is None:
             margin = 0.0 if what in COUNTS else MARGIN
@@ -276,11 +275,11 @@ class Paired:
 
     @checked
     def least(self, what: str, *names: str) -> str:
-        """Of these contenders (of all, without names) the one that needs least."""
+        """Return the contender that needs least, of these `names` (without names: of all)."""
         return min(names or self.names, key=lambda name: self.median(name, what))
 
     def table(self, title: str = "medians of the rounds") -> Table:
-        """A row for each contender, a column for each thing measured."""
+        """Return a row for each contender, with a column for each number."""
         rows = tuple((name, *(f"{self.median(name, what):.3g}" for what in self.measured)) for name in self.names)
         return Table(title, ("", *(UNITS[what] for what in self.measured)), rows)
 

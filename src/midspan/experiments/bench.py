@@ -1,4 +1,4 @@
-"""The bench that a notebook opens: both servers with a tap in front of each; and what was left open."""
+"""The bench of a notebook: both servers with a tap in front of each. When it closes, it reports what was left open."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from midspan.protocols.capture import Capture
 from midspan.protocols.dissecting import dissect
 from midspan.protocols.exchange import Exchange
 
-# One server of the bench, the tap in front of it, and the link in front of both where there is one.
+# One server of the bench, the tap in front of it, and the fault proxy in front of both if there is one.
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server that can be reached through its tap (`url`) or past it (`direct_url`)."""
+    """A server, with an address through its tap (`url`) and an address without the tap (`direct_url`)."""
 
     name: str
     served: Served
@@ -40,13 +40,13 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """The address that leads through the tap, and through the link before it where there is one."""
+        """The address through the tap, and through the fault proxy before it if there is one."""
         listener = self.tap if self.faulty is None else self.faulty
         return f"{self.served.url.rsplit(':', 1)[0]}:{listener.port}"
 
     @property
     def link(self) -> Link:
-        """What can be made to fail: `with bench.raw.link.latency(0.2): ...`. The tap sees what has crossed it.
+        """The link with its faults: `with bench.raw.link.latency(0.2): ...`. The tap sees what has crossed the link.
 
         Raises:
             Refusal: the bench was opened without links.
@@ -57,45 +57,45 @@ class Endpoint:
 
     @property
     def direct_url(self) -> str:
-        """The server's own address: nothing in the middle, nothing recorded."""
+        """The server's own address, without the tap: nothing is recorded."""
         return self.served.url
 
     @property
     def log(self) -> list[str]:
-        """What the server had to complain of, newest last: a handler's exception, for instance."""
+        """The errors that the server logged, newest last: for example a handler's exception."""
         return list(self.served.log.lines)
 
     @property
     def capture(self) -> Capture:
-        """What the tap has seen so far, as raw bytes."""
+        """The capture of the tap so far: raw bytes."""
         return self.tap.capture
 
     async def exchange(self) -> Exchange:
-        """What the tap has seen, dissected; waits for connections that are just ending."""
+        """Return what the tap has seen as records; wait for connections that are just ending."""
         return dissect(await self.thread.call(self.tap.settled()))
 
     def clear(self) -> None:
-        """Let the tap forget what it has seen."""
+        """Delete what the tap has seen."""
         self.tap.clear()
 
 
 class BenchOpening:
-    """Opens endpoints that end with `stack`.
+    """Opens endpoints; they close when `stack` closes.
 
     Args:
-        links: whether each gets a link that can be made to fail.
+        links: whether each endpoint gets a link that can fail.
     """
 
     def __init__(self, stack: AsyncExitStack, thread: LoopThread, authority: Authority, links: bool) -> None:
         self._stack, self._thread, self._authority, self._links = stack, thread, authority, links
 
     async def raw(self, handler: RawHandler, options: dict[str, Any]) -> Endpoint:
-        """A raw server."""
+        """Open a raw server."""
         server = raw_server(handler, self._authority.server, **options)
         return await self._reached("raw", await self._stack.enter_async_context(server))
 
     async def socketio(self, register: Register, options: dict[str, Any]) -> Endpoint:
-        """A Socket.IO server."""
+        """Open a Socket.IO server."""
         server = socketio_server(register, self._authority.server, **options)
         return await self._reached("socketio", await self._stack.enter_async_context(server))
 
@@ -107,21 +107,21 @@ class BenchOpening:
         return Endpoint(name, served, seen, self._thread, faulty)
 
 
-# What a piece of work left behind: tasks, threads, sockets, processes.
+# Leftovers: tasks, threads, sockets and processes that are still open at the end.
 #
-# A `Baseline` is taken before; what is there afterwards and was not there before is a leftover. What the kernel opens
-# for itself (its message loop, its ZeroMQ sockets) is not the learner's and is left out.
+# A `Baseline` is taken before; a leftover is open afterwards and was not open before. What the kernel opens for itself
+# (its message loop, its ZeroMQ sockets) is not the learner's and is left out.
 
 
-SETTLE_TURNS = 20  # transports end a few turns of the loop after their owner let go of them; a look takes long, too
+SETTLE_TURNS = 20  # a transport ends some turns of the loop after its owner closed it
 TURN_S = 0.01
-TOOLS_OWN = ("_run_safe_shutdown_loop",)  # pycares, below aiodns: one for the process, which nobody can end
+TOOLS_OWN = ("_run_safe_shutdown_loop",)  # pycares, used by aiodns: one thread in a process, and it cannot be ended
 KERNELS_OWN = ("ipykernel", "IPython", "tornado", "jupyter_client", "zmq")
 
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What is still open, by kind; each as one short text."""
+    """What is still open, by kind, each as one short text."""
 
     tasks: tuple[str, ...] = ()
     threads: tuple[str, ...] = ()
@@ -145,7 +145,7 @@ class Leftovers:
 
 
 class Baseline:
-    """What this process has open now."""
+    """What this process has open at this moment."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -156,7 +156,7 @@ class Baseline:
         self._processes = set(psutil.Process().children(recursive=True))
 
     async def leftovers(self, cancelled: tuple[str, ...] = ()) -> Leftovers:
-        """What has been opened since and is open still, after some turns of the loop."""
+        """Wait some turns of the loop; return what was opened since the baseline and is still open."""
         for _ in range(SETTLE_TURNS):
             if (left := self._compare(cancelled)).nothing:
                 break
@@ -178,7 +178,7 @@ class Baseline:
 
 
 def _sockets() -> list[tuple[str, str]]:
-    """(local, peer) address of each TCP socket of this process; no peer: it listens."""
+    """Return the (local, peer) address of each TCP socket of this process; a socket that listens has no peer."""
     connections = psutil.Process().net_connections("tcp")
     return [(_address(connection.laddr), _address(connection.raddr)) for connection in connections]
 
@@ -188,7 +188,7 @@ def _address(address: Any) -> str:
 
 
 def _kernels_own_thread(thread: threading.Thread) -> bool:
-    """pyzmq starts one to free large outputs, from 64 KiB up: a picture can be that large."""
+    """Return whether a thread is pyzmq's: it starts one to free outputs of 64 KiB or more, for example pictures."""
     is_tools_own = thread.name.startswith("IPython") or any(name in thread.name for name in TOOLS_OWN)
     return is_tools_own or type(thread).__module__.startswith(KERNELS_OWN)
 
@@ -198,32 +198,32 @@ def _kernels_own(task: asyncio.Task[Any]) -> bool:
     return code is not None and any(f"/{name}/" in code.co_filename.replace("\\", "/") for name in KERNELS_OWN)
 
 
-# The bench: both servers, a tap in front of each, and the trust that clients need, in one object.
+# How a notebook uses the bench::
 #
 #     bench = await Bench(raw=handler, socketio=register)     # first cell
 #     ...
 #     await bench.close()                                     # last cell: says what was still open
 #
-# What the bench opens lives in one background thread of its own, so that it serves on while a cell computes. It opens
-# in order and closes in reverse; opening another bench closes this one, so that any cell can be run twice.
+# All that the bench opens runs in a background thread, so that the servers answer while a cell computes. It opens its
+# parts in order and closes them in reverse order. Opening another bench closes this one, so that a cell can run twice.
 
 
 T = TypeVar("T")
 
 OPEN = "Open it: `bench = await Bench()`"
-CLOSE_S = 0.4  # a handler that will not end is cancelled after this; closing takes a hundredth of a second otherwise
-ENTERED_S = 5.0  # for what was entered: it may be processes, which take a while to end
-ANSWER_S = 0.25  # a thread that has not taken a turn by then has a call in it that blocks
+CLOSE_S = 0.4  # then a handler that does not end is cancelled; normally closing takes 0.01 s
+ENTERED_S = 5.0  # for objects of `enter`: processes need some time to end
+ANSWER_S = 0.25  # a loop without a turn in this time contains a call that blocks
 
 
 async def echo(connection: ServerConnection) -> None:
-    """The raw server's default: every message goes back as it came."""
+    """The raw server's default: send every message back unchanged."""
     async for message in connection:
         await connection.send(message)
 
 
 def echo_events(sio: socketio_library.AsyncServer) -> None:
-    """The Socket.IO server's default: every event goes back under its own name, and is acknowledged with what came."""
+    """The Socket.IO server's default: send every event back with its name, and acknowledge it with its data."""
 
     async def any_event(event: str, sid: str, *data: Any) -> tuple[Any, ...]:
         await sio.emit(event, data, to=sid)
@@ -233,19 +233,19 @@ def echo_events(sio: socketio_library.AsyncServer) -> None:
 
 
 class Bench:
-    """Servers, taps and trust. Await it, or use it in `async with`.
+    """Both servers, a tap in front of each, and the trust for clients. Await it, or use it in `async with`.
 
     Args:
         raw: `async def handler(connection)` for the `websockets` server.
         socketio: `def register(sio)` that adds handlers to a fresh `socketio.AsyncServer`.
-        raw_options, socketio_options: passed on to the two servers (`{"ping_interval": 1}`).
-        links: put a link that can be made to fail in front of each tap (`with bench.raw.link.latency(0.2):`).
+        raw_options, socketio_options: passed to the two servers (`{"ping_interval": 1}`).
+        links: put a fault proxy in front of each tap (`with bench.raw.link.latency(0.2):`).
 
     Raises:
         Refusal: a handler is not a function; the bench is used before it was opened or after it was closed.
     """
 
-    _open: Bench | None = None  # the one that is open in this process
+    _open: Bench | None = None  # the open bench of this process
 
     def __init__(
         self,
@@ -274,17 +274,17 @@ class Bench:
 
     @property
     def raw(self) -> Endpoint:
-        """The `websockets` server behind its tap."""
+        """The endpoint of the `websockets` server."""
         return self._endpoint("raw")
 
     @property
     def socketio(self) -> Endpoint:
-        """The python-socketio server behind its tap."""
+        """The endpoint of the python-socketio server."""
         return self._endpoint("socketio")
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """What a client passes as `ssl=`: it trusts this bench's authority and no other."""
+        """The context for a client's `ssl=`: it trusts only this bench's authority."""
         return self.authority.client
 
     def http_session(self) -> aiohttp.ClientSession:
@@ -292,14 +292,14 @@ class Bench:
         return http_session(self.trust)
 
     async def enter(self, something: AbstractAsyncContextManager[T]) -> T:
-        """Open one more thing in the bench's thread; it is closed first, before what was opened earlier."""
+        """Open one more object in the bench's thread; it closes before all that was opened earlier."""
         self._endpoint("raw")
         is_context = isinstance(something, AbstractAsyncContextManager)
         need(is_context, "something to open with `async with`", something, "Pass raw_server(...), tap(...) or the like")
         return await self._thread.call(self._entered.enter_async_context(something))
 
     async def close(self) -> Leftovers:
-        """Close everything in reverse order and say what is still open. Safe to call twice."""
+        """Close everything in reverse order; return what is still open. A second call does nothing."""
         if Bench._open is not self:
             return Leftovers()
         Bench._open = None
@@ -309,7 +309,7 @@ class Bench:
         return await self._baseline.leftovers(cancelled)
 
     async def _close_thread(self) -> tuple[str, ...]:
-        """Close what lives in the thread, and the thread; names what had to be cancelled."""
+        """Close all that runs in the thread, then the thread; return the names of the cancelled tasks."""
         if not await self._thread.answers(ANSWER_S):
             self._thread.close_later(self._close_all())
             return ()
@@ -333,7 +333,7 @@ class Bench:
         return "\n".join(f"{way} -> {what}" for what in parts)
 
     def parts(self) -> dict[str, str]:
-        """Each server of the bench by name, in words: what speaks, over what."""
+        """Return each server's name -> its library and its protocols, in words."""
         versions = {name: version(name) for name in ("websockets", "python-socketio", "aiohttp")}
         raw = f"raw server (websockets {versions['websockets']}) over wss"
         framework = f"python-socketio {versions['python-socketio']} on aiohttp {versions['aiohttp']}"
@@ -368,7 +368,7 @@ class Bench:
 
 
 async def _close_within(stack: AsyncExitStack, seconds: float) -> None:
-    """Close `stack`; what has not ended by then is left to the thread, which cancels it."""
+    """Close `stack`. What has not ended after `seconds` is left to the thread, which cancels it."""
     try:
         async with asyncio.timeout(seconds):
             await stack.aclose()

@@ -1,4 +1,4 @@
-"""Where the bytes of an exchange go, measured; and the samples that the package keeps, recorded again."""
+"""Measures what the bytes of an exchange are for. Also records the samples of the package again."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from midspan.protocols import dissecting
 from midspan.protocols.capture import Capture, Side
 from midspan.protocols.ledgers import ByteLedger, byte_ledger
 
-# One message in every way of saying it, through a tap, and where its bytes went.
+# One message over each channel, through a tap, and a ledger of its bytes.
 #
-# Each cell is a conversation of its own, on real sockets: a connection, a greeting whose answer shows that both ends
-# are ready, and then one message, of which each byte is counted.
+# Each cell has a connection of its own, on real sockets. First a message and its answer show that both ends are ready;
+# then one message is sent, and each of its bytes is counted.
 
 
 PATIENCE_S = 20.0
@@ -38,11 +38,11 @@ Counts = Mapping[tuple[int, Side], WireCount]  # of a tap, by connection and sen
 
 @dataclass(frozen=True)
 class Weighed:
-    """One cell: what was said how, its ledger, and the capture that it was made from.
+    """One cell: the message, its channel, its ledger, and the capture that the ledger was made from.
 
     Attributes:
-        received: what the kernel counted from each side, in bytes of TCP payload; empty where it does not tell.
-        segments: in how many segments with something in them these came, on this machine's loopback.
+        received: bytes of TCP payload from each side, counted by the system; empty where it does not tell.
+        segments: the number of TCP segments with payload from each side, on this machine's loopback.
     """
 
     said: SampleMessage
@@ -65,16 +65,16 @@ class Weighed:
 async def weigh(
     said: SampleMessage, way: Channel, authority: Authority, *, tls: bool = True, deflate: bool = False, told: int = 1
 ) -> Weighed:
-    """Say one message one way, on a connection of its own, and count its bytes.
+    """Send one message over one channel, on a connection of its own, and count its bytes.
 
     Args:
-        said, way: what, and how.
-        authority: whom both ends trust (`bench.authority`).
-        tls, deflate: whether the connection is encrypted, and whether compression is agreed on.
-        told: how many times the message is said, on one connection: the last one is counted.
+        said, way: the message and the channel.
+        authority: the authority that both ends trust (`bench.authority`).
+        tls, deflate: whether the connection uses TLS, and compression.
+        told: how many times the message is sent on the connection; the last one is counted.
 
     Raises:
-        Refusal: `told` is not 1 or more.
+        Refusal: `told` is less than 1.
         TimeoutError: an end did not answer.
     """
     need(told > 0, "a message that is said once or more", told, "Pass told=1")
@@ -90,7 +90,7 @@ async def weigh(
 
 
 def _between(before: Counts, after: Counts) -> tuple[dict[Side, int], dict[Side, int]]:
-    """What the kernel has counted from each side since: bytes, and segments with something in them."""
+    """Return what the system has counted from each side between the two: bytes, and segments with payload."""
     received: dict[Side, int] = {}
     segments: dict[Side, int] = {}
     for (connection, side), count in after.items():
@@ -103,7 +103,7 @@ def _between(before: Counts, after: Counts) -> tuple[dict[Side, int], dict[Side,
 
 @checked
 async def opening(way: Channel, authority: Authority, *, tls: bool = True) -> Capture:
-    """Open a connection and stop where the first message could be said: what has crossed the wire until then.
+    """Open a connection until the first message could be sent; return what has crossed the wire until then.
 
     Raises:
         TimeoutError: an end did not answer.
@@ -113,13 +113,13 @@ async def opening(way: Channel, authority: Authority, *, tls: bool = True) -> Ca
 
 
 class Weighing(tuple[Weighed, ...]):
-    """Many cells. `str()` is a table: what TCP carries, and what of it is payload."""
+    """Many cells. `str()` is a table: the bytes that TCP carries, and how many of them are payload."""
 
     def cell(self, said: str, way: str, *, tls: bool = True, deflate: bool = False) -> Weighed:
-        """The cell of that message and that way, by their names.
+        """Return the cell of a message and a channel, by their names.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is no such cell.
         """
         for cell in self:
             if (cell.said.name, cell.way.name, cell.tls, cell.deflate) == (said, way, tls, deflate):
@@ -148,7 +148,7 @@ async def weigh_all(
     tls: Iterable[bool] = (False, True),
     deflate: Iterable[bool] = (False, True),
 ) -> Weighing:
-    """Every message in every way, one cell after the other."""
+    """Measure every message over every channel, one cell after the other."""
     kinds = [(encrypted, packed) for encrypted in tls for packed in deflate]
     cells = [
         await weigh(said, way, authority, tls=encrypted, deflate=packed)
@@ -159,10 +159,10 @@ async def weigh_all(
     return Weighing(cells)
 
 
-# How many lines of code something has: what the claim "less protocol code of your own" is counted with.
+# Counts lines of code, for the claim "less protocol code of your own".
 #
-# A line counts when code stands on it: no blank line, no comment, no docstring. It is a measure of how much there is
-# to read, and of nothing else.
+# A line counts if there is code on it: not a blank line, a comment or a docstring. The count says how much there is to
+# read, and nothing else.
 
 
 NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
@@ -170,10 +170,10 @@ NO_CODE |= {tokenize.ENCODING, tokenize.ENDMARKER}
 
 
 def code_lines(source: str) -> int:
-    """The lines of `source` with code on them.
+    """Count the lines of `source` with code on them.
 
     Raises:
-        Refusal: it is no Python text.
+        Refusal: it is not Python.
     """
     need(isinstance(source, str), "Python source as text", source, "Pass inspect.getsource(...) or a cell's text")
     try:
@@ -186,7 +186,7 @@ def code_lines(source: str) -> int:
 
 
 def library_lines(*distributions: str) -> int:
-    """The lines of code in the `.py` files of installed distributions (`python-socketio`), all of them.
+    """Count the lines of code in all `.py` files of installed distributions (`python-socketio`).
 
     Raises:
         Refusal: one of them is not installed.
@@ -203,7 +203,7 @@ def _sources(distribution: str) -> list[str]:
 
 
 def _docstrings(tree: ast.AST) -> set[int]:
-    """The lines of strings that stand as a statement of their own."""
+    """Return the lines of strings that are a statement of their own."""
     alone = [
         node
         for node in ast.walk(tree)
@@ -212,8 +212,7 @@ def _docstrings(tree: ast.AST) -> set[int]:
     return {line for node in alone for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
 
 
-# Records the samples again: `python -m midspan.experiments.byte_ledgers`. Only needed when a library changes what it
-# sends.
+# Records the samples again: `python -m midspan.experiments.byte_ledgers`. Needed only when a library sends other bytes.
 
 
 EVENT = ("typing_start", {"room": "a"})
@@ -270,7 +269,7 @@ async def binary(bench: Bench) -> None:
 
 
 def acknowledge(sio: socketio.AsyncServer) -> None:
-    """Handlers of the recorded server: in both namespaces an event is acknowledged with what came."""
+    """Register the handlers of the recorded server: in both namespaces an event is acknowledged with its data."""
     for namespace in ("/", "/chat"):
         sio.on("connect", lambda *_: None, namespace=namespace)
         sio.on("*", lambda *came: came[2:], namespace=namespace)  # event, sid, then its arguments
@@ -288,7 +287,7 @@ RECORDED: dict[str, tuple[str, Callable[[Bench], Awaitable[None]]]] = {
 
 
 async def record_conversation(name: str) -> Capture:
-    """Hold the conversation of that name on a fresh bench and return what its tap saw."""
+    """Run the conversation of this name on a new bench; return the capture of its tap."""
     endpoint_name, converse = RECORDED[name]
     async with Bench(socketio=acknowledge) as bench:
         await converse(bench)
@@ -299,7 +298,7 @@ async def record_conversation(name: str) -> Capture:
 
 
 def main() -> None:
-    """Record all of them into the package."""
+    """Record all samples into the package."""
     for name, what in dissecting.SAMPLES.items():
         Path(str(dissecting.FOLDER / f"{name}.json")).write_text(
             asyncio.run(record_conversation(name)).to_json(), "utf-8"

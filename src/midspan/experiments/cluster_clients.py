@@ -1,4 +1,4 @@
-"""Clients of a cluster: pairs on two nodes, and clients that order and come back after a cut."""
+"""Clients of a cluster: pairs on two nodes, and clients that send orders and connect again after a cut."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from midspan.errors import Refusal
 
-# Across two nodes: one client speaks on one, another listens on the other. What arrives, and how soon?
+# Across two nodes: a speaker on one node sends, a listener on the other receives. What arrives, and after which time?
 #
-# Both are plain WebSocket clients, for Socket.IO too (`40` connects, `42[...]` is an event), so that what differs
-# between two measurements is the nodes. Messages are numbered; what the listener hears ends with `NUMBER]`.
+# Both are plain WebSocket clients, for Socket.IO too (`40` connects, `42[...]` is an event), so that two measurements
+# differ only in the nodes. Messages have numbers; a message that the listener receives ends with `NUMBER]`.
 
 
 NUMBER = re.compile(r"(\d+)\]$")
 READY_S, PROBE_S = 30.0, 0.1
-BLOCK = 1_000_000  # each pair has numbers of its own: on a channel that several share, all are heard by all
-LATE_S = 0.3  # after the last message: what has not come by then is lost
+BLOCK = 1_000_000  # each pair has its own numbers, since pairs on one channel receive the messages of all
+LATE_S = 0.3  # after the last message; what has not arrived then is lost
 SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
 
 
@@ -36,17 +36,17 @@ _blocks = itertools.count()
 
 @dataclass(frozen=True)
 class Heard:
-    """What became of a run of numbered messages."""
+    """The result of a run of numbered messages."""
 
     sent: int
-    refused: int  # sends that raised: the speaker was told
-    lost: tuple[int, ...]  # the numbers that the listener never heard, refused ones included
+    refused: int  # sends that raised, so the speaker knows
+    lost: tuple[int, ...]  # the numbers that the listener never received, with the refused ones
     in_order: bool
     twice: int
 
     @property
     def silently_lost(self) -> int:
-        """Messages that are gone although nobody was told."""
+        """How many messages were lost without an error for the speaker."""
         return len(self.lost) - self.refused
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Across:
         self._news = asyncio.Event()
 
     async def latency_s(self, messages: int = 100) -> float:
-        """Say something, wait until it is heard, and again: the median, in seconds."""
+        """Send a message, wait until the listener receives it, and repeat; return the median in seconds."""
         took_s = []
         for _ in range(messages):
             began_s, number = time.perf_counter(), await self._say()
@@ -76,7 +76,7 @@ class Across:
         return median(took_s)
 
     async def speak(self, messages: int, every_s: float) -> Heard:
-        """Say `messages` at a steady pace, whatever happens meanwhile; give what became of them."""
+        """Send `messages` messages at a fixed rate, also during faults; return the result."""
         self._heard.clear()
         first, refused = self._next, 0
         for _ in range(messages):
@@ -107,7 +107,7 @@ class Across:
                 self._news.set()
 
     async def _ready(self) -> None:
-        """Until something is heard: a node may subscribe only when its first client is there."""
+        """Send until a message arrives, since a node may subscribe only when its first client connects."""
         async with asyncio.timeout(READY_S):
             while not self._heard:
                 await self._say()
@@ -117,14 +117,14 @@ class Across:
 
 @asynccontextmanager
 async def across(speaker_url: str, listener_url: str, *, socketio: bool = False) -> AsyncIterator[Across]:
-    """Connect both, and wait until the one hears the other.
+    """Connect speaker and listener, and wait until the listener receives a message.
 
     Args:
         speaker_url, listener_url: `nodes.direct_url(name)`.
-        socketio: whether these nodes speak Socket.IO.
+        socketio: whether these nodes use Socket.IO.
 
     Raises:
-        Refusal: the listener hears nothing.
+        Refusal: the listener receives nothing.
     """
     async with AsyncExitStack() as stack:
         ends = [await stack.enter_async_context(_client(url, socketio)) for url in (speaker_url, listener_url)]
@@ -150,7 +150,7 @@ async def _client(url: str, socketio: bool) -> AsyncIterator[ClientConnection]:
 
 
 async def _discard(connection: ClientConnection) -> None:
-    """Read what comes, or it would pile up at the node."""
+    """Read and drop what arrives; else it would fill the node's buffer."""
     async for _ in connection:
         pass
 
@@ -161,29 +161,29 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-# OrderClients: clients that order, wait for the answer, order again, and come back when they were cut off.
+# Clients that send an order, wait for the answer, send the next one, and connect again after a cut.
 #
-# An order without an answer is in doubt: the customer cannot know whether it was carried out. What a rolling restart
-# leaves in doubt, and how many customers come back at once, is what `OrderReport` counts.
+# An order without an answer is in doubt: the client cannot know whether it was carried out. `OrderReport` counts the
+# orders that a rolling restart leaves in doubt, and the clients that come back at once.
 #
-#     async with customers(nodes.wss_url, bench.trust, count=60) as people:
-#         ...                                     # restart what you like
-#     people.report
+#     async with order_clients(nodes.wss_url, bench.trust, count=60) as clients:
+#         ...                                     # restart nodes
+#     clients.report
 #
-# A customer that hears "please go" waits for its answer, leaves, and comes back at once. Any other word that is not
-# the answer is ignored.
+# A client that receives "please go" waits for its answer, disconnects, and connects again at once. It ignores all other
+# messages except the answer.
 
 
 PLEASE_GO = "please go"
 PAUSE_S = 0.1  # between orders, at most
-RETRY_S = 0.05  # before coming back after a cut, at most: an eager client, as many are
+RETRY_S = 0.05  # at most, before a client connects again: short, as in many clients
 ANSWER_S = 10.0
 RETURN_WINDOW_S = 0.25
 
 
 @dataclass(frozen=True)
 class OrderReport:
-    """What happened to the orders, and when customers came back."""
+    """What happened to the orders, and when the clients came back."""
 
     answered: int
     in_doubt: int
@@ -191,7 +191,7 @@ class OrderReport:
 
     @property
     def peak(self) -> int:
-        """The most that came back within a quarter of a second."""
+        """The most clients that came back within a quarter of a second."""
         return busiest(self.came_back_s, RETURN_WINDOW_S)
 
     def __str__(self) -> str:
@@ -202,46 +202,46 @@ class OrderReport:
 
 
 class OrderClients:
-    """Those who are ordering. Opened by `order_clients()`."""
+    """The clients that send orders. Opened by `order_clients()`."""
 
     def __init__(self, url: str, trust: ssl.SSLContext, count: int, rng: random.Random) -> None:
         self._url, self._trust, self._rng = url, trust, rng
-        self._missing, self._all_here = count, asyncio.Event()
+        self._missing, self._all_connected = count, asyncio.Event()
         self._began_s = time.monotonic()
-        self._closing = asyncio.Event()
+        self._ending = asyncio.Event()
         self._answered = self._in_doubt = 0
         self._came_back_s: list[float] = []
 
     @property
     def report(self) -> OrderReport:
-        """What was counted so far."""
+        """The counts so far."""
         return OrderReport(self._answered, self._in_doubt, tuple(sorted(self._came_back_s)))
 
-    async def _be_one(self) -> None:
-        """A customer, from the first connection to closing time."""
-        been_here = False
-        while not self._closing.is_set():
+    async def _run_client(self) -> None:
+        """Run one client, from its first connection to the end of the block."""
+        connected_before = False
+        while not self._ending.is_set():
             try:
                 async with connect(self._url, ssl=self._trust, close_timeout=1) as connection:
-                    self._arrived(been_here)
-                    been_here = True
+                    self._has_connected(connected_before)
+                    connected_before = True
                     await self._order(connection)
             except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed):
                 await asyncio.sleep(self._rng.uniform(0, RETRY_S))
 
-    def _arrived(self, been_here: bool) -> None:
-        if been_here:
+    def _has_connected(self, connected_before: bool) -> None:
+        if connected_before:
             self._came_back_s.append(time.monotonic() - self._began_s)
         else:
             self._missing -= 1
         if not self._missing:
-            self._all_here.set()
+            self._all_connected.set()
 
     async def _order(self, connection: ClientConnection) -> None:
-        """Order after order, until closing time or until asked to go."""
+        """Send orders until the block ends, or until the server asks the client to go."""
         asked_to_go = False
-        while not (asked_to_go or self._closing.is_set()):
-            await connection.send("order")  # raises where the end is known: then nothing is in doubt
+        while not (asked_to_go or self._ending.is_set()):
+            await connection.send("order")  # raises if the connection has ended; then no order is in doubt
             self._in_doubt += 1
             while (words := await asyncio.wait_for(connection.recv(), ANSWER_S)) != "order":
                 asked_to_go |= words == PLEASE_GO
@@ -252,19 +252,19 @@ class OrderClients:
 
 @asynccontextmanager
 async def order_clients(url: str, trust: ssl.SSLContext, *, count: int, seed: int = 0) -> AsyncIterator[OrderClients]:
-    """Let `count` customers order at `url` (`wss://...`); in the block all have come once. At its end they leave."""
+    """Run `count` clients that send orders to `url` (`wss://...`); in the block all are connected. They end with it."""
     people = OrderClients(url, trust, count, random.Random(seed))
     async with asyncio.TaskGroup() as tasks:
         for _ in range(count):
-            tasks.create_task(people._be_one())
+            tasks.create_task(people._run_client())
         try:
             async with asyncio.timeout(30):
-                await people._all_here.wait()
+                await people._all_connected.wait()
             yield people
         finally:
-            people._closing.set()
+            people._ending.set()
 
 
 def busiest(times_s: Sequence[float], window_s: float) -> int:
-    """The most of these (sorted) times that lie within one window."""
+    """Return the most of these sorted times that lie within one window."""
     return max((sum(begin <= time_s < begin + window_s for time_s in times_s) for begin in times_s), default=0)

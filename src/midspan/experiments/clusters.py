@@ -1,4 +1,4 @@
-"""A cluster: nodes in processes of their own, a balancer in front, a broker behind, and what can go wrong between them.
+"""A cluster: nodes in processes of their own, a balancer in front, a broker behind, and faults between them.
 
     nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
     await nodes.serve(app)                      # on each node; see net.child_process for what an app is
@@ -7,7 +7,7 @@
     clients == TLS ==> balancer --> node a --> gate --> broker
                                 --> node b --> gate -->
 
-It lives in the loop where it was opened (the bench's thread), and may be used from any other.
+It runs in the loop where it was opened (the bench's thread), and can be used from any other loop.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PROGRAM = "midspan.net.child_process"
 
 @dataclass(frozen=True)
 class AppSource:
-    """What every node serves: a function's source, its name, and its options."""
+    """The application of every node: a function's source, its name, and its options."""
 
     source: str
     function: str
@@ -50,22 +50,22 @@ class Cluster:
         self.broker = bus
         self._front, self._trust = front, trust
         self._loop = asyncio.get_running_loop()
-        self._homes = AsyncExitStack()
-        self._nodes: dict[str, _Home] = {}
+        self._stack = AsyncExitStack()
+        self._nodes: dict[str, _NodeProcess] = {}
 
     @property
     def names(self) -> list[str]:
-        """The nodes' names."""
+        """The names of the nodes."""
         return list(self._nodes)
 
     @property
     def url(self) -> str:
-        """Where Socket.IO clients go: through the balancer."""
+        """The balancer's address for Socket.IO clients."""
         return self._front.url
 
     @property
     def wss_url(self) -> str:
-        """Where WebSocket clients go: through the balancer."""
+        """The balancer's address for WebSocket clients."""
         return self._front.wss_url
 
     @property
@@ -74,81 +74,81 @@ class Cluster:
         return list(self._front.answered)
 
     def balance(self, choose: Choice) -> None:
-        """Choose nodes in another way from now on (`net.balancers`), and forget what was answered."""
+        """Choose nodes in another way from now on (see `net.balancers`), and clear `answered`."""
         need(callable(choose), "a function that chooses a node", choose, "Pass round_robin, by_cookie or by_user")
         self._front.start_over(choose)
 
     def direct_url(self, name: str) -> str:
-        """A node's own address, past the balancer, without TLS: `ws://...`."""
-        return f"ws://127.0.0.1:{self._home(name).port}"
+        """Return a node's own address, without the balancer and without TLS: `ws://...`."""
+        return f"ws://127.0.0.1:{self._node(name).port}"
 
     async def serve(self, app: Callable[..., Any], *, on: Iterable[str] | None = None, **options: Any) -> None:
-        """Serve `app`, instead of what was served before; the balancer sends to these nodes, and to no other.
+        """Serve `app` in place of the application before; the balancer sends clients only to these nodes.
 
         Args:
-            app: `def app(node, **options)`, a plain function; its source goes to the nodes.
-            on: the nodes that serve it, by name; None: all.
-            options: what JSON can hold.
+            app: `def app(node, **options)`, a plain function; its source is sent to the nodes.
+            on: the names of the nodes that serve it; None for all.
+            options: values of JSON's types.
 
         Raises:
-            Refusal: it is not such a function, or it fails on a node; its error.
+            Refusal: it is not such a function, or it fails on a node; the text has its error.
         """
         need(inspect.isfunction(app), "a function that takes a node", app, "Write `def app(node): ...` and pass app")
-        homes = [self._home(name) for name in (self._nodes if on is None else on)]
+        nodes = [self._node(name) for name in (self._nodes if on is None else on)]
         serving = AppSource(textwrap.dedent(inspect.getsource(app)), app.__name__, options)
-        for home in self._nodes.values():
-            home.is_placed = home in homes
-            home.app = serving if home in homes else home.app
-            self._front.remove(home.name)
-        await self._there(self._serve_on(homes))
+        for node in self._nodes.values():
+            node.is_placed = node in nodes
+            node.app = serving if node in nodes else node.app
+            self._front.remove(node.name)
+        await self._in_own_loop(self._serve_on(nodes))
 
     async def ask(self, name: str, question: str, **arguments: Any) -> Any:
-        """What the application on a node answers (`node.asked`)."""
-        return await self._home(name).process.ask("ask", name=question, arguments=arguments)
+        """Ask the application on a node, and return its answer (`node.asked`)."""
+        return await self._node(name).process.ask("ask", name=question, arguments=arguments)
 
     async def stats(self, name: str) -> dict[str, float]:
-        """A node's `rss_bytes` and `cpu_s` (processor time so far)."""
-        found: dict[str, float] = await self._home(name).process.ask("stats")
+        """Return a node's `rss_bytes` and `cpu_s` (CPU time so far)."""
+        found: dict[str, float] = await self._node(name).process.ask("stats")
         return found
 
     def log(self, name: str) -> list[str]:
-        """What a node wrote on its standard error, newest last."""
-        return list(self._home(name).process.log)
+        """Return what a node wrote to stderr, newest last."""
+        return list(self._node(name).process.log)
 
-    # Who uses it
+    # clients
 
     def across(self, speaker: str, listener: str, *, socketio: bool = False) -> AbstractAsyncContextManager[Across]:
-        """A client that speaks on one node and one that listens on another, both past the balancer; see `Across`."""
+        """Open a client that sends on one node and one that receives on another, without the balancer; see `Across`."""
         return across(self.direct_url(speaker), self.direct_url(listener), socketio=socketio)
 
     def order_clients(self, count: int) -> AbstractAsyncContextManager[OrderClients]:
-        """Clients that order, and come back when they are cut off, all through the balancer; see `OrderClients`."""
+        """Open clients that send orders through the balancer, and connect again after a cut; see `OrderClients`."""
         need(isinstance(count, int) and count > 0, "a number of customers", count, "Pass one or more")
         return order_clients(self.wss_url, self._trust, count=count)
 
-    # Faults
+    # faults
 
     def killed(self, name: str) -> AbstractAsyncContextManager[None]:
-        """Kill a node (SIGKILL); at the end of the block a new one takes its name, with nothing in its memory."""
-        self._home(name)
-        return self._hop(self._killed(name))
+        """Kill a node (SIGKILL); at the end of the block a new process takes its name, with an empty memory."""
+        self._node(name)
+        return self._fault_in_own_loop(self._killed(name))
 
     def out(self, name: str) -> AbstractAsyncContextManager[None]:
-        """Take a node out of the balancer's turn: nothing new goes there, what is open stays."""
-        self._home(name)
-        return self._hop(self._front.without(name))
+        """Remove a node from the balancer: it gets no new connections; open connections stay."""
+        self._node(name)
+        return self._fault_in_own_loop(self._front.without(name))
 
     def broker_link_cut(self, name: str) -> AbstractAsyncContextManager[None]:
-        """Cut one node off the broker: its connections are reset, new ones refused, until the end of the block."""
-        return self._hop(self._home(name).gate.shut())
+        """Cut a node's link to the broker: reset its connections and refuse new ones until the end of the block."""
+        return self._fault_in_own_loop(self._node(name).gate.shut())
 
     def broker_down(self) -> AbstractAsyncContextManager[None]:
         """Kill the broker, and start it again at the end of the block (see `Broker.down`)."""
-        return self._hop(self.broker.down())
+        return self._fault_in_own_loop(self.broker.down())
 
     def balancer_cut(self) -> AbstractAsyncContextManager[None]:
         """Reset every client's connection at the balancer, and refuse new ones until the end of the block."""
-        return self._hop(self._front.cut())
+        return self._fault_in_own_loop(self._front.cut())
 
     def __str__(self) -> str:
         ways = [f"clients -> TLS -> balancer -> node {name} -> gate -> {self.broker}" for name in self.names]
@@ -156,70 +156,70 @@ class Cluster:
 
     __repr__ = __str__
 
-    # In the loop where it lives
+    # in the cluster's own loop
 
-    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _in_own_loop(self, work: Coroutine[Any, Any, T]) -> T:
         if asyncio.get_running_loop() is self._loop:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     @asynccontextmanager
-    async def _hop(self, fault: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
-        await self._there(_entered(fault))
+    async def _fault_in_own_loop(self, fault: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+        await self._in_own_loop(_entered(fault))
         try:
             yield
         finally:
-            await self._there(_left(fault))
+            await self._in_own_loop(_left(fault))
 
-    def _home(self, name: str) -> _Home:
+    def _node(self, name: str) -> _NodeProcess:
         need(name in self._nodes, f"a node: {', '.join(self._nodes)}", name, "Pass one of these names")
         return self._nodes[name]
 
     async def _start(self, names: tuple[str, ...]) -> None:
         for name in names:
-            self._nodes[name] = _Home(name, await self._homes.enter_async_context(gate(self.broker.url)))
-        await asyncio.gather(*(home.begin() for home in self._nodes.values()))
+            self._nodes[name] = _NodeProcess(name, await self._stack.enter_async_context(gate(self.broker.url)))
+        await asyncio.gather(*(node.begin() for node in self._nodes.values()))
 
-    async def _serve_on(self, homes: Iterable[_Home]) -> None:
-        await asyncio.gather(*(home.serve(self.broker.prefix) for home in homes))
-        for home in homes:
-            if home.is_placed:
-                self._front.place(home.name, home.port)
+    async def _serve_on(self, nodes: Iterable[_NodeProcess]) -> None:
+        await asyncio.gather(*(node.serve(self.broker.prefix) for node in nodes))
+        for node in nodes:
+            if node.is_placed:
+                self._front.place(node.name, node.port)
 
     @asynccontextmanager
     async def _killed(self, name: str) -> AsyncIterator[None]:
-        home = self._home(name)
-        await home.end()
+        node = self._node(name)
+        await node.end()
         try:
             yield
         finally:
-            await home.begin()
-            await self._serve_on([home])
+            await node.begin()
+            await self._serve_on([node])
 
     async def _close(self) -> None:
-        """End the nodes at once: they have nothing to keep, and a polite end waits for clients that may be gone."""
-        await asyncio.gather(*(home.end() for home in self._nodes.values()))
-        await self._homes.aclose()
+        """Kill the nodes: they keep no data, and a clean end would wait for clients that may be gone."""
+        await asyncio.gather(*(node.end() for node in self._nodes.values()))
+        await self._stack.aclose()
 
 
-class _Home:
-    """Where a node of some name lives: its process now, its gate to the broker for good."""
+class _NodeProcess:
+    """A node's name, with its gate to the broker, which stays, and its process, which a restart replaces."""
 
     def __init__(self, name: str, way: Gate) -> None:
         self.name, self.gate = name, way
         self.process: Child
         self._stack = AsyncExitStack()
         self.app: AppSource | None = None
-        self.is_placed = False  # whether the balancer sends to it
+        self.is_placed = False  # whether the balancer sends clients to it
         self.port = 0
 
     async def begin(self) -> None:
-        """Start a process."""
+        """Start the process."""
         self.process = await self._stack.enter_async_context(child(PROGRAM))
-        self._stack.callback(self.process.kill)  # what is entered last ends first
+        self._stack.callback(self.process.kill)  # runs before the exit of the context above
 
     async def end(self) -> None:
-        """Kill the process (SIGKILL), if there is one, and wait until it is gone."""
+        """Kill the process (SIGKILL), if there is one, and wait until it has ended."""
         await self._stack.aclose()
 
     async def serve(self, prefix: str) -> None:
@@ -238,12 +238,12 @@ async def cluster(
 
     Args:
         names: "a", "b", ...; without one, a, b and c.
-        authority: whose certificate the balancer shows (`bench.authority`).
+        authority: the authority of the balancer's certificate (`bench.authority`).
         choose: how the balancer chooses; see `net.balancers`.
-        durable: the broker keeps its data when it goes down.
+        durable: whether the broker keeps its data when it goes down.
 
     Raises:
-        Refusal: a name that is no text, or one name twice; no broker.
+        Refusal: a name is not text, two names are equal, or there is no broker.
     """
     names = names or ("a", "b", "c")
     right = all(isinstance(name, str) for name in names) and len({*names}) == len(names)

@@ -1,4 +1,4 @@
-"""Conversations between real libraries through a tap: messages of an application, and input that should not come."""
+"""Conversations of real libraries through a tap: messages of an application, and input that a server must refuse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from midspan.net.taps import Tap, tap
 from midspan.protocols.capture import Capture
 from midspan.protocols.dissecting import dissect
 
-# What is said in chapter 5, and in how many ways: three messages of an application, and who wraps them in what.
+# The messages of chapter 5, and the channels that carry them.
 
 
 SEPARATORS = (",", ":")
@@ -35,7 +35,7 @@ WORDS = """
 
 @dataclass(frozen=True)
 class SampleMessage:
-    """What an application wants to say: an event and its data, text (anything JSON can hold) or bytes."""
+    """A message of an application: an event and its data, which is bytes or anything that JSON can hold."""
 
     name: str
     event: str
@@ -43,11 +43,11 @@ class SampleMessage:
 
     @property
     def payload(self) -> bytes:
-        """The application's own bytes: the data as JSON, or as it is."""
+        """The application's own bytes: the data as JSON, or the bytes themselves."""
         return self.data if isinstance(self.data, bytes) else json.dumps(self.data, separators=SEPARATORS).encode()
 
     def enveloped(self, number: int | None) -> str | bytes:
-        """In an envelope of our own; a number asks for an acknowledgement. Bytes follow it in the same message."""
+        """Put it into our envelope; a number asks for an acknowledgement. Bytes follow in the same message."""
         asks = [] if number is None else [number]
         if isinstance(self.data, bytes):
             return json.dumps([self.event, *asks], separators=SEPARATORS).encode() + b"\n" + self.data
@@ -55,7 +55,7 @@ class SampleMessage:
 
 
 def _chat(size_bytes: int) -> dict[str, str]:
-    """A chat message whose data is so long as JSON: words of everyday, drawn by lot, the same each time."""
+    """Make a chat message of `size_bytes` as JSON: random common words, the same on each run."""
     chance, words = random.Random(5), WORDS.split()
     text = " ".join(chance.choice(words) for _ in range(size_bytes // 2))
     data = {"room": "general", "text": ""}
@@ -72,7 +72,7 @@ MESSAGES = (TYPING_START, CHAT, BLOB)
 
 @dataclass(frozen=True)
 class Channel:
-    """One way to say it: which protocol, over what; `acknowledged`: whether an answer is asked for."""
+    """A protocol and its transport; `acknowledged`: whether a message asks for an acknowledgement."""
 
     name: str
     protocol: str  # "raw", "envelope" or "Socket.IO"
@@ -92,23 +92,21 @@ CHANNELS = (
 UPGRADE = Channel("polling, then WebSocket", "Socket.IO", "upgrade")
 
 
-# A server, a tap before it, and a client that speaks through it, one way or another: between real libraries.
-#
-# Whoever says a message gets control back when all that belongs to it has crossed the tap.
+# A server, a tap in front of it, and a client that sends through the tap; both ends are real libraries.
 
 
 LOOK_EVERY_S = 0.002
 
 SendMessage = Callable[
     [SampleMessage, bool], Awaitable[None]
-]  # returns when all that belongs to the message has crossed the tap
+]  # returns when all bytes of the message have crossed the tap
 
 
 @asynccontextmanager
 async def conversation(
     way: Channel, authority: Authority, tls: bool, deflate: bool
 ) -> AsyncIterator[tuple[Tap, SendMessage]]:
-    """A server, a tap before it, and a client that is connected through the tap."""
+    """Open a server, a tap in front of it, and a client that is connected through the tap."""
     speak = _socketio if way.protocol == "Socket.IO" else _raw
     async with speak(way, authority if tls else None, deflate) as (seen, say):
         yield seen, say
@@ -146,11 +144,11 @@ async def _raw(way: Channel, authority: Authority | None, deflate: bool) -> Asyn
 
 
 def _number(message: str | bytes) -> int:
-    """The number in an envelope that asks for an acknowledgement; 0 where there is none."""
+    """Return the number of an envelope that asks for an acknowledgement; 0 if there is none."""
     head = message.partition(b"\n")[0] if isinstance(message, bytes) else message
     try:
         envelope = json.loads(head)
-    except ValueError:  # raw bytes, which are no envelope
+    except ValueError:  # raw bytes, not an envelope
         return 0
     return envelope[-1] if isinstance(envelope, list) and isinstance(envelope[-1], int) else 0
 
@@ -182,19 +180,19 @@ async def _socketio(way: Channel, authority: Authority | None, deflate: bool) ->
             ask: Any = client.call if acknowledged else client.emit
             await ask(said.event, said.data)
             await received.get()
-            while way.transport == "polling" and not _at_rest(seen.capture):  # noqa: ASYNC110 (a tap tells nobody)
+            while way.transport == "polling" and not _at_rest(seen.capture):  # noqa: ASYNC110 (a tap has no event)
                 await asyncio.sleep(LOOK_EVERY_S)
 
         yield seen, say
 
 
 def _contexts(authority: Authority | None) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
-    """The server's and the client's; without an authority there is no TLS."""
+    """Return the contexts of the server and of the client; without an authority there is no TLS."""
     return (authority.server, authority.client) if authority else (None, None)
 
 
 async def _leave(client: socketio.AsyncClient) -> None:
-    """Disconnect and let nothing go on: a client that polls would open one more connection to say so, and wait."""
+    """Disconnect at once: a client that polls would open one more connection for its last packet, and wait."""
     tasks = [client.eio.read_loop_task, client.eio.write_loop_task]
     await client.eio.disconnect(abort=True)
     running = [task for task in tasks if task is not None]
@@ -204,34 +202,33 @@ async def _leave(client: socketio.AsyncClient) -> None:
 
 
 def _at_rest(capture: Capture) -> bool:
-    """Whether each request but one has its answer: the one that waits for the server's next packet."""
+    """Return whether all requests are answered except one, which waits for the server's next packet."""
     heads = dissect(Capture(capture.before + capture.chunks)).heads()
     requests = [head for head in heads if head.method]
     return len(requests) - (len(heads) - len(requests)) == 1
 
 
-# What a server does with input that it should not get, asked over a real connection.
+# What a server does with input that it must refuse, measured over a real connection.
 #
-# Silence is hard to see: is the server thinking, did it skip the input, has it stopped listening? So we put a
-# question to which it has an answer, before the input and again after it. Nothing here waits for a time to pass:
-# between the second question and its answer the server's loop needs a few turns, and each ping that comes back is one
-# turn at least.
+# When a server sends nothing, it may be computing, it may have skipped the input, or it may have stopped reading. So we
+# ask a question before the input and again after it. We wait for no fixed time: between the second question and its
+# answer the server's loop needs a few turns, and each pong that comes back takes at least one turn.
 
 
 TURNS = 25  # python-socketio needs about five to read an event, run its handler and write the answer
-LIMIT_S = 20.0  # for a server that does not even answer pings
-CLOSE_S = 1.0  # and does not answer a close frame either
+LIMIT_S = 20.0  # for a server that does not answer pings
+CLOSE_S = 1.0  # for a server that does not answer a close frame
 
 
 @dataclass(frozen=True)
 class QuestionAndAnswer:
-    """How to speak to a server of one kind.
+    """The messages that one kind of server needs and answers.
 
     Attributes:
-        target: what follows host and port in its address.
-        opening: what a client sends before its first question.
+        target: the part of its address after host and port.
+        opening: the messages of a client before its first question.
         question: a message that the server answers.
-        answer: how its answer begins.
+        answer: the beginning of its answer.
     """
 
     target: str
@@ -242,10 +239,10 @@ class QuestionAndAnswer:
 
 @dataclass(frozen=True)
 class Reaction:
-    """What a server did with an input.
+    """The reaction of a server to an input.
 
     Attributes:
-        said: what it sent between the input and its answer to the question.
+        said: the messages that it sent between the input and its answer to the question.
         answers: whether it still answers the question on the same connection.
         close_code: None while the connection is open; 1006 when it ended without a close frame.
     """
@@ -270,10 +267,10 @@ async def reaction(
     *messages: str | bytes,
     limit_s: float = LIMIT_S,
 ) -> Reaction:
-    """Connect, see that the server answers, send `messages`, and see what it does.
+    """Connect, check that the server answers, send `messages`, and return its reaction.
 
     Raises:
-        Refusal: an argument does not fit; the server does not answer the question even before.
+        Refusal: an argument does not fit, or the server does not answer the question before the input.
         TimeoutError: not done after `limit_s` seconds.
     """
     url = endpoint.url.replace("https", "wss") + dialect.target
@@ -283,7 +280,7 @@ async def reaction(
             await connection.send(text)
         _, answers = await _ask(connection, dialect)
         need(answers, f"an answer to {dialect.question!r}", "none", "Choose a question that this server answers")
-        with suppress(ConnectionClosed):  # the server may hang up in the middle of them
+        with suppress(ConnectionClosed):  # the server may end the connection between two of them
             for message in messages:
                 await connection.send(message)
         said, answers = await _ask(connection, dialect)
@@ -291,7 +288,7 @@ async def reaction(
 
 
 async def _ask(connection: ClientConnection, dialect: QuestionAndAnswer) -> tuple[list[str | bytes], bool]:
-    """Put the question: what came before the answer, and whether that came."""
+    """Ask the question; return the messages before the answer, and whether the answer arrived."""
     said: list[str | bytes] = []
 
     async def listen() -> bool:
@@ -320,10 +317,11 @@ async def _ask(connection: ClientConnection, dialect: QuestionAndAnswer) -> tupl
     return said, answers
 
 
-# Input that should not come, in the words of both sides: to a Socket.IO server, and to one that speaks an envelope.
+# Input that a server must refuse, in two forms: for a Socket.IO server, and for a server with the envelope.
 #
-# The envelope is chapter 02's: a JSON array of name, data and, where an answer is wanted, an id. Messages above a
-# server's limit are not here: their senders see the close code or a reset, as it happens (chapter 01 has the limits).
+# The envelope is that of chapter 02: a JSON array of name, data and, if an answer is wanted, an id. Messages above a
+# server's size limit are not here: their senders see the close code or a reset, depending on timing (chapter 01 has the
+# limits).
 
 
 FRAMEWORK = QuestionAndAnswer(
@@ -337,7 +335,7 @@ LONG = 100_000  # letters of a name
 
 @dataclass(frozen=True)
 class Hostile:
-    """One input: what it is, and the messages that bring it to either side."""
+    """One input: what it is, and its messages for each kind of server."""
 
     what: str
     framework: tuple[str | bytes, ...]

@@ -1,4 +1,4 @@
-"""What happens to clients whose link is cut: when they notice, what they buffer, what is lost."""
+"""Clients whose link is cut: when they notice it, what they buffer, and what is lost."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import play, run_in_thread
 from midspan.simulation.schedule import Join, Say, Schedule
 
-# How long a client takes to notice that its connection is dead, against the settings of its heartbeat.
+# How long a client needs to notice a dead connection, compared with the settings of its heartbeat.
 #
-# The connection is opened, carries a message, and from some point of the heartbeat's period on carries nothing more,
-# while nobody says so (half-open). What counts is when the client tries to connect again: then its application knows.
+# The connection carries a message. From some point of the heartbeat's period on it carries nothing more, and neither
+# end is told (half-open). We measure until the client tries to connect again, since then its application knows.
 
 
 PHASES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the heartbeat's period
 CLOSE_TIMEOUT_S = 10.0  # `websockets` waits so long for an answer to its close frame
-FIRST_WAIT_S = 1.5  # python-socketio's first wait before it connects again, at most
+FIRST_WAIT_S = 1.5  # the longest first wait of python-socketio before it connects again
 SAID_S = 0.5
 SchedulePlayer = Callable[[Implementation, Schedule], History]
 
 
 @dataclass(frozen=True)
 class Noticed:
-    """What was seen of one library with one setting.
+    """The result for one library with one setting.
 
     Args:
         made_of: the library and its version.
-        interval_s, timeout_s: between two pings, and for the answer to one.
-        after_s: from the last byte to the next attempt to connect, for each phase of the period.
-        bound_s: what the settings promise.
+        interval_s, timeout_s: the time between two pings, and the limit for a pong.
+        after_s: the time from the last byte to the next attempt to connect, for each phase of the period.
+        bound_s: the upper bound that the settings give.
     """
 
     made_of: str
@@ -62,16 +62,16 @@ class Noticed:
 
 @checked
 def noticed(name: str, interval_s: float, timeout_s: float, player: SchedulePlayer = play) -> Noticed:
-    """Let connections go half-open at each phase of the heartbeat's period.
+    """Make the connection half-open at each phase of the heartbeat's period.
 
     Args:
         name: "websockets" or "python-socketio".
-        interval_s: between two pings.
-        timeout_s: for the answer to a ping.
+        interval_s: seconds between two pings.
+        timeout_s: seconds for the pong.
         player: `play` for the simulated link, `play_real` for the real one.
 
     Raises:
-        Refusal: another name; a setting that is not above zero.
+        Refusal: the name is another, or a setting is not above zero.
     """
     need(name in ("websockets", "python-socketio"), "websockets or python-socketio", name, "Choose one of them")
     need(min(interval_s, timeout_s) > 0, "seconds above zero", (interval_s, timeout_s), "Correct the settings")
@@ -83,7 +83,7 @@ def noticed(name: str, interval_s: float, timeout_s: float, player: SchedulePlay
 
 @checked
 def noticed_cut_s(name: str, player: SchedulePlayer = play) -> float:
-    """For comparison: how long after a reset the client tries to connect again, in seconds."""
+    """For comparison: return the seconds from a reset to the client's next attempt to connect."""
     cut = replace(_half_open(0.0), faults=(Cut(Trigger("a", "up", 2, "after")),))
     return _after_s(run_in_thread(player, named(name).implementation, cut))
 
@@ -96,7 +96,7 @@ def _websockets(interval_s: float, timeout_s: float) -> Implementation:
 
 
 def _socketio(interval_s: float, timeout_s: float) -> Implementation:
-    """Both settings are the server's; its clients are told on connection."""
+    """Make python-socketio with these settings. They are the server's; a client receives them when it connects."""
 
     class Server(in_python.EventServer):
         options: ClassVar[dict[str, Any]] = {"ping_interval": interval_s, "ping_timeout": timeout_s}
@@ -105,36 +105,36 @@ def _socketio(interval_s: float, timeout_s: float) -> Implementation:
 
 
 def _half_open(later_s: float) -> Schedule:
-    """Client a says one message; `later_s` after that has arrived nothing passes any more. (a2 keeps the run going.)"""
+    """Client a sends one message; `later_s` after its arrival nothing passes any more. (a2 keeps the run going.)"""
     dead = HalfOpen(Trigger("a", "up", 2, "after", later_s))  # the first message up is a greeting
     return Schedule(1, (Join(0.0, "a"),), (Say(SAID_S, "a", "a1"), Say(300.0, "a", "a2")), (dead,))
 
 
 def _after_s(history: History) -> float:
-    """From the fault to the client's next attempt."""
+    """Return the seconds from the fault to the client's next attempt."""
     seen = dropwhile(lambda record: record.what != "fault", history.of("fault", "attempt"))
     fault, attempt = islice(seen, 2)
     return attempt.at_s - fault.at_s
 
 
-# What python-socketio's two clients do with what is emitted while they are cut off, and who they are afterwards.
+# python-socketio's two clients while they are cut off: what happens to events they emit, and which session they get.
 
 
 WAITED_S = 0.1  # a fifth of the shortest wait between two attempts to connect
 LIMIT_S = 10.0
-AWAY_S = 60.0  # before the first client tries again: it stays away, so that nobody cuts it in the middle of an attempt
+AWAY_S = 60.0  # before the first client's next attempt, so that no cut falls into it
 
 
 @dataclass(frozen=True)
 class Away:
-    """What was seen.
+    """The results for both clients.
 
     Args:
-        async_client: the error of `AsyncClient.emit`, "" if there was none.
+        async_client: the error of `AsyncClient.emit`; "" if there was none.
         simple_client_waited: whether `AsyncSimpleClient.emit` was still waiting after a tenth of a second.
-        arrived: the events that reached the server, in the end.
-        same_session: whether the client has the session id that it had before.
-        rooms: the rooms of the client that is back; before, it was in "lobby".
+        arrived: the events that reached the server at the end.
+        same_session: whether the client has the same session id as before.
+        rooms: the rooms of the client after it came back; before, it was in "lobby".
     """
 
     async_client: str
@@ -158,7 +158,7 @@ class Away:
 
 
 class _Room:
-    """The server's side: it lets everybody into the lobby once, and can cut everybody off."""
+    """The server's handlers: each client enters the lobby on its first connection; `cut()` cuts all clients off."""
 
     def __init__(self) -> None:
         self.ends: list[asyncio.Transport] = []
@@ -185,14 +185,14 @@ class _Room:
 
 
 async def emit_while_away(authority: Authority) -> Away:
-    """Cut both clients off, and let both emit before they are back. Takes about a second: their first wait.
+    """Cut both clients off, and emit from both before they are back. This takes about a second: their first wait.
 
     Args:
-        authority: of the bench: `bench.authority`.
+        authority: the bench's: `bench.authority`.
 
     Raises:
-        Refusal: not an authority.
-        TimeoutError: they are not back within ten seconds.
+        Refusal: it is not an authority.
+        TimeoutError: a client is not back within ten seconds.
     """
     need(isinstance(authority, Authority), "an authority", authority, "Pass bench.authority")
     room = _Room()
@@ -210,7 +210,7 @@ async def emit_while_away(authority: Authority) -> Away:
         emitting = asyncio.create_task(simple.emit("note", "of the simple client"))
         _, waiting = await asyncio.wait([emitting], timeout=WAITED_S)
         await emitting
-        await simple.call("note", "after it")  # so that all before it has arrived
+        await simple.call("note", "after it")  # when it is answered, all events before it have arrived
         rooms = tuple(name for name in room.sio.rooms(simple.sid) if name != simple.sid)
         return Away(error, bool(waiting), tuple(room.arrived), simple.sid == before, rooms)
 
@@ -227,7 +227,7 @@ async def _error_of(client: socketio.AsyncClient) -> str:
 async def _clients(
     url: str, trust: ssl.SSLContext
 ) -> AsyncIterator[tuple[socketio.AsyncClient, socketio.AsyncSimpleClient]]:
-    """One of each kind, connected; shut down at the end, wherever they are in their attempts."""
+    """Connect one client of each kind; shut both down at the end, also during an attempt to connect."""
     async with http_session(trust) as session:
         client = socketio.AsyncClient(http_session=session, reconnection_delay=AWAY_S, reconnection_delay_max=AWAY_S)
         simple = socketio.AsyncSimpleClient(http_session=session)
@@ -240,15 +240,15 @@ async def _clients(
             await simple.disconnect()
 
 
-# How the "exactly once" recipe of the Socket.IO tutorial loses a message that it has acknowledged: two schedules.
+# Two schedules in which the "exactly once" recipe of the Socket.IO tutorial loses a message that it has acknowledged.
 #
-# *same key*: a message said before there is a connection gets a key without a session id, `None-0` here and
-# `undefined-0` in JavaScript. Two clients that both speak before they are connected send the same key, and the
-# database takes the second message for a copy of the first: acknowledged, and thrown away.
+# *same key*: a message that is sent before there is a connection gets a key without a session id: `None-0` here,
+# `undefined-0` in JavaScript. Two clients that both send before they are connected send the same key. The database
+# takes the second message as a copy of the first: the server acknowledges it and drops it.
 #
-# *overtaken*: a client that connects is sent what it has not seen. While the server reads that from its database a
-# new message is broadcast, which overtakes it. The client notes the new message's number. If the connection then
-# goes, it asks for what comes after that number, and the older message is lost to it for good.
+# *overtaken*: a client that connects receives what it has missed. While the server reads that from its database, it
+# broadcasts a new message, which arrives first. The client stores the number of the new message. If the connection then
+# ends, the client asks for messages after that number, and never gets the older message.
 #
 #     history, ladder = draw(RECIPE, SAME_KEY)
 #     lost_though_safe(history)
@@ -261,7 +261,7 @@ RECIPE: Implementation = replace(
 SAME_KEY = Schedule(
     seed=1,
     joins=(Join(0.0, "a"), Join(0.0, "b")),
-    says=(Say(0.0, "a", "a1"), Say(0.0, "b", "b1")),  # a connection takes longer than that
+    says=(Say(0.0, "a", "a1"), Say(0.0, "b", "b1")),  # both are sent before there is a connection
 )
 OVERTAKEN = Schedule(
     seed=1,
@@ -274,7 +274,7 @@ SHAPES = {"same key": SAME_KEY, "overtaken": OVERTAKEN}
 
 
 def lost_though_safe(history: History) -> tuple[str, ...]:
-    """The messages whose senders were told that they are safe, and that some client never got; one line each."""
+    """Return a line for each message that was acknowledged to its sender, and that some client never received."""
     index = Index(history)
     return tuple(
         f"{message}, acknowledged at {record.at_s:.3f} s, never reached {who}"

@@ -27,21 +27,20 @@ from midspan.simulation.run import Watch, play, run_in_thread
 from midspan.simulation.schedule import Crossing, Join, Say, Schedule
 from midspan.simulation.shrinking import Counterexample, counterexample
 
-# What the guarantee matrix does to each implementation: one conversation, and each fault at each of its moments.
-#
-# Two clients, three messages. A fault is tried at every message that crosses, before, during and after it: so *holds*
-# says that no moment was found at which it does not, and *violated* names one.
+# Each implementation runs one conversation of two clients and three messages, with each fault at each of its moments:
+# before, during and after every message of the link. So *holds* says that no moment was found at which the guarantee
+# breaks, and *violated* names one.
 
 
 CONVERSATION = Schedule(
     seed=1,
     joins=(Join(0.0, "a"), Join(0.0, "b")),
-    says=(Say(0.5, "a", "a1"), Say(0.6, "b", "b1"), Say(0.6, "a", "a2")),  # at 0.5 s everybody is connected
-    write_s=0.03,  # longer than a message takes: who acknowledges before it is durable is seen
+    says=(Say(0.5, "a", "a1"), Say(0.6, "b", "b1"), Say(0.6, "a", "a2")),  # at 0.5 s all clients are connected
+    write_s=0.03,  # longer than a message takes, to see an acknowledgement before the write is durable
 )
-MEANWHILE = (Say(0.8, "a", "a3"), Say(0.8, "b", "b2"), Say(0.9, "b", "b3"))  # while nobody is connected
-LATER = (Say(4.0, "a", "a3"), Say(4.0, "b", "b2"))  # whoever was revoked has had time to come back
-A_LOT = tuple(Say(0.8 + n / 100, "a", f"a{n}") for n in range(3, 13))  # more than the outbox of a bounded session holds
+MEANWHILE = (Say(0.8, "a", "a3"), Say(0.8, "b", "b2"), Say(0.9, "b", "b3"))  # while no client is connected
+LATER = (Say(4.0, "a", "a3"), Say(4.0, "b", "b2"))  # a client that was revoked has had time to come back
+A_LOT = tuple(Say(0.8 + n / 100, "a", f"a{n}") for n in range(3, 13))  # more than a bounded outbox can hold
 WHEN: dict[str, tuple[When, ...]] = {"up": ("before", "during", "after", "reply"), "down": ("during", "after")}
 
 
@@ -55,13 +54,13 @@ class Play(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """A column within a column: one kind of fault.
+    """One kind of fault; in the matrix a column within a column.
 
     Args:
-        name: of the fault.
+        name: the name of the fault.
         does: what it does, in a few words.
-        faults: what goes wrong, given its moment.
-        says: what is said besides the conversation.
+        faults: gives the faults for a moment.
+        says: what the clients send in addition to the conversation.
     """
 
     name: str
@@ -73,7 +72,7 @@ class Trial:
         return f"{self.name}: {self.does}"
 
     def at(self, trigger: Trigger, opening_s: float = 0.0) -> Schedule:
-        """The conversation with this fault at this moment; everybody speaks so much later."""
+        """Return the conversation with this fault at this moment; all messages are `opening_s` later."""
         return replace(_conversation(opening_s, self.says), faults=self.faults(trigger))
 
 
@@ -105,7 +104,7 @@ TRIALS = (
 
 
 def moments(implementation: Implementation, play: Play = play, opening_s: float = 0.0) -> Iterator[Trigger]:
-    """The moments of the conversation: at each message that crosses, but for those that cross before anybody speaks."""
+    """Yield the moments of the conversation: at each message of the link, except those before a client sends."""
     spoken = _conversation(opening_s)
     greetings = len(_crossed(implementation, replace(spoken, says=()), play))
     for link, way, n in _crossed(implementation, spoken, play)[greetings:]:
@@ -124,14 +123,12 @@ def _crossed(implementation: Implementation, schedule: Schedule, play: Play) -> 
     return watch.crossings or []
 
 
-# The guarantee matrix: guarantee x implementation x fault, each cell measured.
-#
 #     matrix = measure(*CONTENDERS)
 #     matrix.cell("no_loss", "recipe", "server restart").reason
 #
-# The same predicates judge every implementation, and see nothing of it but its histories. A cell is *violated* if one
-# moment for the fault was found at which the guarantee breaks; *holds* if it was put to the test and none was;
-# *vacuous* if no run put it to the test.
+# The same predicates judge every implementation; they see only its histories. A cell is *violated* if the guarantee
+# breaks at one moment of the fault; *holds* if it was put to the test and never broke; *vacuous* if no run put it to
+# the test.
 
 
 SIGNS: dict[Outcome, str] = {"holds": "✓", "violated": "✗", "vacuous": "○"}
@@ -140,8 +137,7 @@ Key = tuple[str, str, str]
 
 
 class OnTrial(Protocol):
-    """A column: an implementation that runs here, or the record of one that ran elsewhere (then without
-    `implementation`)."""
+    """A column: an implementation that runs here, or one that was recorded elsewhere (its `implementation` is None)."""
 
     @property
     def name(self) -> str: ...
@@ -158,11 +154,11 @@ class MatrixCell:
     """One guarantee of one implementation under one fault.
 
     Args:
-        outcome: the worst of all runs.
-        reason: of the first run that had this outcome, one sentence.
-        schedule: of that run.
+        outcome: the worst outcome of all runs.
+        reason: one sentence, from the first run with this outcome.
+        schedule: the schedule of that run.
         runs: how many moments were tried.
-        tested: how many of them put the guarantee to the test.
+        tested: at how many of them the guarantee was put to the test.
         violated: at how many of them it broke.
     """
 
@@ -201,18 +197,18 @@ class Matrix:
         return tuple(PREDICATES)
 
     def cell(self, guarantee: str, contender: str, fault: str) -> MatrixCell:
-        """One cell. Raises `Refusal` for a name that the matrix does not have."""
+        """Return one cell. Raises `Refusal` for a name that the matrix does not have."""
         names = ((guarantee, self.guarantees), (contender, _names(self.contenders)), (fault, _names(self.trials)))
         for name, known in names:
             need(name in known, f"one of {', '.join(known)}", name, "Correct the name")
         return self.cells[guarantee, contender, fault]
 
     def signs(self, guarantee: str, contender: str) -> str:
-        """One sign a fault, in the order of the faults."""
+        """Return one sign for each fault, in the order of the faults."""
         return "".join(SIGNS[self.cells[guarantee, contender, trial.name].outcome] for trial in self.trials)
 
     def violated(self, contender: str) -> tuple[MatrixCell, ...]:
-        """The cells of one implementation in which a guarantee is broken."""
+        """Return the cells of one implementation in which a guarantee is violated."""
         need(
             contender in _names(self.contenders),
             f"one of {', '.join(_names(self.contenders))}",
@@ -222,11 +218,11 @@ class Matrix:
         return tuple(cell for cell in self if cell.contender == contender and cell.outcome == "violated")
 
     def broken(self, contender: str) -> tuple[str, ...]:
-        """The guarantees of one implementation that some fault breaks."""
+        """Return the guarantees of one implementation that some fault violates."""
         return tuple(dict.fromkeys(cell.guarantee for cell in self.violated(contender)))
 
     def counterexample(self, guarantee: str, contender: str, fault: str) -> Counterexample:
-        """The smallest schedule that breaks a guarantee, its ladder, and the line that plays it again.
+        """Return the smallest schedule that violates a guarantee, its ladder, and the line that plays it again.
 
         Raises `Refusal` for a cell that is not violated, and for a column that was recorded.
         """
@@ -255,21 +251,21 @@ class Matrix:
 
 @checked
 def measure(*contenders: OnTrial, faults: tuple[str, ...] | None = None, play: Play = play) -> Matrix:
-    """Try every fault at every moment on each implementation, and judge what came of it.
+    """Try every fault at every moment on each implementation, and judge the histories.
 
     Args:
         contenders: the columns.
-        faults: the names of those to try; all of them if None.
+        faults: the names of the faults to try; None for all.
         play: runs a schedule: on the simulated link, or `midspan.simulation.tls.play_real`.
 
     Raises:
-        Refusal: two implementations have one name, or there is none; a fault is unknown; nothing crosses the link.
+        Refusal: two implementations have one name, or there is none; a fault is unknown; no message crosses the link.
     """
     return assemble(contenders, chosen(faults), lambda one, trial: run_in_thread(matrix_cells, one, trial, play))
 
 
 def chosen(faults: tuple[str, ...] | None) -> tuple[Trial, ...]:
-    """The trials with these names, in our order."""
+    """Return the trials with these names, in the order of `TRIALS`."""
     known = _names(TRIALS)
     for name in faults or ():
         need(name in known, f"faults among {', '.join(known)}", name, "Correct the name")
@@ -282,7 +278,7 @@ def assemble(
     trials: tuple[Trial, ...],
     cells: Callable[[OnTrial, Trial], tuple[MatrixCell, ...]],
 ) -> Matrix:
-    """A matrix of these columns; `cells` measures one fault of one of them."""
+    """Make a matrix of these columns; `cells` measures one fault of one column."""
     names = _names(contenders)
     need(len(set(names)) == len(names) > 0, "implementations, each with a name of its own", names, "Rename one")
     made = (cell for one in contenders for trial in trials for cell in cells(one, trial))
@@ -290,7 +286,7 @@ def assemble(
 
 
 def matrix_cells(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[MatrixCell, ...]:
-    """What one fault does to one implementation: a cell for each guarantee."""
+    """Measure one fault of one implementation; return a cell for each guarantee."""
     verdicts = [(schedule, judge(history)) for schedule, history in contender.runs(trial, play)]
     if not verdicts:
         raise Refusal("messages that cross when two clients speak", f"none by {contender.name}", "Let its client send")
@@ -300,7 +296,7 @@ def matrix_cells(contender: OnTrial, trial: Trial, play: Play = play) -> tuple[M
 
 
 def _cell(contender: OnTrial, trial: Trial, verdicts: list[tuple[Schedule, Verdict]]) -> MatrixCell:
-    schedule, worst = max(verdicts, key=lambda pair: WEIGHT[pair[1].outcome])  # the first of equals
+    schedule, worst = max(verdicts, key=lambda pair: WEIGHT[pair[1].outcome])  # `max` takes the first of equals
     found = Counter(verdict.outcome for _, verdict in verdicts)
     where = (worst.predicate, contender.name, trial.name)
     counts = (found.total(), found["holds"] + found["violated"], found["violated"])

@@ -1,4 +1,4 @@
-"""The implementations on trial with their versions, and the recorded column of the JavaScript one."""
+"""The implementations under test with their versions, and the recorded column of the JavaScript implementation."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from midspan.simulation.run import Watch, play
 from midspan.simulation.schedule import Schedule
 from midspan.simulation.tls.run import play_real, shared_authority
 
-# The implementations on trial, each as short and as honest as the code that people write.
+# The implementations under test, each as short as the code in an application.
 #
-# All play the same part: what a client says goes into the server's log and to every client. What happens to it when
-# the link fails is what the guarantee matrix measures.
+# All do the same: what a client sends goes to the server's log and to every client. The guarantee matrix measures what
+# happens when the link fails.
 
 
 __all__ = ["CONTENDERS", "Candidate", "named"]
 
 
-# Who promises nothing is held to what a user would still call working: a dead connection is noticed, and all is
-# delivered again, within a minute. Both libraries' own timers fit: 20 + 20 s (+ 10 s to close) and 25 + 20 s.
+# An implementation without promises must still be usable: within a minute it notices a dead connection, and all
+# messages are delivered again. Both libraries' timers fit: 20 + 20 s (+ 10 s to close), and 25 + 20 s.
 WITHIN_A_MINUTE = Bounds(detection_s=60.0, recovery_s=60.0, attempts_per_s=5)
 KEEPALIVE = Limits(ping_interval=20.0)  # as `websockets` has it by default
 AIOHTTP = Limits(open_timeout=30.0, close_timeout=5.0)  # its sock_connect; Engine.IO's request_timeout; no pings
@@ -43,11 +43,11 @@ AIOHTTP = Limits(open_timeout=30.0, close_timeout=5.0)  # its sock_connect; Engi
 
 @dataclass(frozen=True)
 class Candidate:
-    """One implementation.
+    """One implementation, as a column of the matrix.
 
     Args:
         name: a column of the matrix.
-        made_of: what it runs on, with versions.
+        made_of: its libraries, with versions.
         implementation: its server and clients.
     """
 
@@ -59,13 +59,13 @@ class Candidate:
         return f"{self.name}: {self.made_of}"
 
     def runs(self, trial: Trial, play: Play = play) -> Iterator[tuple[Schedule, History]]:
-        """What comes of a fault at each of its moments, on the simulated link or on another."""
+        """Yield schedule and history of a fault at each of its moments, on the simulated link or on another."""
         for trigger in moments(self.implementation, play):
             schedule = trial.at(trigger)
             yield schedule, play(self.implementation, schedule)
 
 
-def _cast(server: Callable[..., object], client: Callable[..., object], limits: Limits) -> Implementation:
+def _implementation(server: Callable[..., object], client: Callable[..., object], limits: Limits) -> Implementation:
     return Implementation(server, client, WITHIN_A_MINUTE, limits, patched_clock_and_random, patience=1.1)  # type: ignore[arg-type]
 
 
@@ -75,51 +75,51 @@ CONTENDERS = (
     Candidate(
         "raw",
         f"{WEBSOCKETS}, no keepalive, one connection",
-        _cast(in_python.RoomServer, in_python.OnceClient, Limits()),
+        _implementation(in_python.RoomServer, in_python.OnceClient, Limits()),
     ),
     Candidate(
         "websockets",
         f"{WEBSOCKETS}, its keepalive and its reconnecting client",
-        _cast(in_python.GuardedServer, in_python.ReconnectingClient, KEEPALIVE),
+        _implementation(in_python.GuardedServer, in_python.ReconnectingClient, KEEPALIVE),
     ),
     Candidate(
         "python-socketio",
         f"{SOCKETIO} as it comes",
-        _cast(in_python.EventServer, in_python.EventClient, AIOHTTP),
+        _implementation(in_python.EventServer, in_python.EventClient, AIOHTTP),
     ),
     Candidate(
         "recipe",
         f'{SOCKETIO} with the "exactly once" recipe',
-        _cast(in_python.RecipeServer, in_python.RecipeClient, AIOHTTP),
+        _implementation(in_python.RecipeServer, in_python.RecipeClient, AIOHTTP),
     ),
 )
 
 
 @checked
 def named(name: str) -> Candidate:
-    """One of `CONTENDERS`. Raises `Refusal` for a name that is not among them."""
+    """Return one of `CONTENDERS` by its name. Raises `Refusal` for another name."""
     known = {contender.name: contender for contender in CONTENDERS}
     need(name in known, f"one of {', '.join(known)}", name, "Correct the name")
     return known[name]
 
 
-# The JavaScript column of the guarantee matrix: histories that were recorded where Node and the packages are.
+# The JavaScript column of the guarantee matrix: histories that were recorded on a machine with Node and its packages.
 #
 #     python -m midspan.experiments.on_trial          records them again (minutes; needs `make node`)
 #
-# What is kept is what happened. The verdicts are given anew each time, by the same predicates as for everybody else.
+# Only the histories are stored. The verdicts come from the same predicates as for all others, on each run.
 
 
 FILE = Path(__file__).with_name("javascript.json")
-SPEED = 10.0  # of timers; a message takes Node a millisecond, which is a hundredth of a second then
-OPENING_S = 20.0  # before anybody speaks: two real seconds, in which Node connects on a busy machine too
+SPEED = 10.0  # of timers; a message takes Node a millisecond, which then counts as 0.01 s
+OPENING_S = 20.0  # before a client sends: two real seconds, enough for Node on a busy machine
 WHEN = {("up", "during"), ("up", "after"), ("down", "during")}  # fewer moments: a run takes seconds
 GREETING = {"up": 1, "down": 2}  # messages: CONNECT; Engine.IO's OPEN and the answer to CONNECT
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A column that was measured elsewhere."""
+    """A column that was recorded elsewhere."""
 
     file: Path = FILE
     implementation: None = None
@@ -130,7 +130,7 @@ class Recorded:
 
     @cached_property
     def made(self) -> dict[str, Any]:
-        """What the file holds: versions, date, speed, runs."""
+        """The content of the file: versions, date, speed, runs."""
         made: dict[str, Any] = json.loads(self.file.read_text("utf-8"))
         return made
 
@@ -140,7 +140,7 @@ class Recorded:
         return f"{versions}, with state recovery and retries; recorded {self.made['date']}"
 
     def runs(self, trial: Trial, _play: Play | None = None) -> Iterator[tuple[Schedule, History]]:
-        """What came of a fault at each of its moments when it was recorded."""
+        """Yield schedule and history of a fault at each of its moments, from the recording."""
         for run in self.made["runs"][trial.name]:
             records = tuple(HistoryRecord(*record) for record in run["records"])
             yield trial.at(Trigger(*run["at"]), OPENING_S), History(records, WITHIN_A_MINUTE)
@@ -149,16 +149,16 @@ class Recorded:
 def play_in_node(
     trial: Trial, chosen: tuple[Trigger, ...] | None = None, speed: float = SPEED, opening_s: float = OPENING_S
 ) -> dict[str, Any]:
-    """Play one fault in Node now: versions, and for each moment its records.
+    """Play one fault in Node now; return the versions, and the records of each moment.
 
     Args:
         trial: the fault.
-        chosen: its moments; all of them if None.
-        speed: of Node's timers, against the wall's clock.
-        opening_s: before anybody speaks.
+        chosen: the moments to play; None for all.
+        speed: how many times as fast as the real clock Node's timers run.
+        opening_s: seconds before a client sends.
 
     Raises:
-        Refusal: Node or its packages are not here.
+        Refusal: Node or its packages are not installed.
     """
     with node(speed) as process:
         implementation = javascript(process, shared_authority(), WITHIN_A_MINUTE)
@@ -166,13 +166,13 @@ def play_in_node(
         if chosen is None:
             found = moments(
                 implementation, play, OPENING_S
-            )  # on a busy machine a greeting may come late: we know it by its number
+            )  # on a busy machine a greeting may be late; its number identifies it
             chosen = tuple(at for at in found if (at.way, at.when) in WHEN and at.n > GREETING[at.way])
         histories = ((at, play(implementation, trial.at(at, opening_s))) for at in chosen)
         runs = [
             {"at": _flat(at), "records": _flat_records(history)}
             for at, history in histories
-            if history.of("fault")  # else its moment did not come: this time fewer messages crossed
+            if history.of("fault")  # else its moment did not come, since fewer messages crossed
         ]
         return {"versions": process.versions, "runs": runs}
 
@@ -186,7 +186,7 @@ def _flat(at: Trigger) -> list[Any]:
 
 
 def _flat_records(history: History) -> list[list[Any]]:
-    """The records as short lists: milliseconds are enough, and what is empty at the end is left out."""
+    """Return the records as short lists, with times in milliseconds, and without empty values at the end."""
     made = []
     for record in history:
         flat = [round(record.at_s, 3), *record[1:]]
@@ -197,7 +197,7 @@ def _flat_records(history: History) -> list[list[Any]]:
 
 
 def record_javascript(file: Path = FILE) -> None:
-    """Play every fault at every moment in Node, some faults at a time, and keep what happened."""
+    """Play every fault at every moment in Node, some faults at a time, and store the histories."""
     with ProcessPoolExecutor(4) as pool:
         made = list(pool.map(_play_named, [trial.name for trial in TRIALS]))
     head = {"versions": made[0]["versions"], "date": datetime.date.today().isoformat(), "speed": SPEED}

@@ -1,10 +1,10 @@
-"""A page for a browser: its own WebSocket and the JavaScript Socket.IO, each beside what the tap sees of it.
+"""A page for a browser, with its own WebSocket and the JavaScript Socket.IO, and what the tap sees of each.
 
     page = await bench.enter(live_page(bench))
     page
 
-The page is served on a free loopback port, without TLS (see `net.tcp`), and works behind jupyter-server-proxy too:
-it knows no address but its own.
+The page is served on a free loopback port, without TLS (see `net.tcp`). It works behind jupyter-server-proxy too, since
+it uses no address except its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from midspan.protocols.capture import Capture
 from midspan.protocols.dissecting import dissect
 
 CLIENT = "node_modules/socket.io-client/dist/socket.io.min.js"
-SHOWN_LINES = 40  # of what each tap has seen, the newest
+SHOWN_LINES = 40  # the newest lines of each tap
 ABSENT = "The JavaScript Socket.IO is not here, so that half of it is quiet: run `make node`, then this cell again."
 
 
@@ -38,12 +38,12 @@ class Page:
 
     @property
     def url(self) -> str:
-        """For a browser on this machine."""
+        """The address for a browser on this machine."""
         return f"http://127.0.0.1:{self.port}/"
 
     @property
     def proxied(self) -> str:
-        """Behind the address of the Jupyter server, for a browser anywhere else (jupyter-server-proxy)."""
+        """The address below the Jupyter server's, for a browser on another machine (jupyter-server-proxy)."""
         return f"proxy/{self.port}/"
 
     def __str__(self) -> str:
@@ -54,14 +54,14 @@ class Page:
 @asynccontextmanager
 @checked
 async def live_page(bench: Bench, folder: Path | None = None) -> AsyncIterator[Page]:
-    """Serve the page beside the bench's servers; what their taps saw before is forgotten.
+    """Serve the page beside the bench's servers; delete what their taps saw before.
 
     Args:
-        bench: an open one.
-        folder: where to look for Node's packages, there and in each folder above it; None for the current one.
+        bench: an open bench.
+        folder: where to search for Node's packages, and in each folder above it; None for the current folder.
 
     Raises:
-        Refusal: no bench, or one that is not open.
+        Refusal: it is not a bench, or it is not open.
     """
     client = client_file(folder or Path.cwd())
     bench.raw.clear()
@@ -80,7 +80,7 @@ async def live_page(bench: Bench, folder: Path | None = None) -> AsyncIterator[P
 
 
 def client_file(folder: Path) -> Path | None:
-    """The browser's build of socket.io-client, where Node would find the package from `folder`; None if nowhere."""
+    """Find the browser's build of socket.io-client as Node would from `folder`; None if it is not installed."""
     found = (parent / CLIENT for parent in (folder, *folder.resolve().parents))
     return next((path for path in found if path.is_file()), None)
 
@@ -102,7 +102,7 @@ def _script(client: Path | None) -> Handler:
 
 
 class _Seen:
-    """What the taps saw, as text; dissected again only when there is more."""
+    """What the taps saw, as text; the bytes are read again only when there are more."""
 
     def __init__(self, *endpoints: Endpoint) -> None:
         self._endpoints = endpoints
@@ -110,7 +110,7 @@ class _Seen:
         self._lines: dict[str, list[str]] = {}
 
     async def answer(self, _request: web.Request) -> web.Response:
-        """JSON: the newest lines by endpoint."""
+        """Return JSON: endpoint -> its newest lines."""
         for endpoint in self._endpoints:
             seen = endpoint.capture
             if self._known.get(endpoint.name) != seen:
@@ -120,5 +120,5 @@ class _Seen:
 
 
 def _https(endpoint: Endpoint) -> str:
-    """aiohttp takes https for WebSockets too."""
+    """Return the address with https, which aiohttp uses for WebSockets too."""
     return endpoint.url.replace("wss:", "https:")

@@ -1,13 +1,13 @@
-"""Checks: what judges a learner's answers, in the notebook and from the command line.
+"""Checks: the code that judges a learner's answers, in the notebook and from the command line.
 
 In this order:
 
 1. `steps`: a lab, its steps, and the way from a call such as `check.mask(mask)` to a verdict.
-2. `transcript`: the lines that a step writes, and its result; `limits`: an answer runs in a thread, under a time limit.
-3. `progress` (the file of what the learner has done) and `predictions` (guesses, and the ledger of claims).
-4. `notebooks`: the cells of a notebook; `judging` with `judge_process`: a whole notebook, a process for each step.
-5. `finished_labs`, `serving`: a finished lab is measured, or served to real clients.
-6. `lab_source`: writes labs/ from solutions/, and stores the outputs of notebooks.
+2. `transcript`: the lines that a step writes, and its result. `limits`: runs an answer in a thread, with a time limit.
+3. `progress`: the file with what the learner has done. `predictions`: guesses, and the ledger of claims.
+4. `notebooks`: the cells of a notebook. `judging`, `judge_process`: judge a whole notebook, in a process for each step.
+5. `finished_labs`, `serving`: measure a finished lab, or serve it to real clients.
+6. `lab_source`: write labs/ from solutions/, and store the outputs of notebooks.
 """
 
 from midspan.errors import imported_when_used

@@ -1,4 +1,4 @@
-"""What a finished notebook defines, for commands that play, serve, show or measure a lab's session."""
+"""Reads the names that a finished notebook defines: commands play, serve, show or measure the session of a lab."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _numbers = count(1)
 
 
 def finished(lab: str, source: str) -> Answers:
-    """The names that a finished notebook of a lab defines.
+    """Return the names that a finished notebook of a lab defines.
 
     Args:
         lab: its name, "lab3_failure".
         source: "solutions", "labs", or the path of a notebook.
 
     Raises:
-        Refusal: it is not there, a part is still to do, or a cell raises.
+        Refusal: the notebook does not exist, a part is still to do, or a cell raises.
     """
     own, _ = parts_of(lab, source)
     cells = finished_cells(own, f"solutions/{lab}.ipynb")
@@ -49,35 +49,37 @@ def finished(lab: str, source: str) -> Answers:
 
 
 def parts_of(lab: str, source: str) -> tuple[dict[str, notebooks.Part], dict[str, notebooks.Part]]:
-    """Step -> its cells, in a notebook of this lab, and in its solution; arguments as for `finished`."""
+    """Return step -> its cells, for the notebook and for the lab's solution. Arguments as for `finished`."""
     path = {"solutions": notebooks.solution(lab), "labs": notebooks.lab(lab)}.get(source, Path(source))
     solved, reference = notebooks.read_reference(notebooks.solution(lab, path), lab)
     return notebooks.own(notebooks.read(path), solved), reference
 
 
-# Demonstrations: the learner's own code at work, on real links.
+# Demonstrations: a cell runs the learner's own code on real links.
 #
-# An unsolved lab fails at its checks and nowhere else, so a demonstration waits until what it needs is written. A
-# wrong answer can keep it waiting for bytes that never come, or turn in a circle. So it runs as an answer does under
-# a check, in a thread of its own and under a limit; and what goes wrong is a sentence.
+# In an unsolved lab only the checks may fail. So a demonstration runs only when the learner has written what it needs.
+# A wrong answer can wait for ever or loop for ever. So a demonstration runs as a check does: in a thread of its own,
+# with a time limit. An error becomes a sentence.
 
 
-LIMIT_S = 10.0  # a demonstration takes a second at most, on a machine that is busy with ten kernels a few
+LIMIT_S = 10.0  # a demonstration takes at most one second; with ten busy kernels a few seconds
 
 
 def show(demonstration: Callable[[], Any], *answers: object, limit_s: float = LIMIT_S) -> Any:
-    """What `demonstration()` gives, awaited if it must be; None, and a sentence, when it cannot run or does not end.
+    """Call `demonstration()`, await it if needed, and return its value.
+
+    When it cannot run or does not end, print a sentence and return None.
 
     Args:
         demonstration: a function without arguments, plain or `async`; called in a thread of its own.
-        answers: the learner's functions and classes that it needs; while one of them is to do, nothing runs.
+        answers: the learner's functions and classes that it needs; if one of them is still to do, nothing runs.
         limit_s: seconds that it may take.
 
     Raises:
-        Refusal: the demonstration is no function.
+        Refusal: the demonstration is not a function.
     """
     if inspect.iscoroutine(demonstration):
-        demonstration.close()  # or Python warns of it in some later cell
+        demonstration.close()  # else Python warns about it in a later cell
     need(callable(demonstration), "a function", demonstration, "Name it without calling it: show(tour, serve)")
     is_limit = isinstance(limit_s, int | float) and limit_s > 0
     need(is_limit, "seconds above 0 as limit_s", limit_s, f"Leave it out for {LIMIT_S:g} s")
@@ -93,7 +95,7 @@ def show(demonstration: Callable[[], Any], *answers: object, limit_s: float = LI
 
 
 def written(*answers: object) -> bool:
-    """True when no function or class among `answers` still holds nbgrader's stub; else it says which is still to do."""
+    """True when none of `answers` still contains nbgrader's stub; else print which are to do and return False."""
     to_do = [answer for answer in answers if _holds_stub(answer)]
     if to_do:
         print(f"Still to do: {_names(to_do)}. Run this cell again when it is written.")
@@ -117,7 +119,7 @@ def _holds_stub(answer: object) -> bool:
 
 
 def _codes(thing: object) -> Iterator[CodeType]:
-    """The code of a function with those inside it, of all the methods of a class and of those that it extends."""
+    """Yield the code of a function and of the functions inside it, or of all methods of a class and of its bases."""
     if isinstance(thing, type):
         for kind in thing.__mro__:
             methods = vars(kind).values() if kind.__module__ == thing.__module__ else ()
@@ -131,22 +133,22 @@ def _codes(thing: object) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-# The sessions of finished labs, for `make bench`: how a process of the bench starts each, and how one speaks to it.
+# The sessions of finished labs, for `make bench`: how a process starts each, and which messages a client sends to it.
 
 
-WIDE = Bounds(outbox=128, replay=128)  # a schedule's are meant to be hit; these leave room for a burst
+WIDE = Bounds(outbox=128, replay=128)  # a schedule tests small bounds; here a burst must fit
 
 _rooms = itertools.count(1)
 
 
 async def lab3(tls: Tls, source: str) -> AsyncIterator[int]:
-    """The session of lab 3, with room for a burst."""
+    """Serve the session of lab 3, with bounds that a burst does not reach."""
     async for port in serve_implementation(replace(finished("lab3_failure", source).ours, bounds=WIDE), tls):
         yield port
 
 
 async def lab5(tls: Tls, source: str) -> AsyncIterator[int]:
-    """The session of lab 5, by its own `serve_session`: a log for each client's name."""
+    """Serve the session of lab 5 with its own `serve_session`: one log for each client name."""
     names = finished("lab5_overhead", source)
     server = await names.serve_session(HOST, 0, tls)
     yield next(iter(server.sockets)).getsockname()[1]
@@ -154,12 +156,12 @@ async def lab5(tls: Tls, source: str) -> AsyncIterator[int]:
 
 
 class Lab3(Envelope):
-    """Lab 3's packets in JSON. The client is alone in its room: its own entry comes back to it, and is passed over."""
+    """The packets of lab 3 in JSON. The client is alone in its room; it ignores its own entry when that comes back."""
 
     def __init__(self, room: str = "") -> None:
         super().__init__()
         self.me, self.ready = room or f"c{next(_rooms)}", False
-        self.path = f"/{self.me}"  # by default a room of its own
+        self.path = f"/{self.me}"  # by default each connection has its own room
 
     def first(self) -> list[MessageData]:
         return [json.dumps(["hello", self.me, "token", "", 0, 1])]
@@ -178,9 +180,9 @@ class Lab3(Envelope):
 
 
 class Lab5(Lab3):
-    """Lab 5's packets, in the bytes of its own `Wire`; what is said in one turn of the loop leaves in one frame.
+    """The packets of lab 5, encoded by its `Wire`. One turn's events share a frame.
 
-    What the client itself works is left out, as with the other dialects: a frame that comes out the same twice is kept.
+    The cost of the client must not count, as with the other dialects. So an equal frame is made once and reused.
     """
 
     def __init__(self, source: str, room: str = "") -> None:
@@ -219,20 +221,20 @@ class Lab5(Lab3):
         return []
 
 
-_notebook = cache(finished)  # one for all connections of a load
+_notebook = cache(finished)  # all connections of a load share it
 
 
 def lab3_contender(source: str = "solutions") -> Contender:
-    """Lab 3's session on trial."""
+    """The session of lab 3 as a contender."""
     return contender("lab 3", lab3, Lab3, note="nothing lost, nothing twice, in order", source=source)
 
 
 def lab5_contender(source: str = "solutions", room: str = "") -> Contender:
-    """Lab 5's session on trial: the same promises, cheaper.
+    """The session of lab 5 as a contender: the same guarantees, at a lower cost.
 
     Args:
         source: "solutions", "labs", or the path of a notebook.
-        room: where its connections meet; by default each has a room of its own.
+        room: the room that its connections share; by default each connection has its own room.
     """
     speaks = code_of(Lab5, {"source": source, "room": room})
     return contender("lab 5", lab5, speaks, note="the same promises, cheaper", source=source)

@@ -1,4 +1,4 @@
-"""The processes in which the judge tries one step, or plays schedules: an answer that crashes it loses no other."""
+"""The processes in which the judge tries one step, or plays schedules. A crash in one of them affects no other step."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from midspan.grading.transcript import Line, Result, error_in_words
 if TYPE_CHECKING:
     from midspan.simulation import Findings
 
-# What the judge's child forbids itself before a learner's answer runs: new processes, signals, most of the memory.
+# Before a learner's answer runs, the judge's process forbids itself new processes, signals and most of the memory.
 #
-# This keeps an honest mistake (a fork bomb, a list that grows for ever) from hurting its neighbours. It is no
-# sandbox: code that sets out to do harm needs a container around the judge.
+# This limits the damage of an honest mistake, for example a fork bomb or a list that grows for ever. It is not a
+# sandbox: code that wants to do harm needs a container around the judge.
 
 
-MEMORY_BYTES = 1 << 30  # that an answer may take beyond what is in use when it starts
+MEMORY_BYTES = 1 << 30  # that an answer may add to the memory in use when it starts
 FORBIDDEN = {
     # audit events of the standard library (docs: "Audit events table") -> what the answer did
     "os.fork": "os.fork()",
@@ -44,11 +44,11 @@ FORBIDDEN = {
 
 
 class Forbidden(RuntimeError):
-    """Raised in the answer, at the place where it tries."""
+    """Raised in the answer, at the call that is forbidden."""
 
 
 def forbid_processes() -> list[str]:
-    """From now on, starting or signalling a process raises `Forbidden`. Returns the list that tells of each attempt."""
+    """From now on, starting or signalling a process raises `Forbidden`. Return the list of the attempts."""
     attempts: list[str] = []
 
     def refuse(what: str) -> NoReturn:
@@ -63,7 +63,7 @@ def forbid_processes() -> list[str]:
         refuse("multiprocessing")
 
     sys.addaudithook(hook)
-    with contextlib.suppress(ImportError):  # multiprocessing's "spawn" calls this one, which has no audit event
+    with contextlib.suppress(ImportError):  # multiprocessing's "spawn" calls it; it has no audit event
         import _posixsubprocess
 
         _posixsubprocess.fork_exec = no_exec
@@ -72,11 +72,11 @@ def forbid_processes() -> list[str]:
 
 @contextlib.contextmanager
 def little_memory() -> Any:
-    """Limit the address space for the time of the block, where the system knows such a limit (Linux does)."""
+    """Limit the address space while the block runs, on systems that have such a limit (Linux has one)."""
     try:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash writes no file
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write a core file
         old = resource.getrlimit(resource.RLIMIT_AS)
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY_BYTES, old[1]))
@@ -89,23 +89,23 @@ def little_memory() -> Any:
         resource.setrlimit(resource.RLIMIT_AS, old)
 
 
-CELLS_LIMIT_S = 3.0  # for all the cells before a check: definitions take milliseconds, an import of a library a second
+CELLS_LIMIT_S = 3.0  # for all cells before a check: definitions take milliseconds, an import may take a second
 
 
 def run_cells(answers: Answers, cells: Iterable[Cell], limit_s: float = CELLS_LIMIT_S) -> limits.CallOutcome:
-    """Run the cells in `answers`, in a thread of its own and within the limit; an error is part of the outcome."""
+    """Run the cells in `answers`, in a new thread and within the limit. An error becomes part of the outcome."""
     return limits.run(lambda: answers.run(cells), limit_s)
 
 
 def broken_off(ran: limits.CallOutcome) -> str:
-    """In words: how cells ended that did not run to their end; "" for those that did."""
+    """Say in words why the cells did not run to their end; "" when they did."""
     if ran.error is not None:
         return error_in_words(ran.error)
     return f"no end after {CELLS_LIMIT_S:g} s" if ran.expired else ""
 
 
 def attempt(step: Step, cells: Iterable[Cell], answers: Answers) -> Result:
-    """Run the cells in `answers`, then judge the step's answers found there."""
+    """Run the cells in `answers`, then judge the step's answers that they define."""
     ran = run_cells(answers, cells)
     notes = tuple(Line("note", remark) for remark in (*answers.remarks, *remarks(ran)))
     if ran.expired or ran.error is not None:
@@ -118,7 +118,7 @@ def attempt(step: Step, cells: Iterable[Cell], answers: Answers) -> Result:
 
 
 def judge_answers(step: Step, answers: Answers) -> Result:
-    """Judge the answers that the cells have defined; a name that is missing is still to do."""
+    """Judge the answers that the cells defined; a missing name means that the answer is still to do."""
     missing = [name for name in step.answers if not hasattr(answers, name)]
     if missing:
         message = f"Still to do: no cell defines {', '.join(missing)}."
@@ -126,20 +126,20 @@ def judge_answers(step: Step, answers: Answers) -> Result:
     return step.judge(*(getattr(answers, name) for name in step.answers))
 
 
-# The process in which the judge tries one step. Whatever an answer does to it, it is the only one to suffer.
+# The process in which the judge tries one step.
 #
-# In: one JSON object on stdin, `{"module", "step", "cells", "path"}`. Out: one line on what was stdout, the token and
-# the result as JSON, written only by this process itself and never by one that it may have forked. The answer's own
-# printing never gets there.
+# Input: one JSON object on stdin, `{"module", "step", "cells", "path"}`. Output: one line on the original stdout, with
+# the token and the result as JSON. Only this process writes it, never a process that the answer forked. What the
+# answer prints goes elsewhere.
 
 
 def main() -> None:
-    """Read the order, try the step, write the result, end without waiting for threads."""
+    """Read the order, try the step, write the result, and exit without waiting for threads."""
     answer(lambda order: _tried(order).to_dict())
 
 
 def answer(work: Callable[[dict[str, Any]], dict[str, Any]]) -> NoReturn:
-    """Read the order, answer with what `work` makes of it, end."""
+    """Read the order, write what `work(order)` returns, and exit."""
     process, out = os.getpid(), _private_stdout()
     order = json.loads(sys.stdin.buffer.read())
     result = work(order)
@@ -152,7 +152,7 @@ def _tried(order: dict[str, Any]) -> Result:
     sys.path[:] = order["path"]
     step = steps.load_lab(order["module"]).steps[order["step"]]
     cells = [Cell(**cell) for cell in order["cells"]]
-    answers = Answers("__main__")  # what a kernel calls it
+    answers = Answers("__main__")  # the module name of a kernel's cells
     attempts = [] if step.processes else forbid_processes()
     with little_memory():
         result = attempt(step, cells, answers)
@@ -160,7 +160,7 @@ def _tried(order: dict[str, Any]) -> Result:
 
 
 def _without_processes(step: Step, result: Result, attempts: list[str]) -> Result:
-    """Wrong as soon as a process was tried, even where the answer caught the exception."""
+    """The result is wrong if the answer tried to start a process, even if it caught the exception."""
     if not attempts:
         return result
     message = f"Your code tried to use {attempts[0]}. In {step.name} all happens in one process."
@@ -168,7 +168,7 @@ def _without_processes(step: Step, result: Result, attempts: list[str]) -> Resul
 
 
 def _private_stdout() -> int:
-    """Keep stdout for the result; what the answer writes there, or to stderr, even from C, goes nowhere."""
+    """Keep stdout for the result; discard what the answer writes to stdout or stderr, also from C code."""
     out = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
@@ -176,24 +176,24 @@ def _private_stdout() -> int:
     return out
 
 
-# The process in which a notebook's session plays many schedules. Only this one imports `midspan.simulation`.
+# The process in which a notebook's session plays many schedules. Only this process imports `midspan.simulation`.
 #
-# In: an order as above, with the cells, the implementation's name, the seeds and the link. Out: one line of JSON, the
-# counts and the counterexamples in words, or `{"refused": a sentence}`.
+# Input: an order as above, with the cells, the implementation's name, the seeds and the link. Output: one line of JSON
+# with the counts and the counterexamples in words, or `{"refused": a sentence}`.
 
 
-NODES = "nodes"  # where a session of several nodes plays, whatever link was asked for: their broker is real
+NODES = "nodes"  # a session of several nodes always runs here, since its broker is real
 
 
 def play_schedules() -> None:
-    """Read the order, play, answer."""
+    """Read the order, play the schedules, and write the findings."""
     answer(_played)
 
 
 def _played(order: dict[str, Any]) -> dict[str, Any]:
     sys.path[:] = order["path"]
     cells = [Cell(**cell) for cell in order["cells"]]
-    play, broker = _player(order["link"])  # before processes are forbidden: TLS keys are made, the broker starts
+    play, broker = _player(order["link"])  # before processes are forbidden: it makes TLS keys and starts the broker
     with broker:
         return _found(order, cells, play)
 
@@ -220,7 +220,7 @@ def _found(order: dict[str, Any], cells: list[Cell], play: Any) -> dict[str, Any
 
 
 def _player(link: str) -> tuple[Any, contextlib.AbstractContextManager[object]]:
-    """What plays the schedules, and what is open meanwhile."""
+    """Return the function that plays a schedule, and the context that must stay open meanwhile."""
     if link == "simulated":
         from midspan.simulation import search
 

@@ -1,4 +1,4 @@
-"""Judge a notebook's answers without running its checks, or a session by many schedules: `python -m midspan judge`."""
+"""`python -m midspan judge`: judges a notebook's answers without its check cells, or a session by many schedules."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from midspan.grading.transcript import SIGNS, Result
 from midspan.net.child_process import plain_environment
 
 START = "from midspan.grading.judge_process import main; main()"
-SPARE_S = 8.0  # beyond the limits inside: a process starts in 0.5 s, and giving a thread up takes 1 s
-POLL_S = 0.25  # how often the time is looked at; the end of the process is noticed at once
+SPARE_S = 8.0  # added to the limits inside: a process starts in 0.5 s, abandoning a thread takes 1 s
+POLL_S = 0.25  # between two looks at the clock; the end of the process is noticed at once
 
 
 def trial(step: Step, module: str, cells: Iterable[Cell], folder: Path) -> Result:
-    """The result of a step whose answers these cells define.
+    """Judge a step whose answers these cells define, in a new process.
 
     Args:
         step: the step to judge.
-        module: where its lab is defined, for the child to import.
-        cells: all that runs before the check.
-        folder: where the notebook lies; the child's current folder, as in a kernel.
+        module: the module that defines its lab; the new process imports it.
+        cells: all cells that run before the check.
+        folder: the notebook's folder; it is the current folder of the new process, as in a kernel.
     """
     order: dict[str, Any] = {"module": module, "step": step.name, "cells": [asdict(cell) for cell in cells]}
     line, code = line_of_child(START, order, folder, step.limit_s + CELLS_LIMIT_S)
@@ -50,16 +50,16 @@ def trial(step: Step, module: str, cells: Iterable[Cell], folder: Path) -> Resul
 
 
 def line_of_child(start: str, order: dict[str, Any], folder: Path, limit_s: float) -> tuple[str, int | None]:
-    """What a fresh interpreter answers to an order, and how it ended.
+    """Send an order to a new interpreter; return its answer and its exit code.
 
     Args:
-        start: Python that reads the order from stdin, as `judge_process.answer` does.
-        order: JSON; `token`, which the answer must begin with, and `path` are added.
-        folder: its current folder.
-        limit_s: seconds that it may take, beside its start.
+        start: Python code that reads the order from stdin, as `judge_process.answer` does.
+        order: as JSON. Two keys are added: `path`, and `token`, with which the answer must begin.
+        folder: the interpreter's current folder.
+        limit_s: seconds that it may take after its start.
 
     Returns:
-        The line, without its token; "" when there was none. The exit code; None when it had to be ended.
+        The line without its token, "" when there was none; the exit code, None when we had to end the process.
     """
     token = secrets.token_hex(8)
     order = {**order, "token": token, "path": sys.path}
@@ -72,7 +72,7 @@ def line_of_child(start: str, order: dict[str, Any], folder: Path, limit_s: floa
 
 
 def died(code: int | None) -> str:
-    """The words for a child that did not live to answer."""
+    """Say in words that the process ended before it answered."""
     if code is None:
         return "No answer in time, and nothing could interrupt it: it hangs inside one call."
     if code < 0:
@@ -81,7 +81,7 @@ def died(code: int | None) -> str:
 
 
 def _started(start: str, order: dict[str, Any], folder: Path, home: str) -> subprocess.Popen[bytes]:
-    """A fresh interpreter in a session of its own, so that its whole group can be ended; it remembers no progress."""
+    """Start a new interpreter in a new process session, so that we can end its whole group. It stores no progress."""
     with tempfile.TemporaryFile() as stdin:
         stdin.write(json.dumps(order).encode())
         stdin.seek(0)
@@ -98,7 +98,7 @@ def _started(start: str, order: dict[str, Any], folder: Path, home: str) -> subp
 
 
 def _wait(process: subprocess.Popen[bytes], limit_s: float) -> bool:
-    """Whether the process ended within the seconds that the machine really gave it."""
+    """Return whether the process ended within the limit; time in which it waited for a processor does not count."""
     began = time.monotonic()
     while time.monotonic() - began - kept_waiting_s(process.pid, str(process.pid)) < limit_s:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -108,9 +108,9 @@ def _wait(process: subprocess.Popen[bytes], limit_s: float) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all that it started in its session."""
+    """End the process and all processes of its session."""
     if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone with its last member
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group ended with its last process
             os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
@@ -118,7 +118,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Line:
-    """The one line that a process writes, read in a thread: a forked child may hold the pipe open for ever."""
+    """The one line that a process writes. A thread reads it, since a forked child may hold the pipe open for ever."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -132,26 +132,25 @@ class _Line:
                 self._text += more
 
     def text(self) -> str:
-        """The line; "" when there was none. To be called when the process has ended."""
+        """The line; "" when there was none. Call it after the process has ended."""
         self._thread.join(1.0)
         return self._text.decode("utf-8", "replace")
 
 
-# Each step is tried in a process of its own, with the learner's answer to it and, for the steps before, the learner's
-# answers where they pass and the reference's where not; so one bad answer fails one step. Which ones pass is not
-# known at first. We guess (an answer that still has its stub will not), try as many steps at once as there are
-# processors, and try again those for which the guess proved wrong, until every step has been tried with exactly the
-# answers that pass.
+# A process of its own tries each step, with the learner's answer to it. For the steps before it takes the learner's
+# answers that pass, and the reference's answers for the others. So one wrong answer fails only its own step. At first
+# we guess which answers pass (one with a stub does not), and try as many steps at once as there are processors. Where
+# a guess was wrong, we try the later steps again, until each was tried with exactly the answers that pass.
 
 
-Own = frozenset[str]  # steps whose answers are the learner's
-Pair = tuple[str, Own]  # a step, and the earlier steps it is tried with
+Own = frozenset[str]  # the steps whose answers are the learner's
+Pair = tuple[str, Own]  # a step, and the earlier steps with the learner's answers
 Try = Callable[[str, Own], Result]
 
 
 @dataclass(frozen=True)
 class JudgeReport:
-    """The results of all the steps of a file, in order. `str()`: the table, what is to do, what is wrong."""
+    """The results of all steps of a file, in order. `str()` gives the table, what is to do, and what is wrong."""
 
     lab: Lab
     file: str
@@ -171,14 +170,14 @@ class JudgeReport:
         return "\n".join([f"{self.lab.name}, answers from {self.file}", *rows, end, *self._to_do(), *wrong])
 
     def _to_do(self) -> list[str]:
-        """All that is to do in one paragraph: a new lab is nothing else."""
+        """Put all steps that are to do into one paragraph, since in a new lab these are all steps."""
         steps = [result.step for result in self.results if result.verdict == "to do"]
         return [f"Still to do: {', '.join(steps)}."] if steps else []
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A notebook of a lab, opened to be judged: the learner's answers beside the reference's."""
+    """A learner's notebook, opened to be judged: the learner's answers, and the reference's answers."""
 
     lab: Lab
     file: Path
@@ -187,11 +186,11 @@ class Submission:
 
     @property
     def hopeful(self) -> dict[str, bool]:
-        """Step -> False where the stub still stands, so that it can hardly pass."""
+        """Step -> whether its answer may pass; False where the stub still stands."""
         return {step: not any(cell.unsolved for cell in part.answer) for step, part in self.own.items()}
 
     def cells(self, step: str, earlier: Own) -> list[Cell]:
-        """All that runs before the check of `step`, when its answer, and the `earlier` ones, are the learner's."""
+        """Return the cells to run before the check of `step`; its answer and the `earlier` ones are the learner's."""
         cells: list[Cell] = []
         for name, part in self.own.items():
             mine = name == step or name in earlier
@@ -201,7 +200,7 @@ class Submission:
         return cells
 
     def results(self) -> dict[str, Result]:
-        """Step -> its result, each tried in a process of its own."""
+        """Try each step in a process of its own; return step -> result."""
         module, folder = steps.modules()[self.lab.name], self.file.resolve().parent
         return settle(
             self.hopeful,
@@ -210,7 +209,7 @@ class Submission:
 
 
 def opened(file: Path) -> Submission:
-    """The notebook, ready to be judged; refuses a file that cannot be."""
+    """Open a notebook to be judged; refuse a file that cannot be judged."""
     notebook = notebooks.read(file)
     lab = lab_of(notebook, file)
     solved, reference = notebooks.read_reference(notebooks.solution(lab.name, file), lab.name)
@@ -221,13 +220,13 @@ def opened(file: Path) -> Submission:
 
 
 def judge(file: Path) -> JudgeReport:
-    """Judge the answers in a notebook; refuses a file that cannot be judged."""
+    """Judge the answers in a notebook; refuse a file that cannot be judged."""
     paper = opened(file)
     return JudgeReport(paper.lab, file.name, tuple(paper.results().values()))
 
 
 def lab_of(notebook: notebooks.Raw, file: Path) -> Lab:
-    """The lab that a notebook answers; refuses one that answers none."""
+    """Return the lab to which a notebook belongs; refuse a notebook that belongs to none."""
     name = notebooks.lab_name(notebook, file)
     if name not in steps.modules():
         known = ", ".join(steps.modules()) or "(there are none)"
@@ -238,11 +237,11 @@ def lab_of(notebook: notebooks.Raw, file: Path) -> Lab:
 
 
 def settle(hopeful: Mapping[str, bool], try_step: Try) -> dict[str, Result]:
-    """Step -> result, each tried with exactly the earlier answers that pass.
+    """Try each step with exactly the earlier answers that pass; return step -> result.
 
     Args:
-        hopeful: step -> the guess whether it passes, in order.
-        try_step: tries one step with the given earlier answers of the learner's.
+        hopeful: step -> the guess whether it passes, in the order of the lab.
+        try_step: tries one step with these earlier answers of the learner.
     """
     known: dict[Pair, Result] = {}
     running: dict[Future[Result], Pair] = {}
@@ -259,7 +258,7 @@ def settle(hopeful: Mapping[str, bool], try_step: Try) -> dict[str, Result]:
 
 
 def _pairs(hopeful: Mapping[str, bool], known: Mapping[Pair, Result]) -> list[Pair]:
-    """Each step with the steps before it that pass, as far as is known, or guessed."""
+    """Return each step with the earlier steps that pass, where a result is known, or are guessed to pass."""
     pairs: list[Pair] = []
     passing: Own = frozenset()
     for step, hope in hopeful.items():
@@ -269,15 +268,15 @@ def _pairs(hopeful: Mapping[str, bool], known: Mapping[Pair, Result]) -> list[Pa
     return pairs
 
 
-# A report as JUnit XML, which continuous integration and many a learning platform read.
+# A report as JUnit XML, which continuous integration and many learning platforms read.
 
 
-# XML 1.0, section 2.2: what is no character of a document, however it is escaped
+# XML 1.0, section 2.2: characters that a document must not contain, even escaped
 NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(report: JudgeReport) -> str:
-    """The XML text: one suite, one case a step; a failure with its words for a wrong answer, skipped for one to do."""
+    """Write the XML text: one suite, one case for each step. A wrong answer is a failure; one to do is skipped."""
     verdicts = Counter(result.verdict for result in report.results)
     counts = {"tests": len(report.results), "failures": verdicts["wrong"], "errors": 0, "skipped": verdicts["to do"]}
     numbers = {name: str(count) for name, count in counts.items()}
@@ -305,27 +304,27 @@ def _clean(text: str) -> str:
 
 # Many schedules: `python -m midspan judge FILE.ipynb --seeds N --start S --link simulated|real`.
 #
-# The steps' checks play a few hundred schedules that stress one thing each. Here all predicates judge any range of
-# seeds, on the finished answers of a notebook, in a process of its own.
+# The check of a step plays at most a few hundred schedules that stress one thing. Here all predicates judge any range
+# of seeds, on the finished answers of a notebook, in a process of its own.
 
 
-LINKS = {"simulated": 0.5, "real": 5.0, NODES: 5.0}  # link -> seconds that one schedule may take, storms included
-SHRINKING_S = 60.0  # for what is found to be shrunk
+LINKS = {"simulated": 0.5, "real": 5.0, NODES: 5.0}  # link -> seconds for one schedule, also with many reconnections
+SHRINKING_S = 60.0  # for shrinking the counterexamples
 START_PLAYING = "from midspan.grading.judge_process import play_schedules; play_schedules()"
 WIDTHS = (19, 8, 10, 9)
 
 
 @dataclass(frozen=True)
 class SeedReport:
-    """What many schedules said of one notebook's session. `str()` is the table, then the smallest counterexamples.
+    """The verdicts of many schedules on one session. `str()` gives the table, then the smallest counterexamples.
 
     Args:
-        lab: whose answers.
+        lab: the lab of the notebook.
         file: name of the notebook.
-        seeds: of the schedules.
+        seeds: the seeds of the schedules.
         link: "simulated", "real" or "nodes".
         outcomes: "holds", "violated", "vacuous" -> how many schedules.
-        verdicts: predicate -> the same for this predicate.
+        verdicts: predicate -> the same counts for this predicate.
         examples: the smallest counterexample of each violated predicate, in words.
     """
 
@@ -339,7 +338,7 @@ class SeedReport:
 
     @property
     def passed(self) -> bool:
-        """Whether no schedule was violated, and at least one tested something."""
+        """Whether no schedule violated a guarantee, and at least one put a guarantee to the test."""
         return not self.outcomes.get("violated") and bool(self.outcomes.get("holds"))
 
     def __str__(self) -> str:
@@ -357,7 +356,7 @@ def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport
     """Play the schedules of these seeds against the session of a notebook, and judge by all predicates.
 
     Raises:
-        Refusal: a file that cannot be judged, a part that is still to do, a cell that raises, code that hangs.
+        Refusal: the file cannot be judged, a part is still to do, a cell raises, or code hangs.
     """
     need(len(seeds) > 0, "at least one seed", len(seeds), "Pass --seeds 1 or more")
     need(link in LINKS, f"a link: {' or '.join(LINKS)}", link, "Choose one of them")
@@ -377,7 +376,7 @@ def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport
 
 
 def finished_cells(own: dict[str, Part], instead: str = "the solutions") -> list[Cell]:
-    """All cells of a notebook's answers; refused, with the names and what to take `instead`, when one is to do."""
+    """Return all cells of a notebook's answers; refuse when one is to do, and name what to use `instead`."""
     to_do = [step for step, part in own.items() if part.to_do]
     if to_do:
         words = Words(f"still to do: {', '.join(to_do)}")

@@ -1,4 +1,4 @@
-"""Notebooks written by the course: labs/ is generated from solutions/, and outputs are stored from one run."""
+"""Notebooks that the course writes: generates labs/ from solutions/, and stores the outputs of one run."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from midspan.grading.judge_process import run_cells
 from midspan.grading.judging import Submission, opened
 from midspan.grading.notebooks import Answers
 
-# The lab machinery: labs/ is generated from solutions/, and a later lab stands on the learner's own earlier work.
+# labs/ is generated from solutions/; a later lab uses the learner's own answers to an earlier lab.
 #
-# Clearing is nbgrader's own (`ClearSolutions`), so that what a teacher releases with nbgrader is what stands in
-# labs/.
+# nbgrader's own `ClearSolutions` clears the solutions, so labs/ equals what a teacher releases with nbgrader.
 
 
 def clear(solved: notebooks.Raw) -> notebooks.Raw:
-    """The lab of a solved notebook: solutions give way to stubs, outputs go, all else stays as it is."""
+    """Make the lab of a solved notebook: replace solutions by stubs, remove outputs, and keep all else."""
     try:
         preprocessors: Any = importlib.import_module("nbgrader.preprocessors")
     except ImportError:
@@ -39,21 +38,21 @@ def clear(solved: notebooks.Raw) -> notebooks.Raw:
 
 
 def text(notebook: notebooks.Raw) -> str:
-    """A notebook as Jupyter writes it to a file: sorted keys, one line of source a line."""
-    nbformat: Any = importlib.import_module("nbformat")  # has no types
+    """Write a notebook as Jupyter writes it to a file: sorted keys, and a JSON string for each line of source."""
+    nbformat: Any = importlib.import_module("nbformat")  # nbformat has no type hints
     return str(nbformat.writes(as_node(notebook))).rstrip("\n") + "\n"
 
 
 def as_node(notebook: notebooks.Raw) -> Any:
-    """The notebook as nbformat's own type, brought to format 4.5, which nbgrader and nbclient work on."""
+    """Convert the notebook to nbformat's own type and to format 4.5, as nbgrader and nbclient need it."""
     nbformat: Any = importlib.import_module("nbformat")
     return nbformat.reads(json.dumps(notebook), as_version=4)
 
 
 def regenerate(force: bool = False) -> list[str]:
-    """Write each lab again from its solved notebook; returns the names of those that changed.
+    """Write each lab again from its solved notebook; return the names of the labs that changed.
 
-    A lab in which somebody has begun to answer is not written over unless `force`.
+    A lab with at least one answer in it is not overwritten unless `force`.
     """
     changed = []
     for path in sorted((progress.course() / "solutions").glob("*.ipynb")):
@@ -76,10 +75,10 @@ def _answered(lab: Path) -> bool:
 
 
 class Earlier:
-    """Answers of an earlier lab, by name: `earlier("lab1_framing").accept_key`. `str()` says whose each step is.
+    """Answers of an earlier lab, by name: `earlier("lab1_framing").accept_key`. `str()` says whose each answer is.
 
     Attributes:
-        lab: name of the lab.
+        lab: the name of the lab.
         mine: steps whose answers are the learner's own.
         others: steps whose answers are the reference's.
     """
@@ -103,7 +102,7 @@ class Earlier:
 
 
 def earlier(lab: str) -> Earlier:
-    """The answers of an earlier lab: the learner's where they pass (each judged now), else the reference's."""
+    """Judge the learner's answers to an earlier lab now; return those that pass, and the reference's for the others."""
     solved = opened(notebooks.solution(lab))
     paper, why = _theirs(lab)
     passing: frozenset[str] = frozenset()
@@ -124,7 +123,7 @@ def earlier(lab: str) -> Earlier:
 
 
 def _theirs(lab: str) -> tuple[Submission | None, str]:
-    """The learner's notebook of a lab, or why there is none to use."""
+    """Return the learner's notebook of a lab, or None and the reason why there is none to use."""
     path = notebooks.lab(lab)
     if not path.exists():
         return None, f": labs/{path.name} is not there"
@@ -136,9 +135,9 @@ def _theirs(lab: str) -> tuple[Submission | None, str]:
 
 # Run notebooks on a fresh kernel and keep their outputs: `python -m midspan store FILE...`.
 #
-# Stored outputs come from here and not from a browser, where late output lands in another place. What changes from
-# run to run without a meaning (times, the Python's version) is left out, so that a second run changes nothing in the
-# file. Outputs are portable (see `pictures.display`): the first who opens the file has not trusted it.
+# Stored outputs come from here and not from a browser, which puts late output elsewhere. What differs between runs and
+# means nothing (times, Python's version) is left out, so that a second run changes nothing in the file. Outputs are
+# portable (see `pictures`), since a reader opens the file before JupyterLab trusts it.
 
 
 CELL_LIMIT_S = 120
@@ -146,9 +145,9 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 
 def store(path: Path) -> bool:
-    """Run a notebook in its folder, with no progress remembered; returns whether the file changed.
+    """Run a notebook in its folder, and store no progress. Return whether the file changed.
 
-    Refuses, and leaves the file as it is, when a cell fails that has no tag raises-exception.
+    Refuse, and leave the file as it is, when a cell without the tag raises-exception fails.
     """
     raw = notebooks.read(path)
     _name_cells(raw)
@@ -184,10 +183,10 @@ def _run(notebook: Any, path: Path) -> None:
 
 
 def _name_cells(notebook: notebooks.Raw) -> None:
-    """Give an id to each cell that has none, or somebody else's; those that are there stay."""
+    """Give a new id to each cell that has none, or that has the id of another cell; all other ids stay."""
     seen: set[str] = set()
     for place, cell in enumerate(notebook["cells"]):
         if cell.get("id", "") in seen | {""}:
             cell["id"] = hashlib.sha256(f"{place} {notebooks.source_of(cell)}".encode()).hexdigest()[:12]
         seen.add(cell["id"])
-    notebook["nbformat_minor"] = max(5, notebook.get("nbformat_minor", 5))  # the first with cell ids
+    notebook["nbformat_minor"] = max(5, notebook.get("nbformat_minor", 5))  # the first version with cell ids

@@ -1,4 +1,4 @@
-"""Run an answer under a time limit, in a thread of its own, keep what it prints, and leave nothing of it behind."""
+"""Run an answer in a thread of its own with a time limit, keep what it prints, and clean up after it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ from typing import Any, TypeVar
 
 from midspan.net.background_loop import cancel_others
 
-# What an answer prints belongs to the answer: it is shown with its result, not in whichever cell happens to run.
+# What an answer prints is shown with its result, and not in the output of the cell that runs at that time.
 #
-# `print` looks `sys.stdout` up on each call, so for the time of a check we put a switch there: what the main thread
-# or the thread of a server prints goes on to the old stream, what the answer's thread (or a thread it starts) prints
-# is kept.
+# `print` reads `sys.stdout` on each call. So we put a `_Switch` there while a check runs. What the main thread or a
+# server's thread prints goes to the old stream. What the answer's thread, or a thread that it starts, prints is kept.
 
 
-MOST_CHARACTERS = 2000  # of an answer's printing that is kept: a loop may print a million lines
+MOST_CHARACTERS = 2000  # kept of what an answer prints, since a loop may print a million lines
 
 
-VARIES = re.compile(r" at 0x[0-9a-fA-F]+|\S*/ipykernel_\d+/")  # in a warning, say: the text is to be equal on each run
+VARIES = re.compile(r" at 0x[0-9a-fA-F]+|\S*/ipykernel_\d+/")  # the text must be equal on each run
 
 
 class Kept:
@@ -43,20 +42,20 @@ class Kept:
         self._dropped = False
 
     def write(self, text: str) -> int:
-        """Keep `text` as long as there is room."""
+        """Keep `text` up to the limit."""
         room = MOST_CHARACTERS - self._text.tell()
         self._text.write(text[:room])
         self._dropped = self._dropped or len(text) > room
         return len(text)
 
     def value(self) -> str:
-        """All that was kept, with a remark where something was dropped."""
+        """Return all that was kept, with a remark if something was dropped."""
         text = VARIES.sub("", self._text.getvalue().rstrip("\n"))
         return f"{text}\n... and more" if self._dropped else text
 
 
 class _Switch:
-    """Stands in for a stream: writes go to `kept` unless the writing thread was there before the answer's thread."""
+    """Replaces a stream: a write goes to `kept`, unless the writing thread existed before the answer's thread."""
 
     def __init__(self, stream: Any, kept: Kept, before: frozenset[int | None]) -> None:
         self._stream, self._kept, self._before = stream, kept, before
@@ -71,9 +70,9 @@ class _Switch:
 
 
 class _Quiet(logging.Handler):
-    """The root logger's handler where it has none: a library's log on an answer is long, and holds paths and addresses.
+    """A handler for a root logger that has none. A library's log about an answer is long, with paths and addresses.
 
-    With none, `logging.exception()` would install one for ever, on our switch.
+    Without a handler, `logging.exception()` would install one that stays, and that writes to our switch.
     """
 
     def __init__(self, before: frozenset[int | None]) -> None:
@@ -87,7 +86,7 @@ class _Quiet(logging.Handler):
 
 @contextmanager
 def captured() -> Iterator[Kept]:
-    """Keep what threads started inside the block print to stdout and stderr."""
+    """Keep what the threads that start inside the block write to stdout and stderr."""
     kept = Kept()
     before = frozenset(thread.ident for thread in threading.enumerate())
     old = sys.stdout, sys.stderr
@@ -98,53 +97,53 @@ def captured() -> Iterator[Kept]:
         logging.root.addHandler(quiet)
     try:
         yield kept
-    finally:  # an answer may itself have replaced the streams: they come back in any case
+    finally:  # also when an answer replaced the streams itself
         sys.stdout, sys.stderr = old
         logging.root.removeHandler(quiet)
 
 
-# Run an answer under a time limit, in a thread of its own, and leave nothing of it behind.
+# How an answer runs, and how it is ended.
 #
-# Why a thread: a kernel runs its own event loop in the main thread, where an answer could neither start another loop
-# nor be stopped (an `await` in a cell cannot be interrupted by a limit, nor blocking code after it). A daemon thread
-# can be given up, does not keep the kernel alive, and may run a loop of its own.
+# Why a thread: a kernel runs its own event loop in the main thread. There an answer could not start another loop, and
+# we could not stop it: a limit interrupts neither an `await` in a cell nor blocking code after it. A daemon thread can
+# be abandoned, does not keep the kernel alive, and may run a loop of its own.
 #
-# Why not wall time: ten kernels on two cores keep a thread waiting for a processor, which is not the answer's fault.
-# Linux says how long (/proc/self/task/TID/schedstat, second number: nanoseconds on the run queue; see
-# Documentation/scheduler/sched-stats.rst); elsewhere the limit is wall time. `$MIDSPAN_PATIENCE` multiplies every
-# limit.
+# Why not wall time: with ten kernels on two cores a thread waits for a processor, and that is not the answer's fault.
+# Linux says how long it waited (/proc/self/task/TID/schedstat, second number: nanoseconds on the run queue; see
+# Documentation/scheduler/sched-stats.rst). On other systems the limit is wall time. `$MIDSPAN_PATIENCE` multiplies
+# every limit.
 #
-# How a hanging answer ends: cancelled if it awaits; else an exception is raised in its thread
+# How we end an answer that hangs: if it awaits, we cancel it. Else we raise an exception in its thread
 # (PyThreadState_SetAsyncExc), which takes effect at its next bytecode. Code that blocks inside one C call cannot be
-# ended so; then we say it.
+# ended; then the result says so.
 
 
 T = TypeVar("T")
 
-TRIES = 4  # an answer with a bare `except:` in its loop survives the first exception, seldom the fourth
-TURNS = 3  # of the loop, for tasks that are about to end when an answer has returned
-BETWEEN_S = 0.25  # wall seconds for the exception to take effect: the interpreter switches threads every 5 ms
+TRIES = 4  # a bare `except:` in a loop catches the first exception, seldom the fourth
+TURNS = 3  # of the loop, for tasks that are ending when an answer returns
+BETWEEN_S = 0.25  # wall time for the exception to take effect: Python switches threads every 5 ms
 
 
 class Expired(BaseException):
-    """Raised inside an answer whose time is up. A BaseException, so that `except Exception` lets it through."""
+    """Raised inside an answer at its time limit. It is a BaseException, so `except Exception` does not catch it."""
 
 
 @dataclass(slots=True)
 class CallOutcome:
-    """What became of a run: exactly one of a value, an error, or `expired`."""
+    """How a run ended: with exactly one of a value, an error, or `expired`."""
 
     value: Any = None
     error: BaseException | None = None
     expired: bool = False
-    still_running: bool = False  # it blocks inside one call and could not be ended
-    left_tasks: tuple[str, ...] = ()  # names of the coroutines that it left running, cancelled by us
-    in_background: tuple[Exception, ...] = ()  # raised in tasks and callbacks that nobody awaited
+    still_running: bool = False  # it blocks inside one call, so we could not end it
+    left_tasks: tuple[str, ...] = ()  # the coroutines that it left running, and that we cancelled
+    in_background: tuple[Exception, ...] = ()  # raised in callbacks, and in tasks that were never awaited
     printed: str = ""
 
 
 def patience() -> float:
-    """The factor on every limit, from `$MIDSPAN_PATIENCE`; 1.0 where it is unset or no positive number."""
+    """Return the factor for every limit, from `$MIDSPAN_PATIENCE`; 1.0 if that is unset or not a positive number."""
     try:
         factor = float(os.environ.get("MIDSPAN_PATIENCE", "1"))
     except ValueError:
@@ -153,13 +152,13 @@ def patience() -> float:
 
 
 def run(work: Callable[[], Any], limit_s: float) -> CallOutcome:
-    """Call `work()` in a daemon thread, and await its value there if it is awaitable; what it raises is an `error`."""
+    """Call `work()` in a daemon thread; await its value there if it is awaitable. An exception becomes the `error`."""
     runner = _Runner(work)
     with captured() as text:
         runner.thread.start()
         try:
             runner.wait(limit_s * patience())
-        finally:  # also when Stop interrupts the cell that waits
+        finally:  # also when the user interrupts the waiting cell
             runner.end()
     runner.outcome.printed = text.value()
     return runner.outcome
@@ -176,14 +175,14 @@ class _Runner:
         self.thread = threading.Thread(target=self._run, name="midspan-answer", daemon=True)
 
     def wait(self, limit_s: float) -> None:
-        """Until the work is done, or has had `limit_s` seconds in which the machine would let it run."""
+        """Wait until the work is done, or until it had `limit_s` seconds in which it did not wait for a processor."""
         began = time.monotonic()
         left = limit_s
         while left > 0 and not self.done.wait(left):
             left = limit_s - (time.monotonic() - began - kept_waiting_s(self.thread.native_id))
 
     def end(self) -> None:
-        """End the work if it still runs: cancel, then raise in its thread, a few times."""
+        """End the work if it still runs: cancel it, then raise an exception in its thread, up to `TRIES` times."""
         if self.done.is_set():
             return
         self.giving_up = True
@@ -197,14 +196,14 @@ class _Runner:
 
     def _cancel(self) -> None:
         if self.loop is not None and self.main is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has been closed in the meantime
+            with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime
                 self.loop.call_soon_threadsafe(self.main.cancel)
 
     def _run(self) -> None:
         try:
             value = self.work()
             self.outcome.value = self._awaited(value) if inspect.isawaitable(value) else value
-        except BaseException as error:  # SystemExit and KeyboardInterrupt raised by an answer are the answer's too
+        except BaseException as error:  # also an answer's own SystemExit or KeyboardInterrupt
             self.outcome.error = error
         finally:
             self.done.set()
@@ -216,18 +215,16 @@ class _Runner:
             try:
                 return runner.run(self._main(awaitable))
             except Exception:
-                gc.collect()  # asyncio tells of an exception that nobody awaited when its task is collected
+                gc.collect()  # asyncio reports an exception that was never awaited when its task is collected
                 raise
             finally:
                 if not self.giving_up:
                     self.outcome.left_tasks = tuple(runner.run(cancel_others(TURNS)))
-                for task in asyncio.all_tasks(
-                    self.loop
-                ):  # it will not be cancelled: do not complain of it in some cell
+                for task in asyncio.all_tasks(self.loop):  # it ignores the cancellation: no warning in a later cell
                     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
     def _keep(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What asyncio would log, with addresses in it, and into whichever cell runs."""
+        """Keep an error that asyncio would log, with addresses, in the output of the cell that runs."""
         if isinstance(error := context.get("exception"), Exception):
             self.outcome.in_background += (error,)
 
@@ -237,9 +234,9 @@ class _Runner:
 
 
 async def within(awaitable: Awaitable[T], limit_s: float) -> T:
-    """What `awaitable` gives within `limit_s` seconds in which the machine let this thread run, or `TimeoutError`.
+    """Await `awaitable`; `TimeoutError` after `limit_s` seconds in which this thread did not wait for a processor.
 
-    For what both ends of which live in this thread: while it is kept waiting, neither can answer.
+    Use it when client and server both run in this thread: while the thread waits for a processor, neither can answer.
     """
     task, thread = asyncio.ensure_future(awaitable), threading.get_native_id()
     began, kept = time.monotonic(), kept_waiting_s(thread)
@@ -253,11 +250,11 @@ async def within(awaitable: Awaitable[T], limit_s: float) -> T:
     finally:
         if not task.done():
             task.cancel()
-            await asyncio.wait({task}, timeout=BETWEEN_S)  # one that will not end is the runner's business
+            await asyncio.wait({task}, timeout=BETWEEN_S)  # if it does not end, the runner ends it
 
 
 def kept_waiting_s(thread_id: int | None, process: str = "self") -> float:
-    """Seconds that a thread was ready to run and the machine did not run it; 0.0 where the system does not say."""
+    """Return the seconds in which a thread was ready and waited for a processor; 0.0 if the system does not tell."""
     try:
         return int(Path(f"/proc/{process}/task/{thread_id}/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""The course's notebooks: where they are on this machine, and what their cells hold."""
+"""The course's notebooks: where they are on this machine, and what their cells contain."""
 
 from __future__ import annotations
 import __future__
@@ -20,7 +20,7 @@ from midspan.errors import Refusal, need
 from midspan.grading.progress import course
 from midspan.grading.transcript import error_in_words
 
-# Read a notebook's JSON with a sentence for whatever is wrong with it, and say what a cell is for.
+# Read a notebook's JSON, with a sentence for each thing that can be wrong with it; tell what a cell is for.
 
 
 Raw = dict[str, Any]
@@ -28,7 +28,7 @@ CellKind = Literal["setup", "exercise", "check", "other"]
 
 
 def read(path: Path) -> Raw:
-    """The notebook at `path` as plain JSON, of nbformat 4 and with cells that are objects."""
+    """Read the notebook at `path` as plain JSON; refuse one that is not nbformat 4, or whose cells are not objects."""
     need(isinstance(path, Path), "the path of a notebook, a pathlib.Path", path, "Write Path('labs/x.ipynb')")
     again = "Save it again from JupyterLab, or take a fresh copy"
     try:
@@ -60,7 +60,7 @@ def source_of(cell: Raw) -> str:
 
 
 def kind_of(cell: Raw) -> CellKind:
-    """What a cell is for, by nbgrader's metadata and the tag "setup"."""
+    """Tell what a cell is for, from nbgrader's metadata and the tag "setup"."""
     marks = _mapping(_metadata(cell).get("nbgrader"))
     if marks.get("solution"):
         return "exercise"
@@ -70,23 +70,23 @@ def kind_of(cell: Raw) -> CellKind:
 
 
 def grade_id_of(cell: Raw) -> str:
-    """nbgrader's name for a cell; "" without."""
+    """Return nbgrader's name of a cell; "" if it has none."""
     return str(_mapping(_metadata(cell).get("nbgrader")).get("grade_id", ""))
 
 
 def tags(cell: Raw) -> list[str]:
-    """A cell's tags."""
+    """Return a cell's tags."""
     found = _metadata(cell).get("tags", [])
     return [str(tag) for tag in found] if isinstance(found, list) else []
 
 
 def lab_name(notebook: Raw, path: Path) -> str:
-    """The lab a notebook belongs to: its metadata `midspan.lab`, else the file's stem."""
+    """Return the lab to which a notebook belongs: its metadata `midspan.lab`, else the file's stem."""
     return str(_mapping(_metadata(notebook).get("midspan")).get("lab") or path.stem)
 
 
 def leave_out_what_differs(notebook: Raw) -> None:
-    """Take out, in place, what differs from run to run or from machine to machine: Python's version, and times."""
+    """Remove, in place, what differs between runs and between machines: Python's version, and times."""
     notebook["metadata"].get("language_info", {}).pop("version", None)
     for cell in notebook["cells"]:
         cell["metadata"].pop("execution", None)
@@ -100,12 +100,12 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-# A lab's notebook taken apart: for each step the setup cells, and the cells that hold the answer.
+# The parts of a lab's notebook: for each step the setup cells, and the cells that contain the answer.
 #
-# The reference (the solved notebook) says which cells there are. A learner's file is matched against it by grade id,
-# by cell id, or by source, since files come back from other tools without one or the other. What the reference does
-# not know, the learner added: such a cell belongs to the step whose exercise or check comes next. Checks, and cells
-# that only show something, are never part of an answer.
+# The reference (the solved notebook) defines which cells there are. We find a learner's cell there by its grade id, its
+# cell id or its source, since other tools may remove one or the other. The learner added each cell that the reference
+# does not have; such a cell belongs to the step of the next exercise or check. Checks, and cells that only show
+# something, are never part of an answer.
 
 
 CHECK = "check_"  # the grade id of a check cell is this and the step's name
@@ -113,7 +113,7 @@ CHECK = "check_"  # the grade id of a check cell is this and the step's name
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Source to run. An `added` cell is the learner's own idea: it may fail and the answer can still be right."""
+    """Source to run. The learner wrote an `added` cell in addition: if it fails, the answer can still be right."""
 
     name: str
     source: str
@@ -121,13 +121,13 @@ class Cell:
 
     @property
     def unsolved(self) -> bool:
-        """Whether nbgrader's stub still stands in it."""
+        """Whether it still contains nbgrader's stub."""
         return not self.added and "raise NotImplementedError" in self.source
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one step contributes: cells that set up, and cells that answer."""
+    """The cells of one step: those that prepare, and those that contain the answer."""
 
     step: str
     setup: tuple[Cell, ...]
@@ -135,30 +135,30 @@ class Part:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """All, in the order in which they run."""
+        """All cells, in the order in which they run."""
         return (*self.setup, *self.answer)
 
     @property
     def to_do(self) -> bool:
-        """Whether its answer is missing, or still a stub."""
+        """Whether its answer is missing or still a stub."""
         return not self.answer or any(cell.unsolved for cell in self.answer)
 
     def answered_by(self, other: Part) -> Part:
-        """The same setup with another's answer."""
+        """Return this part's setup with the answer of the `other` part."""
         return replace(self, answer=other.answer)
 
 
 def reference(solved: Raw) -> dict[str, Part]:
-    """Step -> part of a solved notebook, in order. A cell belongs to the next check after it."""
+    """Return step -> part of a solved notebook, in order. A cell belongs to the next check after it."""
     return {
         step: Part(step, tuple(_of("setup", cells)), tuple(_of("exercise", cells)))
-        for step, cells in _stretches(solved)
+        for step, cells in _cells_by_step(solved)
         if step
     }
 
 
 def read_reference(path: Path, lab: str) -> tuple[Raw, dict[str, Part]]:
-    """The solved notebook and its parts; refused when it has no check cell."""
+    """Read the solved notebook and its parts; refuse a notebook without a check cell."""
     solved = read(path)
     parts = reference(solved)
     need(bool(parts), f"the solved notebook of {lab}, with check cells", path.name, "Take solutions/ from the course")
@@ -166,10 +166,10 @@ def read_reference(path: Path, lab: str) -> tuple[Raw, dict[str, Part]]:
 
 
 def own(theirs: Raw, solved: Raw) -> dict[str, Part]:
-    """Step -> part of a learner's notebook. The setup is the reference's.
+    """Return step -> part of a learner's notebook. The setup is the reference's.
 
-    A setup cell that the learner edited, to import one thing more, runs before the reference's: so what it adds is
-    there, and what it changes is not.
+    A setup cell that the learner edited runs before the reference's setup. So an added import works, and a changed
+    definition has no effect.
     """
     known, parts = _Known(solved), reference(solved)
     setup: dict[str, list[Cell]] = {step: [] for step in parts}
@@ -186,21 +186,21 @@ def own(theirs: Raw, solved: Raw) -> dict[str, Part]:
 
 
 class _Known:
-    """What the reference knows of the cells in somebody's file."""
+    """The cells of the reference, to classify the cells of a learner's file."""
 
     def __init__(self, solved: Raw) -> None:
         self._entries: dict[str, tuple[str, str, str]] = {}  # key of a cell -> kind, step, name
-        self._sources: set[str] = set()  # of the cells that nobody has to edit
-        for step, cells in _stretches(solved):
+        self._sources: set[str] = set()  # of the cells that a learner need not edit
+        for step, cells in _cells_by_step(solved):
             for cell in cells:
                 kind = kind_of(cell)
                 self._entries |= dict.fromkeys(_keys(cell), (kind, step, grade_id_of(cell)))
                 self._sources |= {source_of(cell).strip()} if kind != "exercise" else set()
 
     def entry(self, cell: Raw, after: str) -> tuple[str, str, str]:
-        """Kind, step and name of a cell; `after` is the step of the exercise or check that follows it in the file.
+        """Return kind, step and name of a cell; `after` is the step of the next exercise or check in the file.
 
-        The kind is "exercise", "check", "setup" (edited), "added", or "other" for what is not run from the file.
+        The kind is "exercise", "check", "setup" (edited), "added", or "other" for a cell that is not run from the file.
         """
         kind, step, name = next((self._entries[k] for k in _keys(cell) if k in self._entries), ("", "", ""))
         if kind in ("exercise", "check"):
@@ -210,8 +210,8 @@ class _Known:
         return ("setup" if "setup" in (kind, kind_of(cell)) else "added"), after, ""
 
 
-def _stretches(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
-    """(step, the code cells up to and with its check), and at last ("", the cells after the last check)."""
+def _cells_by_step(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
+    """Yield (step, its code cells with the check) for each step, then ("", the cells after the last check)."""
     cells: list[Raw] = []
     for cell in code_cells(solved):
         cells.append(cell)
@@ -232,21 +232,21 @@ def _of(kind: CellKind, cells: Iterable[Raw]) -> Iterator[Cell]:
             yield Cell(grade_id_of(cell) or f"{kind} {place}", source_of(cell))
 
 
-# Which lines of the learner's own code led to an error: theirs only, never one of ours or of a library.
+# The lines of the learner's code that led to an error, without the lines of this package and of libraries.
 
 
-MOST_LINES = 4  # of the way that led to the error; a recursion would fill the screen
+MOST_LINES = 4  # of a traceback; a recursion would fill the screen
 PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 CELL = "<cell "  # the file name of code that the judge, the bank and `earlier` compile from a cell
 
 
 def where(error: BaseException, not_theirs: CodeType | None = None) -> tuple[str, ...]:
-    """Lines such as `your code, parse(), line 3: return data[0]`, outermost first.
+    """Return lines such as `your code, parse(), line 3: return data[0]`, outermost first.
 
     Args:
         error: the exception that an answer raised.
-        not_theirs: code of the step's body, which may stand outside the package in a test.
+        not_theirs: the code of the step's body; in a test it may be outside the package.
     """
     if isinstance(error, SyntaxError) and _is_theirs(error.filename or ""):
         return (f"your code, line {error.lineno}: {(error.text or '').strip()}",)
@@ -273,12 +273,12 @@ def _name(code: CodeType) -> str:
 
 
 def _is_theirs(file: str) -> bool:
-    if file.startswith("<"):  # frozen modules, generated code; but not cells
+    if file.startswith("<"):  # frozen modules and generated code, but not cells
         return file.startswith((CELL, "<ipython-input"))
     return not file.startswith((str(PACKAGE), *LIBRARIES))
 
 
-# Run cells outside a notebook: in one namespace, with `await` at their top level, as a kernel does.
+# Run cells outside a notebook: in one namespace, and with `await` at the top level, as a kernel does.
 
 
 FUTURE = {name: getattr(__future__, name).compiler_flag for name in __future__.all_feature_names}
@@ -286,16 +286,16 @@ MAGIC = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)  # IPython's own syntax, at 
 
 
 class Answers(ModuleType):
-    """The namespace in which cells run, a module since dataclasses and pickles look theirs up by name."""
+    """The namespace in which cells run. It is a module, since dataclasses and pickle look a module up by its name."""
 
     def __init__(self, name: str = "answers") -> None:
         super().__init__(name)
-        self.remarks: list[str] = []  # on added cells that failed
+        self.remarks: list[str] = []  # about added cells that failed
         self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         sys.modules[name] = self
 
     async def run(self, cells: Iterable[Cell]) -> None:
-        """Run the cells in order; an error of an added one is a remark, any other is raised."""
+        """Run the cells in order. An error of an added cell becomes a remark; any other error is raised."""
         for cell in cells:
             try:
                 await self._run(cell)
@@ -306,7 +306,7 @@ class Answers(ModuleType):
 
     async def _run(self, cell: Cell) -> None:
         code = self._compiled(cell)
-        result = eval(code, vars(self))  # a coroutine where the cell awaits
+        result = eval(code, vars(self))  # a coroutine if the cell awaits
         if inspect.iscoroutine(result) and code.co_flags & inspect.CO_COROUTINE:
             await result
 
@@ -315,12 +315,12 @@ class Answers(ModuleType):
         source = without_magics(cell.source)
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         code: CodeType = compile(source, file, "exec", flags=self._flags, dont_inherit=True)
-        self._flags |= sum(flag for flag in FUTURE.values() if code.co_flags & flag)  # as in a kernel, they stay
+        self._flags |= sum(flag for flag in FUTURE.values() if code.co_flags & flag)  # they stay set, as in a kernel
         return code
 
 
 def without_magics(source: str) -> str:
-    """The source with IPython's magics turned into `pass`, where it is no Python as it stands; line numbers stay."""
+    """Replace IPython's magics by `pass` if the source is not valid Python; line numbers stay."""
     if source.lstrip().startswith("%%"):
         return ""
     try:
@@ -330,14 +330,11 @@ def without_magics(source: str) -> str:
     return source
 
 
-# Where the notebooks of a lab lie: the solved one, and the one that the learner edits.
-
-
 def solution(lab: str, near: Path | None = None) -> Path:
-    """The solved notebook of a lab."""
+    """Return the path of the solved notebook of a lab."""
     return course(near) / "solutions" / f"{lab}.ipynb"
 
 
 def lab(lab: str, near: Path | None = None) -> Path:
-    """The notebook of a lab that the learner edits."""
+    """Return the path of the notebook that the learner edits."""
     return course(near) / "labs" / f"{lab}.ipynb"

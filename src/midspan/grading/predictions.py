@@ -1,4 +1,4 @@
-"""Predictions and the ledger of claims: what a notebook asks before a run, and what it found out."""
+"""Predictions, which a notebook asks for before a run; and the ledger of claims, with the verdicts of the runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Literal, get_args
 from midspan.errors import checked, need
 from midspan.grading.progress import predicted, prediction
 
-# Predictions: say what will happen before it runs, see afterwards how that compares.
+# Predictions: the learner guesses before a run, and compares the guess with the result afterwards.
 #
-# A guess is recorded when its cell runs; the score comes in a later cell. Run All works unattended: the default "?"
-# means that nobody has guessed, and nobody is told the answer. The text depends on what this kernel was told, not on
-# what an earlier run left in the progress file, so that a stored output is equal on each run.
+# A guess is recorded when its cell runs; a later cell shows the score. Run All needs no input: the default "?" means
+# "no guess", and then the score does not show the answer. The text depends on the guesses of this kernel, and not on
+# the progress file of an earlier run, so that a stored output is equal on each run.
 
 
 NOBODY = "?"
@@ -28,7 +28,7 @@ _guesses: dict[str, Guess] = {}  # of this kernel
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A question, its options and what was chosen ("?" for nothing yet)."""
+    """A question, its options, and the option that was chosen ("?" for none yet)."""
 
     id: str
     question: str
@@ -47,7 +47,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A guess beside what happened. `right` is None where nobody guessed; then `str()` keeps the answer back."""
+    """A guess and the answer. Without a guess `right` is None, and `str()` does not show the answer."""
 
     id: str
     mine: str
@@ -56,11 +56,11 @@ class Score:
 
     @property
     def right(self) -> bool | None:
-        """Whether the guess was right; None where there was none."""
+        """Whether the guess was right; None if there was no guess."""
         return None if self.mine == NOBODY else self.mine == self.answer
 
     def __str__(self) -> str:
-        if self.right is None:  # who has not thought yet is not told: the run above shows it to those who look
+        if self.right is None:  # do not show the answer to a learner who has not guessed; the run above shows it
             return NO_GUESS
         said = {
             True: f"✓ We guessed {self.mine}, and so it is.",
@@ -75,10 +75,10 @@ def predict(id: str, question: str, options: Mapping[str, str], mine: str = NOBO
     """Record a guess before the run.
 
     Args:
-        id: chapter and topic, "01.masking"; the same for its misconception, wrong solution and hint.
+        id: chapter and topic, "01.masking"; its misconception, wrong solution and hint have the same id.
         question: one sentence.
         options: key -> text, {"a": "the client", "b": "the server"}; two or more.
-        mine: the key chosen; "?" for no guess.
+        mine: the chosen key; "?" for no guess.
     """
     need(isinstance(id, str) and isinstance(question, str), "text for id and question", (id, question), "Write both")
     need(
@@ -88,16 +88,16 @@ def predict(id: str, question: str, options: Mapping[str, str], mine: str = NOBO
     need(is_one, f"one of {', '.join(map(str, options))}", mine, 'Set mine= to one of them, or to "?"')
     guess = Guess(id, question, dict(options), mine)
     _guesses[id] = guess
-    if mine != NOBODY:  # Run All on a fresh copy must not wipe out what the learner once guessed
+    if mine != NOBODY:  # Run All on a fresh copy must not delete an earlier guess
         predicted(id, mine=mine)
     return guess
 
 
 @checked
 def score(id: str, answer: str) -> Score:
-    """Compare the guess with what happened; `answer` is the option's key."""
+    """Compare the guess with `answer`, the key of the option that was right."""
     guess = _guesses.get(id)
-    if guess is None:  # only this cell was run since the kernel started
+    if guess is None:  # the cell with the question has not run in this kernel
         mine = str(prediction(id).get("mine", NOBODY))
         return Score(id, mine, answer, "")
     need(answer in guess.options, f"one of {', '.join(guess.options)}", answer, "Pass the option that came true")
@@ -106,11 +106,11 @@ def score(id: str, answer: str) -> Score:
     return Score(id, guess.mine, answer, guess.options[answer])
 
 
-# The claims on trial, and what the notebooks found about each: the ledger.
+# The ledger: the claims, and the verdict of the notebooks on each.
 #
-# A verdict is always one on a named implementation, with the version that is installed here. It is entered by the
-# cell that has just asserted its relation, so a verdict that no longer holds fails there. Entered again, it replaces
-# itself.
+# A verdict is always about named implementations, with the versions that are installed here. A cell first asserts the
+# relation, then enters the verdict; so the assertion fails when a verdict no longer holds. A verdict that is entered
+# again replaces the earlier one.
 
 
 ClaimOutcome = Literal["holds", "holds only in", "holds only when", "does not hold"]
@@ -146,7 +146,7 @@ _entered: dict[tuple[str, str], Ruling] = {}  # of this kernel
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """One row of the ledger: a claim, or one row of it; what was found; of which implementation; the relation seen."""
+    """One row of the ledger: a claim (or one row of it), its verdict, the implementations, the relation."""
 
     claim: str
     row: str
@@ -162,26 +162,26 @@ class Ruling:
         return f"{what} {self.outcome}{of}: {self.relation}"
 
     def __repr__(self) -> str:
-        """What a cell shows: the same, over two lines where it is long, the implementations together in one."""
-        text = str(self).replace(self.of, self.of.replace(" ", "\xa0"))  # no place for `fill` to break a line
+        """The text that a cell shows: as `str()`; a long one takes two lines, with all implementations in one line."""
+        text = str(self).replace(self.of, self.of.replace(" ", "\xa0"))  # so that `fill` breaks no line there
         lines = fill(text, WIDE, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
         return lines.replace("\xa0", " ")
 
 
 @checked
 def verdict(claim: str, row: str, outcome: ClaimOutcome, of: str, relation: str) -> Ruling:
-    """Enter what a cell has asserted.
+    """Enter a verdict whose relation the cell has asserted.
 
     Args:
         claim: its id, "F1".
-        row: which of its rows ("reconnection"); "" for a claim that has none.
-        outcome: "holds", "holds only in" an implementation, "holds only when" the relation is so, "does not hold".
-        of: the implementations, "websockets, python-socketio": an installed package gets its version; "" for a
+        row: one of the claim's rows ("reconnection"); "" for a claim without rows.
+        outcome: "holds", "holds only in" an implementation, "holds only when" the relation holds, "does not hold".
+        of: the implementations, "websockets, python-socketio". An installed package gets its version. "" for a
             statement about the protocols.
-        relation: what was asserted, in words without numbers.
+        relation: the asserted relation, in words without numbers.
 
     Raises:
-        Refusal: no such claim, no such outcome.
+        Refusal: there is no such claim or no such outcome.
     """
     need(claim in CLAIMS, f"a claim, one of {', '.join(CLAIMS)}", claim, "Correct its id")
     need(
@@ -194,7 +194,7 @@ def verdict(claim: str, row: str, outcome: ClaimOutcome, of: str, relation: str)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ledger:
-    """What this kernel has entered, in the order of the claims."""
+    """The verdicts that this kernel has entered, in the order of the claims."""
 
     rulings: tuple[Ruling, ...]
 
@@ -211,7 +211,7 @@ class Ledger:
 
 
 def ledger() -> Ledger:
-    """The verdicts so far."""
+    """Return the verdicts so far."""
     places = {claim: place for place, claim in enumerate(CLAIMS)}
     return Ledger(tuple(sorted(_entered.values(), key=lambda ruling: places[ruling.claim])))
 

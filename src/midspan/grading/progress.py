@@ -1,4 +1,4 @@
-"""What this learner has done: steps, hints and predictions in one file, and the course's folder that holds it."""
+"""The learner's progress (steps, hints and predictions) in one file, and the course's folder that contains it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# One JSON file in the course's folder, sent nowhere.
+# One JSON file in the course's folder; it is never sent anywhere.
 #
-# Several kernels may write at once, so each change reads, alters and writes the file while it holds a lock file's
-# lock, and the file is replaced as a whole. Progress is a convenience: when it cannot be read or written we say so
-# and go on.
+# Several kernels may write at once. So each change takes the lock of a lock file, then reads, changes and replaces the
+# whole file. Progress is a convenience: when it cannot be read or written, we print a sentence and continue.
 
 
 Data = dict[str, Any]
 PARTS = ("passed", "lapsed", "hints", "predictions")
-_told: set[str] = set()  # each complaint once a kernel
+_told: set[str] = set()  # print each sentence once in a kernel
 
 
 def path() -> Path:
-    """The file; `$MIDSPAN_HOME` overrides its folder."""
+    """Return the file's path; `$MIDSPAN_HOME` overrides its folder."""
     return home() / "progress.json"
 
 
 def read_progress() -> Data:
-    """What is remembered, each part empty when new.
+    """Read the progress; each part is empty at first.
 
     `{"passed": {lab: [step, ...]}, "lapsed": {lab: {step: verdict}}, "hints": {lab: {step: level}},
     "predictions": {id: {...}}}`
@@ -40,13 +39,13 @@ def read_progress() -> Data:
     except FileNotFoundError:
         data = {}
     except (OSError, ValueError, RecursionError):
-        _tell(f"{path().name} cannot be read, so we begin a new one; the old one is kept as {_spoilt().name}.")
+        _print_once(f"{path().name} cannot be read, so we begin a new one; the old one is kept as {_set_aside().name}.")
         data = {}
     return {part: data.get(part, {}) for part in PARTS}
 
 
 def passed(lab: str, step: str) -> None:
-    """Remember that a step has passed."""
+    """Store that a step has passed."""
 
     def note(data: Data) -> None:
         data["passed"][lab] = sorted({*_sequence(data["passed"].get(lab)), step})
@@ -56,7 +55,7 @@ def passed(lab: str, step: str) -> None:
 
 
 def failed(lab: str, step: str, verdict: str) -> None:
-    """Remember that a step which once passed did not at its last check; of any other nothing is remembered."""
+    """Store the verdict of a step that passed before and failed at its last check; for any other step store nothing."""
 
     def note(data: Data) -> None:
         passing, lapsed = _sequence(data["passed"].get(lab)), _lapsed(data, lab)
@@ -69,18 +68,18 @@ def failed(lab: str, step: str, verdict: str) -> None:
 
 
 def standing(lab: str) -> dict[str, str]:
-    """Step -> the verdict of its last check, for the steps of a lab that have passed at least once."""
+    """Return step -> the verdict of its last check, for the steps of a lab that have passed at least once."""
     data = read_progress()
     return {**_lapsed(data, lab), **dict.fromkeys(_sequence(data["passed"].get(lab)), "passed")}
 
 
 def hints_seen(lab: str, step: str) -> int:
-    """The highest level of hint seen, 0 for none."""
+    """Return the highest level of hint that was shown; 0 for none."""
     return _level(_mapping(read_progress()["hints"].get(lab)).get(step))
 
 
 def hint_seen(lab: str, step: str, level: int) -> None:
-    """Remember that a hint has been shown."""
+    """Store that a hint was shown."""
 
     def note(data: Data) -> None:
         seen = _mapping(data["hints"].get(lab))
@@ -90,12 +89,12 @@ def hint_seen(lab: str, step: str, level: int) -> None:
 
 
 def prediction(id: str) -> Data:
-    """What is remembered of a prediction: {"mine": option} and, once scored, {"answer": option}."""
+    """Return the stored facts of a prediction: {"mine": option} and, after its score, {"answer": option}."""
     return _mapping(read_progress()["predictions"].get(id))
 
 
 def predicted(id: str, **facts: str) -> None:
-    """Remember facts on a prediction beside those already known."""
+    """Store more facts of a prediction."""
 
     def note(data: Data) -> None:
         data["predictions"][id] = {**_mapping(data["predictions"].get(id)), **facts}
@@ -113,11 +112,11 @@ def _change(note: Callable[[Data], None]) -> None:
             if json.dumps(data) != before or not path().exists():
                 _replace(json.dumps(data, indent=1, sort_keys=True) + "\n")
     except OSError as error:
-        _tell(f"Progress is not remembered: {error.strerror or error} ({path().parent.name}). All else works.")
+        _print_once(f"Progress is not remembered: {error.strerror or error} ({path().parent.name}). All else works.")
 
 
 def _replace(text: str) -> None:
-    """Write the file as a whole, so that a reader sees the old one or the new one."""
+    """Replace the whole file at once, so that a reader sees the old text or the new text."""
     handle, name = tempfile.mkstemp(dir=path().parent, prefix=".progress-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -130,11 +129,11 @@ def _replace(text: str) -> None:
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Hold the file's lock, which the system frees when a kernel dies."""
+    """Hold the file's lock; the system releases it when a kernel dies."""
     with file.open("a+b") as lock:
         try:
             import fcntl
-        except ImportError:  # Windows has its own way; ten tries of a second are built into it
+        except ImportError:  # Windows has another call, which tries ten times, once a second
             import msvcrt
 
             msvcrt.locking(lock.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined,unused-ignore]
@@ -148,21 +147,21 @@ def _lapsed(data: Data, lab: str) -> dict[str, str]:
 
 
 def _put(data: Data, lab: str, lapsed: dict[str, str]) -> None:
-    """Note the lapsed steps of a lab; a lab without any is not there."""
+    """Store the lapsed steps of a lab; remove a lab that has none."""
     data["lapsed"].pop(lab, None)
     if lapsed:
         data["lapsed"][lab] = lapsed
 
 
-def _spoilt() -> Path:
-    """Move a file that cannot be read out of the way, and say where to."""
+def _set_aside() -> Path:
+    """Rename a file that cannot be read; return its new path."""
     kept = path().with_suffix(".spoilt.json")
     with contextlib.suppress(OSError):
         path().replace(kept)
     return kept
 
 
-def _tell(sentence: str) -> None:
+def _print_once(sentence: str) -> None:
     if sentence not in _told:
         _told.add(sentence)
         print(sentence)
@@ -180,17 +179,17 @@ def _sequence(value: Any) -> list[str]:
     return [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
 
 
-# Where the course lies: its folder, and in it the folder for what is remembered.
+# The course's folder, and in it the folder for the progress.
 
 
-MARKS = ("labs", "solutions")  # the two folders that make a folder the course's
+MARKS = ("labs", "solutions")  # a folder with these two folders in it is the course's folder
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def course(near: Path | None = None) -> Path:
-    """`$MIDSPAN_COURSE`, else the nearest folder that holds labs/ and solutions/, else the current folder.
+    """Return `$MIDSPAN_COURSE`, else the nearest folder that contains labs/ and solutions/, else the current folder.
 
-    Nearest: upwards from the current folder, then from `near` (a notebook's path), then from the package (a clone).
+    Search upwards from the current folder, then from `near` (a notebook's path), then from the package (a clone).
     """
     given = os.environ.get("MIDSPAN_COURSE")
     if given:
@@ -201,6 +200,6 @@ def course(near: Path | None = None) -> Path:
 
 
 def home() -> Path:
-    """The folder for progress: `$MIDSPAN_HOME`, else .midspan in the course's folder. Not made by asking."""
+    """Return the folder for progress: `$MIDSPAN_HOME`, else .midspan in the course's folder. Does not create it."""
     given = os.environ.get("MIDSPAN_HOME")
     return Path(given).expanduser() if given else course() / ".midspan"

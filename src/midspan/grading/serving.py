@@ -1,4 +1,4 @@
-"""Serve what a finished lab has built: `python -m midspan serve lab1 --from solutions --port 8765`."""
+"""Serve the server of a finished lab: `python -m midspan serve lab1 --from solutions --port 8765`."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from midspan.net import brokers
 from midspan.net.background_loop import end_others
 from midspan.net.servers import Authority
 
-# What a server needs that stands on another address than loopback: a broker behind it, a certificate, its origins.
+# What a server needs to listen on an address other than loopback.
 #
-# The labs serve on loopback alone. Only a node of several is let out, and only over TLS with a certificate of one's
-# own, with the origins stated whose pages may open a connection (RFC 6455, section 10.2).
+# The labs serve on loopback only. The exception is a node of a cluster, and it needs a broker, TLS with a certificate
+# of your own, and the list of origins whose pages may open a connection (RFC 6455, section 10.2).
 
 
 PAGE = "docs/several_hosts.md says how"
@@ -40,7 +40,7 @@ PAGE = "docs/several_hosts.md says how"
 
 @dataclass(frozen=True)
 class Files:
-    """Where a server's certificate (with its chain) and its key stand, as PEM."""
+    """The PEM files of a server's certificate (with its chain) and of its key."""
 
     certificate: Path | None = None
     key: Path | None = None
@@ -49,10 +49,10 @@ class Files:
         return self.certificate is not None or self.key is not None
 
     def context(self) -> ssl.SSLContext:
-        """TLS 1.2 or newer, with this certificate.
+        """Return a server's context for TLS 1.2 or newer, with this certificate.
 
         Raises:
-            Refusal: one of the two is missing or cannot be read, or the key is another certificate's.
+            Refusal: a file is missing or cannot be read, or the key does not belong to the certificate.
         """
         both = self.certificate is not None and self.key is not None
         given = Words("only one of them")
@@ -72,14 +72,14 @@ class Files:
 
 
 def need_a_safe_place(host: str, tls: bool, files: Files, broker: bool, origins: list[str]) -> None:
-    """Refuse an address that others can reach, unless all is there that makes it safe.
+    """Refuse an address that other machines can reach, unless TLS, certificate, broker and origins make it safe.
 
     Args:
-        host: where to listen.
-        tls: is TLS wanted?
-        files: of a certificate of one's own.
-        broker: does a broker stand behind the server?
-        origins: whose pages may connect.
+        host: the address to listen on.
+        tls: whether the server uses TLS.
+        files: your own certificate and key.
+        broker: whether the server uses a broker.
+        origins: the origins whose pages may connect.
     """
     for origin in origins:
         parts = urlsplit(origin)
@@ -98,7 +98,7 @@ def need_a_safe_place(host: str, tls: bool, files: Files, broker: bool, origins:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine reaches it."""
+    """Return whether only this machine can reach the address."""
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
@@ -114,11 +114,11 @@ def _no_password() -> str:
     raise Refusal("a key without a password", Words("one with a password"), "Take the password off, or use another key")
 
 
-# Loopback only, but for a node of several (see `need_a_safe_place`), which also has a name and a broker.
+# The server listens on loopback, except for a node of a cluster (see `need_a_safe_place`), with a name and a broker.
 
 
-GOODBYE_S = 1.0  # for connections to end when the server does
-DRAIN_S = 6.0  # for a node to leave
+GOODBYE_S = 1.0  # for connections to end when the server ends
+DRAIN_S = 6.0  # for a node to leave without loss
 NO_OPTIONS: Mapping[str, Any] = {}
 NO_FILES = Files()
 
@@ -132,16 +132,16 @@ async def serve(
     options: Mapping[str, Any] = NO_OPTIONS,
     files: Files = NO_FILES,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; prints the URL when clients can connect.
+    """Serve until SIGINT or SIGTERM; print the URL when clients can connect.
 
     Args:
         name: a lab, or the start of its name.
         source: "solutions", "labs", or the path of a notebook.
-        host: a loopback address; another one only as `need_a_safe_place` says.
+        host: a loopback address, or another address that `need_a_safe_place` accepts.
         port: 0 for a free one.
-        with_tls: wss with a throw-away authority, whose certificate is written to a temporary file; else plain ws.
-        options: passed on to the lab's server, for those labs whose server takes them (times in seconds).
-        files: a certificate of one's own, in place of the throw-away authority's.
+        with_tls: wss, with a temporary authority whose certificate is written to a temporary file; else plain ws.
+        options: passed to the lab's server if it takes them (times in seconds).
+        files: your own certificate, in place of the temporary authority's.
     """
     lab = steps.find(name)
     need(bool(lab.serves), "a lab that builds a server", lab.name, "Choose another lab")
@@ -151,7 +151,7 @@ async def serve(
     with _stopping() as stop, _tls(with_tls, files) as (context, trust):
         define(answers, lab, cells_of(lab, source), source)
         fitting = _fitting(lab, getattr(answers, lab.serves), options)
-        async with _standing(fitting):
+        async with _name_registered(fitting):
             server = await _started(answers, lab, source, host, port, context, fitting)
             try:
                 print(f"{lab.name} from {source} serves {_url(server, host, context)}{trust}", flush=True)
@@ -163,9 +163,9 @@ async def serve(
 
 
 def cells_of(lab: Lab, source: str) -> list[notebooks.Cell]:
-    """Setup and answers up to the one that serves, from the solution, the learner's lab or a file.
+    """Return the cells up to the answer that serves, from the solution, the learner's lab or a file.
 
-    Refused when one of them is to do. What comes behind it in the lab may be unwritten, or wrong: the server works.
+    Refuse when one of these answers is to do. Later answers may be missing or wrong: the server does not need them.
     """
     own, reference = parts_of(lab.name, source)
     steps = list(own)[: _serving(lab, reference) + 1]
@@ -177,25 +177,25 @@ def cells_of(lab: Lab, source: str) -> list[notebooks.Cell]:
 
 
 def _serving(lab: Lab, reference: dict[str, notebooks.Part]) -> int:
-    """The place of the step that defines what serves; of the last step where no cell is seen to define it."""
+    """Return the index of the step that defines the lab's server; of the last step if no cell seems to define it."""
     define = re.compile(rf"^(async )?def {lab.serves}\b|^{lab.serves} *=", re.MULTILINE)
     places = [at for at, part in enumerate(reference.values()) if any(define.search(c.source) for c in part.cells)]
     return places[0] if places else len(reference) - 1
 
 
 def define(answers: Answers, lab: Lab, cells: list[notebooks.Cell], source: str) -> None:
-    """Run the cells, in a thread of their own and under a limit; what goes wrong there is a sentence."""
+    """Run the cells in a new thread with a time limit; turn an error into a `Refusal`."""
     ran = run_cells(answers, cells)
     print(ran.printed, end="\n" if ran.printed else "", flush=True)
     if ran.expired or ran.error is not None:
         _, words, error = verdict_of(ran, CELLS_LIMIT_S)
-        raise Refusal(f"cells of {lab.name} from {source} that run", Words(words), _mend(lab, source, error))
+        raise Refusal(f"cells of {lab.name} from {source} that run", Words(words), _how_to_fix(lab, source, error))
     if not callable(getattr(answers, lab.serves, None)):
         raise Refusal(f"an answer {lab.serves}(host, port, tls)", Words("no such function"), _finish(lab, source))
 
 
 def _fitting(lab: Lab, start: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that go to the lab's server. What it must have is there, and what it does not take is not."""
+    """Return the options for the lab's server; refuse when a required one is missing, or when it does not take one."""
     takes = inspect.signature(start).parameters
     given = dict(options)
     if "broker" in takes and "REDIS_URL" in os.environ:
@@ -209,13 +209,13 @@ def _fitting(lab: Lab, start: Callable[..., Any], options: Mapping[str, Any]) ->
         need("broker" in given, "a broker: --broker URL, or REDIS_URL", Words("neither"), brokers.START)
         need("node" in given, "a name for this node", Words("no --node"), "Write --node n1, another for each node")
     if "origins" in given:
-        given["origins"] = [None, *given["origins"]]  # a client that is no browser sends no origin
+        given["origins"] = [None, *given["origins"]]  # only a browser sends an origin
     return given
 
 
 @contextlib.asynccontextmanager
-async def _standing(options: Mapping[str, Any]) -> AsyncIterator[None]:
-    """For a node: with its name at the broker. Any other server needs none."""
+async def _name_registered(options: Mapping[str, Any]) -> AsyncIterator[None]:
+    """For a node: keep its name registered at the broker while it serves. Other servers need nothing."""
     if "broker" not in options:
         yield
         return
@@ -241,7 +241,7 @@ async def _started(
         do = "Choose another port, or 0 for any, at an address of this machine"
         raise Refusal("a free port", f"{host}:{port} ({error.strerror})", do) from None
     except Exception as error:
-        raise Refusal(wanted, Words(error_in_words(error)), _mend(lab, source, error)) from None
+        raise Refusal(wanted, Words(error_in_words(error)), _how_to_fix(lab, source, error)) from None
     need(bool(getattr(server, "sockets", None)), wanted, server, _finish(lab, source))
     return server
 
@@ -251,23 +251,23 @@ def _finish(lab: Lab, source: str) -> str:
     return f"Finish it first (`python -m midspan judge {path}` says what is missing), or serve --from solutions"
 
 
-def _mend(lab: Lab, source: str, error: BaseException | None) -> str:
+def _how_to_fix(lab: Lab, source: str, error: BaseException | None) -> str:
     lines = notebooks.where(error) if error else ()
     return f"{_finish(lab, source)}. See {'; '.join(lines)}" if lines else _finish(lab, source)
 
 
 def _url(server: Any, host: str, tls: ssl.SSLContext | None) -> str:
-    """Where it serves. An IPv6 address stands in brackets (RFC 3986, section 3.2.2)."""
+    """Return the server's URL. An IPv6 address needs brackets (RFC 3986, section 3.2.2)."""
     place = f"[{host}]" if ":" in host else host
     return f"{'wss' if tls else 'ws'}://{place}:{server.sockets[0].getsockname()[1]}"
 
 
 async def _end(server: Any) -> list[str]:
-    """Say goodbye, for as long as that may take, then cancel what is left; the names of what did not end even so.
+    """Close the server within its time limit, then cancel the other tasks; return the names of those that do not end.
 
-    The goodbye is a task of its own and is not awaited: a limit that cancels it would wait for what it awaits to end.
+    A task of its own closes the server, and is not awaited: to cancel it would mean to wait for what it awaits.
     """
-    goodbye = asyncio.create_task(_goodbye(server))
+    goodbye = asyncio.create_task(_close_server(server))
     await asyncio.wait({goodbye}, timeout=DRAIN_S if _drains(server) else GOODBYE_S)
     failed = goodbye.exception() if goodbye.done() and not goodbye.cancelled() else None
     left = await end_others()
@@ -276,8 +276,8 @@ async def _end(server: Any) -> list[str]:
     return left
 
 
-async def _goodbye(server: Any) -> None:
-    """Stop listening and end the connections. A node that can leave without loss does so."""
+async def _close_server(server: Any) -> None:
+    """Stop listening and end the connections. A node that can leave without loss does that."""
     if _drains(server):
         server.close(close_connections=False)
         await server.drain()
@@ -291,14 +291,14 @@ def _drains(server: Any) -> bool:
 
 
 def _end_the_process(left: list[str]) -> None:
-    """For tasks that go on when cancelled, as a loop with a bare `except:`; asyncio.run would wait for them."""
+    """Exit if tasks ignore their cancellation (a loop with a bare `except:`): asyncio.run would wait for them."""
     print(f"Ended all the same, though it goes on when it is cancelled: {', '.join(left)}", file=sys.stderr, flush=True)
     os._exit(1)
 
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[asyncio.Event]:
-    """An event set by SIGINT or SIGTERM. Where a loop takes no signal handlers (Windows), Ctrl-C cancels us instead."""
+    """Give an event that SIGINT or SIGTERM sets. Where a loop takes no signal handlers (Windows), Ctrl-C cancels us."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
@@ -314,7 +314,7 @@ def _stopping() -> Iterator[asyncio.Event]:
 
 @contextlib.contextmanager
 def _tls(wanted: bool, files: Files) -> Iterator[tuple[ssl.SSLContext | None, str]]:
-    """A server's context, and where the certificate of a throw-away authority stands as long as we serve."""
+    """Give a server's context, and the path of the temporary authority's certificate, which exists while we serve."""
     if not wanted or files:
         yield files.context() if wanted else None, ""
         return

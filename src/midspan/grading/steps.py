@@ -1,4 +1,4 @@
-"""A lab, its steps, and what happens when a learner's answer meets a check; and which labs there are."""
+"""A lab and its steps, how a check judges a learner's answer, and which labs there are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from midspan.errors import Fitting, Refusal, Words, need, running_shell
 from midspan.grading import limits, notebooks, progress
 from midspan.grading.transcript import CheckFailed, Line, Result, StepVerdict, Transcript, Wrong, error_in_words, since
 
-# From a step's body and its answers to a verdict: run under the limit, then put what happened into words.
+# From a step's body and its answers to a verdict: run the body within the limit, then put the outcome into words.
 
 
 TO_DO = "Still to do: the answer raises NotImplementedError. Replace that line with your code."
@@ -32,15 +32,15 @@ def judged(
     answers: tuple[object, ...],
     limit_s: float,
 ) -> Result:
-    """The result of `body(transcript, *answers)`; never raises for what an answer does."""
+    """Return the result of `body(transcript, *answers)`; an error of an answer never leaves this function."""
     transcript = Transcript(misconceptions)
     outcome = limits.run(lambda: body(transcript, *answers), limit_s)
     verdict, message, error = verdict_of(outcome, limit_s)
     unheard = any(isinstance(error, NotImplementedError) for error in outcome.in_background)
     if verdict == "wrong" and (unheard or any(map(unwritten, answers))):
-        # Inside a server's handler a library catches NotImplementedError; the body sees only that nothing came.
+        # A library catches NotImplementedError in a server's handler, so the body only sees that nothing arrived.
         verdict, message = "to do", TO_DO
-    # A copy: a thread that could not be ended may go on writing.
+    # A copy, since a thread that we could not end may continue to write.
     lines = (*transcript.lines, *(Line("note", remark) for remark in remarks(outcome)))
     misconception = outcome.error.misconception if isinstance(outcome.error, Wrong) else ""
     where = notebooks.where(error, getattr(body, "__code__", None)) if error and verdict == "wrong" else ()
@@ -48,7 +48,7 @@ def judged(
 
 
 def verdict_of(outcome: limits.CallOutcome, limit_s: float) -> tuple[StepVerdict, str, BaseException | None]:
-    """The verdict, its words, and the learner's error if there was one."""
+    """Return the verdict, its words, and the learner's error if there was one."""
     error = outcome.error
     if outcome.expired:
         return "wrong", f"No answer after {limit_s:g} s: it hangs, or waits for something that never comes.", None
@@ -64,19 +64,19 @@ def verdict_of(outcome: limits.CallOutcome, limit_s: float) -> tuple[StepVerdict
 
 
 def remarks(outcome: limits.CallOutcome) -> Iterable[str]:
-    """What a run left behind, one sentence each."""
+    """Yield a sentence for each thing that a run left: tasks, errors in the background, a thread that still runs."""
     if outcome.left_tasks:
         names = ", ".join(f"{name}()" for name in outcome.left_tasks)
         yield f"Left running by the answer, and cancelled by the check: {names}."
     for error in outcome.in_background:
-        if lines := notebooks.where(error):  # an error of a library alone tells the learner nothing
+        if lines := notebooks.where(error):  # an error without a line of the learner does not help
             yield f"In the background your code raised {error_in_words(error)}; {lines[-1]}"
     if outcome.still_running:
         yield "It blocks inside one call, so it could not be ended: restart the kernel to be rid of it."
 
 
 def unwritten(answer: object) -> bool:
-    """True for a function that only raises NotImplementedError, and for a class with such a method."""
+    """Return whether a function only raises NotImplementedError, or whether a class has such a method."""
     if isinstance(answer, type):
         return any(unwritten(method) for method in vars(answer).values() if not isinstance(method, type))
     answer = getattr(answer, "fget", None) or getattr(answer, "__func__", None) or answer
@@ -84,17 +84,15 @@ def unwritten(answer: object) -> bool:
 
 
 def _only_raises(code: CodeType) -> bool:
-    """The first thing that the code does is to raise NotImplementedError, as nbgrader's stub does."""
+    """Return whether the code raises NotImplementedError first, as nbgrader's stub does."""
     kinds = ("LOAD_", "STORE_", "RAISE_", "FOR_")
     work = [step for step in dis.get_instructions(code) if step.opname.startswith(kinds)]
     names = [step.argval if step.opname == "LOAD_GLOBAL" else step.opname for step in work[:2]]
     return names == ["NotImplementedError", "RAISE_VARARGS"]
 
 
-# A lab, its steps, and what happens when a learner's answer meets a check.
-#
-# A step's body is a function: the transcript first, then the answers it judges, by the names they have in the
-# notebook::
+# How to define a lab. The body of a step is a function. Its parameters are the transcript, then the answers, with their
+# names in the notebook::
 #
 #     lab = Lab("lab1_framing", title="Whole messages only", misconceptions={"guid": "The GUID is appended, not ..."})
 #     check = lab.checks
@@ -125,7 +123,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a lab: call it with the answers, in the order of the body's parameters."""
+    """One step of a lab. Call it with the answers, in the order of the body's parameters."""
 
     lab: Lab
     name: str
@@ -140,11 +138,11 @@ class Step:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Names that the notebook must define for this step."""
+        """The names that the notebook must define for this step."""
         return tuple(inspect.signature(self.body).parameters)[1:]
 
     def __call__(self, *answers: object) -> Result:
-        """Judge, remember it in the learner's progress, raise `CheckFailed` for anything but a pass."""
+        """Judge the answers, store the verdict in the progress, and raise `CheckFailed` unless the step passed."""
         result = self.judge(*answers)
         if _unread_cell_names(self.answers):
             result = replace(result, lines=(*result.lines, Line("note", STALE)))
@@ -155,14 +153,14 @@ class Step:
         return result
 
     def judge(self, *answers: object) -> Result:
-        """Judge and return the result, whatever it is. Nothing is remembered."""
+        """Judge the answers and return the result, also one that did not pass. Store nothing."""
         names = ", ".join(self.answers)
         if len(answers) != len(self.answers):
             raise Refusal(f"check.{self.name}({names})", answers, "Pass these answers")
         return judged(self.lab.name, self.name, self.lab.misconceptions, self.body, answers, self.limit_s)
 
     def hint(self, level: int | None = None) -> Hint:
-        """Hint 1, 2 or 3 (3 nearly gives it away); without a level the next one not yet seen."""
+        """Return hint 1, 2 or 3 (3 is nearly the answer); without a level, the next hint that was not shown yet."""
         if level is None:
             level = min(progress.hints_seen(self.lab.name, self.name) + 1, 3)
         need(level in (1, 2, 3), "a hint level: 1, 2 or 3", level, f"Try check.{self.name}.hint(1)")
@@ -176,15 +174,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Lab(Fitting):
-    """A lab by its stem, with its steps in the order in which they are defined.
+    """A lab and its steps, in the order in which they are defined.
 
     Args:
         name: the stem of the notebook, "lab1_framing".
         title: the lab in a few words.
-        misconceptions: id -> the words for the learner; the ids are those of predictions, wrong solutions and lines.
+        misconceptions: id -> the words for the learner. Predictions, wrong solutions and lines have the same ids.
             Each step adds its own.
-        serves: name of the answer that `python -m midspan serve` starts, "" for none.
-        plays: name of the implementation that `python -m midspan judge --seeds` plays schedules with, "" for none.
+        serves: the name of the answer that `python -m midspan serve` starts; "" for none.
+        plays: the name of the implementation that `python -m midspan judge --seeds` judges; "" for none.
         on_nodes: whether that implementation plays on three nodes and a broker (`midspan.simulation.nodes`).
         stores: seconds that an append may take in those schedules; () for those of `midspan.simulation.Shape`.
     """
@@ -200,7 +198,7 @@ class Lab(Fitting):
 
     @property
     def checks(self) -> Checks:
-        """What a notebook imports as `check`."""
+        """The checks of the lab; a notebook imports them as `check`."""
         _watch_cells()
         return Checks(self)
 
@@ -216,14 +214,14 @@ class Lab(Fitting):
         limit_s: float = 2.5,
         processes: bool = False,
     ) -> Callable[[Body], Step]:
-        """Make a step of a body, a plain or an `async def` function.
+        """Register a step; decorates its body, a plain or an `async def` function.
 
         Args:
-            minutes, lines, points: for the learner: time, size of the reference, weight in nbgrader.
+            minutes, lines, points: the time to plan, the size of the reference, the weight in nbgrader.
             hints: where to look, what to use, nearly the answer.
-            words: misconception -> the words that the learner reads; other steps may use them too.
-            limit_s: seconds the body with all its answers may take.
-            processes: True where the body itself starts processes; an answer never may.
+            words: misconception -> the words for the learner; other steps may use them too.
+            limit_s: seconds that the body may take, with all calls of the answers.
+            processes: whether the body itself starts processes; an answer must not.
         """
 
         need(len(hints) == 3 and all(hints), f"three hints for {title!r}", hints, "Write all three")
@@ -242,11 +240,11 @@ class Lab(Fitting):
 
 
 class NoSuchStep(Refusal, AttributeError):
-    """A step that the lab does not have: an `AttributeError` for Python, one sentence for the learner."""
+    """The lab has no such step. Python sees an `AttributeError`, the learner one sentence."""
 
 
 class Checks:
-    """The steps of a lab by name: `check.accept_key`. Iterating gives them in order, `str()` shows which are done."""
+    """The steps of a lab by name: `check.accept_key`. Iteration gives them in order; `str()` shows which are done."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -275,23 +273,23 @@ class Checks:
         return "\n".join([f"{self._lab.name}: {self._lab.title}. {done} of {len(rows)} steps done", *rows])
 
 
-# The cell that ran last, when Python could not even read it: then nothing of it ran, and a check judges what stood
-# before. IPython tells; anywhere else there is nothing to tell.
+# When the last cell had a SyntaxError, nothing of it ran, and a check judges the definitions from before. We learn of
+# such a cell from IPython; outside IPython there are no cells.
 
 
 STALE = "The cell before this one could not be read (SyntaxError), so it did not run: judged is what stood before."
-_unread = ""  # its source; "" when Python read the cell that ran last
+_unread = ""  # the source of the last cell if Python could not read it, else ""
 
 
 def _watch_cells() -> None:
-    """Have IPython tell of each cell that has run, once."""
+    """Register `_ran` with IPython, once, for the end of each cell."""
     shell = running_shell()
     if shell is not None and _ran not in shell.events.callbacks["post_run_cell"]:
         shell.events.register("post_run_cell", _ran)
 
 
 def _unread_cell_names(names: Iterable[str]) -> bool:
-    """Whether the cell that ran last could not be read and speaks of one of these names."""
+    """Return whether Python could not read the last cell, and one of these names is in it."""
     return any(re.search(rf"\b{re.escape(name)}\b", _unread) for name in names)
 
 
@@ -303,17 +301,17 @@ def _ran(result: Any) -> None:
         ast.parse(_unread)
     except (SyntaxError, ValueError):
         return
-    _unread = ""  # it can be read, and was refused later: its first lines may have run
+    _unread = ""  # Python read it and refused it later, so its first lines may have run
 
 
-# Which labs there are: one package each beside this module, found by name or by the start of one.
+# Which labs there are: each lab is a package, found by its name or by the start of its name.
 
 
-HOMES = ["midspan.labs"]  # packages that hold labs; the tests add one of their own
+HOMES = ["midspan.labs"]  # packages that contain labs; the tests add one
 
 
 def modules() -> dict[str, str]:
-    """Name of each lab -> the module that defines it, in the order of the names."""
+    """Return lab name -> the module that defines it, sorted by name."""
     found = {}
     for home in HOMES:
         for module in pkgutil.iter_modules(importlib.import_module(home).__path__):
@@ -323,7 +321,7 @@ def modules() -> dict[str, str]:
 
 
 def find(name: str) -> Lab:
-    """The lab of that name, or the one whose name begins so ("lab1")."""
+    """Return the lab with this name, or the one whose name begins with it ("lab1")."""
     known = modules()
     matches = [known[name]] if name in known else [known[k] for k in known if k.startswith(name) and name]
     if len(matches) != 1:
@@ -332,7 +330,7 @@ def find(name: str) -> Lab:
 
 
 def load_lab(module: str) -> Lab:
-    """The `lab` that a module defines."""
+    """Import a module and return the `lab` that it defines."""
     lab = importlib.import_module(module).lab
     assert isinstance(lab, Lab)
     return lab

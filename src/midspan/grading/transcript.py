@@ -1,4 +1,4 @@
-"""What a check writes while it calls an answer, line by line, and the verdict that comes out."""
+"""The transcript: the lines that a check writes while it calls an answer, and the verdict at the end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeVar
 from midspan.errors import need, without_middle
 from midspan.grading.limits import within
 
-# Values in words: how a check shows what it expected and what came.
+# Values in words: how a check shows the expected value and the actual value.
 #
-# The text must be equal on each run, short, and never fail: a learner's `__repr__` may raise, return a megabyte or
-# hold an address.
+# The text must be short and equal on each run, and making it must never fail: a learner's `__repr__` may raise, return
+# a megabyte or contain an address.
 
 
 LONGEST = 160  # characters of a value that a transcript shows; about two lines of a notebook
@@ -25,20 +25,20 @@ ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def in_words(value: object) -> str:
-    """One line for a value: bytes in hex with their number, all else by `repr`, shortened in the middle."""
+    """Write a value as one line: bytes in hex with their number, all else by `repr`; shortened in the middle."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return _hex(bytes(value))
     if isinstance(value, BaseException):
         return error_in_words(value)
     try:
         text = repr(value)
-    except BaseException as error:  # the learner's own __repr__: whatever it raises, we still owe a sentence
+    except BaseException as error:  # a learner's own __repr__ may raise anything
         return f"a {type(value).__name__} whose repr() raises {type(error).__name__}"
     return _shortened(ADDRESS.sub("", text))
 
 
 def error_in_words(error: BaseException) -> str:
-    """`Type: text` of an exception, shortened."""
+    """Write an exception as `Type: text`, shortened."""
     try:
         text = str(error)
     except BaseException:
@@ -48,7 +48,7 @@ def error_in_words(error: BaseException) -> str:
 
 
 def difference(got: object, expected: object) -> str:
-    """Where two byte or text values part, as a remark; "" where that is no help."""
+    """Say at which place two bytes or text values first differ; "" where that does not help."""
     pair = (got, expected)
     if not (all(isinstance(v, (bytes, bytearray)) for v in pair) or all(isinstance(v, str) for v in pair)):
         return ""
@@ -74,11 +74,11 @@ def _shortened(text: str) -> str:
     return without_middle(text, LONGEST)
 
 
-# What a check says: lines of a transcript, a verdict, and the exception that carries both.
+# The output of a check: lines, a verdict, and the exception that has both.
 #
-# There are three verdicts. *passed*; *to do*, when the answer still raises `NotImplementedError` or is not there;
-# *wrong*, for everything else. The text of a result holds no time, no address and no process id, so that the same
-# answer gives the same text on every run (nbval compares it).
+# There are three verdicts: *passed*; *to do*, when the answer is missing or still raises `NotImplementedError`; *wrong*
+# for everything else. The text of a result contains no time, no address and no process id, so that the same answer
+# gives the same text on every run (nbval compares it).
 
 
 StepVerdict = Literal["passed", "to do", "wrong"]
@@ -89,7 +89,7 @@ MARKS: dict[LineKind, str] = {"said": " ", "held": "✓", "broken": "✗", "note
 
 
 def since(last: str | None) -> tuple[str, str]:
-    """Sign and words for a step by its last check, None for one that has never passed."""
+    """Return sign and words for a step; `last` is the verdict of its last check, None if it never passed."""
     if last is None or last == "passed":
         return SIGNS[last or "to do"], ""
     return SIGNS["lapsed"], f"passed once, {last} at the last check"
@@ -97,7 +97,7 @@ def since(last: str | None) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a transcript: what was tried, and for a broken one what was expected and what came."""
+    """One line of a transcript: what was tried; if it does not hold, also the expected and the actual value."""
 
     kind: LineKind
     text: str
@@ -116,12 +116,12 @@ class Result:
     """The verdict on one step.
 
     Args:
-        lab, step: names, as in `check.<step>` of the lab `<lab>`.
+        lab, step: the names of the lab and of the step.
         verdict: "passed", "to do" or "wrong".
         lines: the transcript, in order.
-        message: the words for the learner: why it is wrong, or what is still to do ("" when passed).
-        misconception: id in the lab's table of misconceptions, "" when none was recognised.
-        where: lines of the learner's own code that led to the error, outermost first.
+        message: the words for the learner: why the answer is wrong, or what is still to do ("" when passed).
+        misconception: its id in the lab's table; "" when none was recognised.
+        where: the lines of the learner's code that led to the error, outermost first.
         printed: what the answer printed while it was judged.
     """
 
@@ -141,7 +141,7 @@ class Result:
 
     @property
     def words(self) -> str:
-        """Why the step did not pass, without the transcript: what was tried, expected, got, and the message."""
+        """Why the step did not pass: the line that does not hold, and the message; no other lines."""
         broken = [str(line) for line in self.lines if line.kind == "broken"]
         return "\n".join([*broken, *_indented(self.message, "  "), *(f"  {at}" for at in self.where)])
 
@@ -156,7 +156,7 @@ class Result:
     __repr__ = __str__
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
     @classmethod
@@ -167,9 +167,9 @@ class Result:
 
 
 class CheckFailed(AssertionError):
-    """A step that did not pass; `result` has the whole story, `str()` is its text.
+    """A step did not pass. `result` is its result; `str()` is the text of the result.
 
-    It is an `AssertionError` since Run All, nbval, nbgrader and pytest all take that for a failed check.
+    It is an `AssertionError`, since Run All, nbval, nbgrader and pytest take that as a failed check.
     """
 
     def __init__(self, result: Result) -> None:
@@ -177,7 +177,7 @@ class CheckFailed(AssertionError):
         super().__init__(str(result))
 
     def _render_traceback_(self) -> list[str]:
-        """IPython asks for this in place of a traceback: the transcript, and no line of ours."""
+        """IPython shows this in place of a traceback: the transcript, without lines of this package."""
         return str(self).splitlines()
 
 
@@ -185,10 +185,10 @@ def _indented(text: str, margin: str) -> list[str]:
     return [f"{margin}{line}" for line in text.splitlines()]
 
 
-# The transcript: what a step writes while it judges, line after line, until the first line that does not hold.
+# The transcript ends at the first line that does not hold.
 #
-# A step's body calls these methods; each records what was tried *before* it can fail, so a learner reads the way that
-# led to the failure, then what was expected and what came.
+# The body of a step calls these methods. Each one records what is tried *before* it can fail. So a learner reads the
+# lines that led to the failure, then the expected and the actual value.
 
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ E = TypeVar("E", bound=BaseException)
 
 
 class Wrong(Exception):
-    """Raised by a transcript at the first line that does not hold. `error` is what the answer raised, if it did."""
+    """Raised by a transcript at the first line that does not hold. `error`: the answer's exception, if any."""
 
     def __init__(self, message: str, misconception: str = "", error: BaseException | None = None) -> None:
         super().__init__(message)
@@ -204,7 +204,7 @@ class Wrong(Exception):
 
 
 class Caught:
-    """What `raising` caught: `.error` is the exception once the block has ended; `.returned` what came without one."""
+    """What `raising` caught: `.error`, after the block, is the exception; `.returned` says what the call returned."""
 
     def __init__(self) -> None:
         self.error: Any = None
@@ -212,10 +212,10 @@ class Caught:
 
 
 class Transcript:
-    """Lines written by one step. The keyword arguments are the same everywhere:
+    """The lines of one step. All methods have the same keyword arguments:
 
     because: the words for the learner when the line does not hold.
-    id: the misconception this line recognises, a key of the lab's table; its words come before `because`.
+    id: the misconception that this line recognises, a key of the lab's table; its words come before `because`.
     """
 
     def __init__(self, misconceptions: Mapping[str, str] | None = None) -> None:
@@ -223,18 +223,18 @@ class Transcript:
         self._misconceptions = dict(misconceptions or {})
 
     def say(self, text: str) -> None:
-        """Write a line that tests nothing: what we do next."""
+        """Write a line that tests nothing: it says what the check does next."""
         self.lines.append(Line("said", text))
 
     def note(self, text: str) -> None:
-        """Write a remark that the learner should see although it decides nothing."""
+        """Write a remark for the learner that has no effect on the verdict."""
         self.lines.append(Line("note", text))
 
     @contextmanager
     def folded(self, what: str) -> Iterator[None]:
-        """One line in place of those written in the block, when all of them hold; else they stay, as the way there.
+        """Write one line in place of the lines of the block when all of them hold; else keep them.
 
-        A `note` stays in any case.
+        A `note` always stays.
         """
         start = len(self.lines)
         yield
@@ -242,7 +242,7 @@ class Transcript:
         self.lines[start:] = [*notes, Line("held", what)]
 
     def equal(self, what: str, got: object, expected: object, *, because: str = "", id: str = "") -> None:
-        """`got == expected`, and both of one kind: 1 and True, or text and bytes, do not pass for each other."""
+        """The line holds if `got == expected` and both have one kind: 1 is not True here, and text is not bytes."""
         if isinstance(got, bool) == isinstance(expected, bool) and _equal(got, expected):
             self.lines.append(Line("held", what))
             return
@@ -253,14 +253,14 @@ class Transcript:
     def true(
         self, what: str, condition: object, *, got: object, expected: str, because: str = "", id: str = ""
     ) -> None:
-        """`condition` holds. `expected` is a phrase ("at least 1 byte"), `got` any value."""
+        """The line holds if `condition` is true. `expected` is a phrase ("at least 1 byte"), `got` any value."""
         if condition:
             self.lines.append(Line("held", what))
             return
         self._broken(what, expected, _came(got), because, id)
 
     def fail(self, what: str, *, got: object, expected: str, because: str = "", id: str = "") -> None:
-        """A line that is known not to hold."""
+        """Write a line that does not hold."""
         self.true(what, False, got=got, expected=expected, because=because, id=id)
 
     def raises(
@@ -274,9 +274,9 @@ class Transcript:
         because: str = "",
         id: str = "",
     ) -> E:
-        """`call()` raises an `error_type` for which `where(error)` is true; returns the exception.
+        """The line holds if `call()` raises an `error_type` for which `where(error)` is true. Return the exception.
 
-        `expected` says in words what `where` asks for ("with code 1002").
+        `expected` says in words what `where` requires ("with code 1002").
         """
         with self.raising(what, error_type, where=where, expected=expected, because=because, id=id) as caught:
             caught.returned = f"; it returned {_came(call())}"
@@ -294,7 +294,7 @@ class Transcript:
         because: str = "",
         id: str = "",
     ) -> Iterator[Caught]:
-        """The same as a `with` block, for code that awaits: `with t.raising("...", ValueError) as caught:`."""
+        """As `raises`, for a `with` block that may await: `with t.raising("...", ValueError) as caught:`."""
         caught = Caught()
         phrase = f"{error_type.__name__} {expected}".strip()
         try:
@@ -312,7 +312,7 @@ class Transcript:
     async def soon(
         self, what: str, awaitable: Awaitable[T], *, within_s: float = 1.0, because: str = "", id: str = ""
     ) -> T:
-        """Await something that the answer owes us; a line that does not hold when it takes longer than `within_s`."""
+        """Await something that the answer must provide. The line does not hold when it takes longer than `within_s`."""
         try:
             value = await within(awaitable, within_s)
         except TimeoutError:
@@ -330,12 +330,12 @@ class Transcript:
 
 
 def _equal(got: object, expected: object) -> bool:
-    """`==` that an answer's own `__eq__` cannot turn into something that is not a bool."""
+    """Compare with `==`, and always return a bool: an answer's own `__eq__` may return anything."""
     return (got == expected) is True
 
 
 def _came(got: object) -> str:
-    """What came, in words; a coroutine is named for the mistake it is and closed, so that nothing warns of it later."""
+    """Write the actual value in words. A coroutine is a mistake: say so, and close it, so that Python does not warn."""
     if inspect.iscoroutine(got):
         got.close()
         return f"a coroutine: {got.__name__} is `async def`, and is called here without `await`"

@@ -1,8 +1,8 @@
-"""The labs: a package each, and in it a module for a group of steps, with the checks that judge them.
+"""The labs: each is a package, with a module for each group of steps and the checks that judge them.
 
 A step is a function that `@lab.step` registers: it calls the learner's answer and writes a transcript
-(`midspan.grading`). Its decorator holds the three hints, and the words for each misconception that it recognises. The
-wrong answers that it must catch are in tests/bank/. In the order of the course:
+(`midspan.grading`). Its decorator has the three hints, and the words for each misconception that it recognises. The
+wrong answers that it must recognise are in tests/bank/. In the order of the course:
 
 1. `lab1_framing` (begin with its `frames`): RFC 6455 from the accept key to sockets.
 2. `lab2_events`: events, acknowledgements and namespaces, up to a Socket.IO server.

@@ -18,17 +18,15 @@ from typing import Any
 
 from midspan.errors import imported_when_used
 
-# Teaches IPython to show our records: the layers below never import HTML, and a notebook still shows pictures.
+# Formatters are registered with IPython by the *name* of a type, so that registering imports nothing. The picture's
+# module is imported when the first object of its kind is shown. Each type has its text twin: `text/plain` is `str()`.
 #
-# Formatters are registered by the *name* of a type, so that registering imports nothing; the picture's module is
-# imported when the first object of its kind is shown. Each type keeps its text twin: `text/plain` is `str()`.
-#
-# A running notebook shows HTML, which takes the colours of JupyterLab's theme. What is stored in a notebook that
-# others open must not be HTML: who does not trust the file sees what is left of it without its tags. Where
-# MIDSPAN_PORTABLE is set, as `python -m midspan store` does, pictures are PNG, and all else is text.
+# A running notebook shows HTML, which has the colours of JupyterLab's theme. But HTML must not be stored in a notebook
+# for others: JupyterLab shows an untrusted file without its tags. With MIDSPAN_PORTABLE in the environment, which
+# `python -m midspan store` sets, pictures are PNG, and all else is text.
 
 
-PORTABLE = "MIDSPAN_PORTABLE"  # in the environment: outputs that every viewer shows, whether or not it trusts them
+PORTABLE = "MIDSPAN_PORTABLE"  # in the environment: store outputs that every viewer shows, also untrusted
 PORTABLE_TYPES = ["text/plain", "image/png"]
 
 # (module and name of the type) -> (module and function that shows it)
@@ -49,7 +47,7 @@ PICTURES: dict[tuple[str, str], tuple[str, str]] = {
     ("midspan.grading.predictions", "Guess"): ("midspan.pictures.cards", "guess_card"),
     ("midspan.grading.predictions", "Score"): ("midspan.pictures.cards", "score_card"),
 }
-TEXTS = (  # whose repr is not their str
+TEXTS = (  # types whose repr differs from their str
     ("midspan.experiments.bench", "Bench"),
     ("midspan.experiments.bench", "Leftovers"),
     ("midspan.experiments.page", "Page"),

@@ -15,9 +15,8 @@ from midspan.grading.steps import Hint, Lab
 from midspan.grading.transcript import MARKS, SIGNS, Line, Result, since
 from midspan.pictures.svg import FAULT, INK, LINE, MONO, QUIET, SHADE, SOCKETIO, WEBSOCKET
 
-# Results of checks, hints, guesses and progress as HTML: a sign, a word and a colour each, never the colour alone.
-#
-# All text is escaped: an answer can print markup, and a hostile payload can be part of what a check shows.
+# Each verdict has a sign, a word and a colour, never the colour alone. All text is escaped, since an answer can print
+# markup, and a check can show a hostile payload.
 
 
 COLOURS = {"passed": SOCKETIO.colour, "to do": "#8a8a8a", "wrong": FAULT.colour}
@@ -25,7 +24,7 @@ LINE_COLOURS = {"held": SOCKETIO.colour, "broken": FAULT.colour}
 
 
 def result_card(result: Result) -> str:
-    """The verdict, then the transcript; where it broke, what was expected and what came, one under the other."""
+    """Show the verdict, then the transcript; below a line that does not hold, expected and actual value."""
     colour = COLOURS[result.verdict]
     head = f"<b>{escape(SIGNS[result.verdict])} {escape(result.step)}: {escape(result.verdict)}</b>"
     parts = [f"<div>{head}</div>", *map(_line, result.lines)]
@@ -38,13 +37,13 @@ def result_card(result: Result) -> str:
 
 
 def hint_card(hint: Hint) -> str:
-    """A hint, with how many there are."""
+    """Show a hint, and how many hints there are."""
     head = f"<b>? Hint {hint.level} of 3</b> for {escape(hint.step)}"
     return _card(WEBSOCKET.colour, [f"<div>{head}</div>", _block(hint.text)], f"hint for {hint.step}")
 
 
 def guess_card(guess: Guess) -> str:
-    """The question and its options; the chosen one is marked."""
+    """Show the question and its options; the chosen one is marked."""
     rows = []
     for key, text in guess.options.items():
         mine = key == guess.mine
@@ -58,14 +57,14 @@ def guess_card(guess: Guess) -> str:
 
 
 def score_card(score: Score) -> str:
-    """The guess beside what happened."""
+    """Show the guess and what happened."""
     colour = {None: COLOURS["to do"], True: COLOURS["passed"], False: COLOURS["wrong"]}[score.right]
     return _card(colour, [_block(str(score))], "a prediction and what happened")
 
 
 @dataclass(frozen=True, repr=False)
 class Progress:
-    """Which steps of which labs have passed, as the progress file has it: step -> the verdict of its last check."""
+    """The learner's progress. `labs`: each lab with step -> the verdict of its last check, from the progress file."""
 
     labs: tuple[tuple[Lab, Mapping[str, str]], ...]
 
@@ -104,7 +103,7 @@ class Progress:
 
 
 def progress(lab: str = "") -> Progress:
-    """What is done: of all labs, or of one by its name or the start of it ("lab1").
+    """Return the progress in all labs, or in one lab by its name or the start of its name ("lab1").
 
     Raises:
         Refusal: there is no such lab.
@@ -162,11 +161,11 @@ def _bar(done: int, of: int) -> str:
     return f'<div aria-hidden="true" style="background:{SHADE};border-radius:4px;max-width:420px">{inner}</div>'
 
 
-class expected:  # noqa: N801  a verb in a `with` block, as pytest.raises
-    """`with expected(InvalidStatus) as refused:` lets that error happen, and `refused` then shows it.
+class expected:  # noqa: N801  used as a verb in a `with` block, as pytest.raises
+    """`with expected(InvalidStatus) as refused:` catches that error, and `refused` then shows it.
 
     Attributes:
-        error: the exception, None before the block has ended. Its traceback is dropped, since that keeps alive
+        error: the exception; None before the block has ended. Its traceback is dropped, since it would keep alive
             all that the block had open.
 
     Raises:

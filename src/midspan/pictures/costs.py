@@ -1,4 +1,4 @@
-"""Costs as bars: byte ledgers, measured servers; and where the results of `make bench` go."""
+"""Costs as bars: byte ledgers and measured servers. Also writes the results of `make bench`."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ OF_ROW: dict[str, tuple[str, Protocol]] = {
 
 
 def ledger_picture(ledgers: Mapping[str, ByteLedger], *, title: str = "Where the bytes go") -> Picture:
-    """Draw ledgers on one scale, both ways added up.
+    """Draw ledgers on one scale, with the bytes of both directions added up.
 
     Args:
-        ledgers: what each bar is called -> its ledger.
+        ledgers: the name of each bar -> its ledger.
         title: the finding.
 
     Raises:
-        Refusal: no ledger; something else.
+        Refusal: there is no ledger, or a value is not a ledger.
     """
     right = isinstance(ledgers, Mapping) and all(isinstance(each, ByteLedger) for each in ledgers.values())
     need(right and len(ledgers) > 0, "ledgers by name", ledgers, 'Pass {"raw": (await weigh(...)).ledger}')
@@ -83,7 +83,7 @@ def ledger_picture(ledgers: Mapping[str, ByteLedger], *, title: str = "Where the
 
 
 def _parts(ledger: ByteLedger) -> Iterator[tuple[str, Protocol, int]]:
-    """Neighbouring rows of one protocol as one part of the bar."""
+    """Join neighbouring rows of one protocol into one part of the bar."""
     sizes: dict[str, int] = {}
     for row in ledger:
         name = OF_ROW[row.layer][0]
@@ -105,13 +105,13 @@ def _bar(ledger: ByteLedger, y: float, scale: float) -> list[str]:
 
 
 def _box(x: float, y: float, wide: float, high: float, name: str, protocol: Protocol) -> str:
-    """The envelope's JSON is paler than the payload: both are the application's, one of them is the price."""
+    """Draw one part. Envelope and payload both belong to the application; the envelope is paler, since it is a cost."""
     box = rect(x, y, wide, high, fill=protocol.colour)
     return f'<g style="opacity:0.45">{box}</g>' if name == "JSON" else box
 
 
 def _legend(ledgers: Iterable[ByteLedger], y: float) -> list[str]:
-    """The parts that occur, outermost first."""
+    """Draw the legend of the parts that occur, outermost first."""
     present = {name for ledger in ledgers for name, _, _ in _parts(ledger)}
     elements, x = [], LEFT
     for name, protocol in dict(OF_ROW.values()).items():
@@ -127,15 +127,15 @@ SPEAKS_SOCKETIO = re.compile(r"python-socketio|socket\.io", re.IGNORECASE)
 
 
 def price_bars(run: Paired, what: str = "cpu_us", *, title: str = "") -> Picture:
-    """Draw what one thing costs each contender.
+    """Draw one number of each contender as bars.
 
     Args:
         run: what `paired(...)` returns.
         what: one of `run.measured`.
-        title: the finding; by default who needs least and who needs most.
+        title: the finding; by default which contender needs least, and which most.
 
     Raises:
-        Refusal: it is no such run, or this was not measured.
+        Refusal: `run` is not such a run, or this was not measured.
     """
     need(isinstance(run, Paired), "what paired(...) returns", run, "Write run = await paired([...])")
     need_title(title)
@@ -171,7 +171,7 @@ def _prices_bar(protocol: Protocol, left: float, y: float, median: float, low: f
 
 
 def _protocol(name: str) -> Protocol:
-    """What it speaks, as its name says."""
+    """Return the protocol of a contender, from its name."""
     if SPEAKS_SOCKETIO.search(name):
         return SOCKETIO
     return TCP if name.startswith("TCP") else WEBSOCKET
@@ -189,7 +189,7 @@ def _text(run: Paired, what: str, finding: str) -> str:
     return "\n".join([finding, *(f"{name.ljust(width)}  {run.interval(name, what)}" for name in run.names)])
 
 
-# Where the results of `make bench` go: a folder that git ignores, and a table in the README.
+# The results of `make bench` go into a folder that git ignores, and into tables of the README.
 
 
 FOLDER, README = Path("results"), Path("README.md")
@@ -197,12 +197,12 @@ BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 
 
 def write(report: BenchmarkReport, course: Path, *, readme: bool) -> list[Path]:
-    """Write tables and picture into the course's folder, and say where they are.
+    """Write tables and picture into the course's folder; return their paths.
 
     Args:
         report: what was measured.
         course: the course's folder.
-        readme: put the tables of the bars and of the two by two into the README too.
+        readme: whether to write the tables `bars` and `two_by_two` into the README too.
     """
     folder = course / FOLDER
     folder.mkdir(exist_ok=True)
@@ -222,7 +222,7 @@ def write(report: BenchmarkReport, course: Path, *, readme: bool) -> list[Path]:
 
 
 def with_tables(text: str, report: BenchmarkReport) -> str:
-    """`text` with the tables of this report between its two marks."""
+    """Return `text` with the tables of this report between its two marks."""
     marked = text.count(BEGIN) == text.count(END) == 1
     need(marked, "a README with the two marks of make bench", text, f"Put the lines {BEGIN} and {END} where it goes")
     before, rest = text.split(BEGIN)
@@ -245,7 +245,7 @@ TITLE = "One message through raw wss and through Socket.IO, as a tap in the midd
 
 
 def exchange_svg() -> str:
-    """The SVG text of `docs/exchange.svg`; equal on every machine."""
+    """Return the SVG text of `docs/exchange.svg`; it is equal on every machine."""
     raw, framework = (dissect(sample(name)) for name in ("raw", "socketio"))
     parts = (
         ladder(_spoken(raw)[:4], title="Raw wss: typing_start in JSON of our own, echoed"),
@@ -255,12 +255,12 @@ def exchange_svg() -> str:
 
 
 def _spoken(seen: Exchange) -> Exchange:
-    """Without TCP's own events."""
+    """Leave out TCP's own events."""
     return seen[1:]
 
 
 def write_exchange(course: Path) -> Path:
-    """Write the picture into the course's folder and return where it is: what `python -m midspan picture` does."""
+    """Write the picture into the course's folder and return its path; `python -m midspan picture` calls this."""
     target = course / PATH
     target.parent.mkdir(exist_ok=True)
     target.write_text(exchange_svg(), "utf-8")

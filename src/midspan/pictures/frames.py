@@ -30,17 +30,15 @@ from midspan.protocols.exchange import Sighting
 from midspan.protocols.layering import Layer, Stack, layers
 from midspan.protocols.websocket import OPCODES, Frame
 
-# The anatomy of a frame, bit by bit: RFC 6455, section 5.2, with the values of one captured frame in it.
-#
-# The first two bytes as sixteen bits under their names, then the longer length if there is one, the masking key, and
-# the payload with the XOR that masks it.
+# A frame bit by bit (RFC 6455, section 5.2): the first two bytes as sixteen bits below their names, then the extended
+# length if there is one, the masking key, and the payload with the XOR that masks it.
 
 
 LEFT, BIT_PX = 34.0, 52.0
 BYTE_PX = 50.0
-PAYLOAD_COLUMNS = 14  # of the payload, one column each
+PAYLOAD_COLUMNS = 14  # bytes of the payload, one in each column
 
-# RFC 6455, section 5.2: name, how many bits, where the first one stands
+# RFC 6455, section 5.2: name, number of bits
 FIELDS = (("FIN", 1), ("RSV1", 1), ("RSV2", 1), ("RSV3", 1), ("opcode", 4), ("MASK", 1), ("payload len", 7))
 
 
@@ -65,7 +63,7 @@ def anatomy(frame: Frame, *, title: str = "") -> Picture:
 
 
 def meanings(frame: Frame) -> dict[str, str]:
-    """What each field of the first two bytes says in this frame."""
+    """Say what each field of the first two bytes means in this frame."""
     length = frame.header[1] & 0x7F
     lengths = {126: "126: the next 2 bytes", 127: "127: the next 8 bytes"}
     says = OPCODES.get(frame.opcode, ("", "reserved for further frames"))[1].removeprefix("denotes a ")
@@ -81,7 +79,7 @@ def meanings(frame: Frame) -> dict[str, str]:
 
 
 def _first_bits(frame: Frame, y: float) -> list[str]:
-    """Sixteen bits under their positions, framed by field."""
+    """Draw sixteen bits below their positions, with a frame around each field."""
     bits = f"{frame.header[0]:08b}{frame.header[1]:08b}"
     elements = [
         label(LEFT + (i + 0.5) * BIT_PX, y, str(i % 8), size=11, fill=QUIET, anchor="middle") for i in range(16)
@@ -108,7 +106,7 @@ def _first_bits(frame: Frame, y: float) -> list[str]:
 
 
 def _numbers(frame: Frame) -> list[tuple[str, bytes, str]]:
-    """The fields that follow the first two bytes."""
+    """Return the fields after the first two bytes."""
     extended = frame.header[2:]
     bits = len(extended) * 8
     length = [("extended payload length", extended, f"{bits} bits, big-endian: {count(len(frame.payload), 'byte')}")]
@@ -127,7 +125,7 @@ def _row(name: str, data: bytes, says: str, y: float) -> list[str]:
 
 
 def _payload(frame: Frame, y: float) -> tuple[list[str], float]:
-    """The payload's first bytes: on the wire, the key over them, and in the clear."""
+    """Draw the payload's first bytes: as on the wire, the key, and unmasked."""
     start = len(frame.raw) - len(frame.payload)
     wire, clear = frame.raw[start:][:PAYLOAD_COLUMNS], frame.payload[:PAYLOAD_COLUMNS]
     key = (frame.mask_key * PAYLOAD_COLUMNS)[: len(clear)]
@@ -155,7 +153,7 @@ def _hex(data: bytes) -> list[str]:
 
 
 def _text(frame: Frame) -> list[str]:
-    """The text twin. The key, and what depends on it, is left out: it differs on each run."""
+    """Write the text twin, without the key and what depends on it, since the key differs on each run."""
     says, at = meanings(frame), 0
     bits = f"{frame.header[0]:08b}{frame.header[1]:08b}"
     lines = []
@@ -169,19 +167,19 @@ def _text(frame: Frame) -> list[str]:
     return [*lines, f"{'payload':<24}{frame.carries}".rstrip()]
 
 
-# One message as layered bytes: a bar for each layer as wide as what it holds, then every byte in its layer's colour.
+# One message as layered bytes: a bar for each layer, as wide as its content, then every byte in its layer's colour.
 #
-# A bar's solid part is the layer's own bytes, the pale part what it carries. Below, each byte stands as text, in
-# hexadecimal, and, where a client has masked it, as it really was inside the TLS record.
+# The solid part of a bar is the layer's own bytes, the pale part what it carries. Below, each byte is shown as text, in
+# hexadecimal, and, if a client has masked it, as it was inside the TLS record.
 
 
 NAMES_PX = 190.0  # the column with the layers' names
 BAR_PX = 24.0
 CELL_PX, PER_ROW = 26.0, 32
-MARGIN_PX = 60.0  # left of the bytes: what each line of them shows
+MARGIN_PX = 60.0  # left of the bytes: the names of the lines
 CELLS_AT_MOST = 192  # shown one by one; the middle of a longer message is left out
 SIZE = 12.5  # px of a byte
-LEAST_PX = 3.0  # a header of 2 bytes before 64 KiB must still be seen
+LEAST_PX = 3.0  # a header of 2 bytes before 64 KiB must be visible
 
 
 def stack(seen: Stack | Sighting | Frame, *, title: str = "") -> Picture:
@@ -205,7 +203,7 @@ def stack(seen: Stack | Sighting | Frame, *, title: str = "") -> Picture:
 
 
 def _bars(cut: Stack, y: float) -> tuple[list[str], float]:
-    """A row for each layer: its number, name and size, then its bar."""
+    """Draw a row for each layer: its number, name and size, then its bar."""
     scale = (WIDTH - NAMES_PX - 12) / max(cut.size_bytes, 1)
     elements: list[str] = []
     for number, (layer, start, end) in enumerate(_spans(cut), 1):
@@ -227,7 +225,7 @@ def _bars(cut: Stack, y: float) -> tuple[list[str], float]:
 
 
 def _says(layer: Layer, protocol: Protocol, x: float, own: float, y: float) -> list[str]:
-    """What the layer says: right of its own bytes, else on them, else left of them, where there is the most room."""
+    """Write the words of a layer: right of its own bytes, else on them, else left of them, where there is most room."""
     right, left = WIDTH - 12 - x - own, x - NAMES_PX
     places = [
         (right, x + own + 6, "start", INK),
@@ -242,7 +240,7 @@ def _says(layer: Layer, protocol: Protocol, x: float, own: float, y: float) -> l
 
 
 def _spans(cut: Stack) -> Iterator[tuple[Layer, int, int]]:
-    """Each layer with the place where it begins, and where all that it holds ends."""
+    """Yield each layer with its first position, and the end of all that it contains."""
     starts = [sum(len(layer.data) for layer in cut[:i]) for i in range(len(cut) + 1)]
     for i, layer in enumerate(cut):
         after = (j for j in range(i + 1, len(cut)) if cut[j].depth <= layer.depth and layer.name != "TLS record")
@@ -250,7 +248,7 @@ def _spans(cut: Stack) -> Iterator[tuple[Layer, int, int]]:
 
 
 def _cells(cut: Stack, y: float) -> tuple[list[str], float]:
-    """Every byte, 32 a row; the layer's number stands above its first byte."""
+    """Draw every byte, 32 in a row; the layer's number is above its first byte."""
     cells = [(str(n), layer, i) for n, layer in enumerate(cut, 1) for i in _shown(layer, cut.size_bytes)]
     elements: list[str] = []
     for at in range(0, len(cells), PER_ROW):
@@ -266,14 +264,14 @@ def _cells(cut: Stack, y: float) -> tuple[list[str], float]:
 
 
 def _shown(layer: Layer, size_bytes: int) -> list[int]:
-    """Which of a layer's bytes are drawn; -1 stands for those left out of the middle of a long layer."""
+    """Return which bytes of a layer are drawn; -1 stands for the bytes left out of the middle of a long layer."""
     every = list(range(len(layer.data)))
     long = size_bytes > CELLS_AT_MOST and len(every) > 2 * PER_ROW
     return [*every[: PER_ROW - 8], -1, *every[-7:]] if long else every
 
 
 def _cell(x: float, y: float, layer: Layer, i: int, number: str) -> str:
-    """One byte: as text, in hexadecimal, and as it was masked; or three dots for those left out."""
+    """Draw one byte as text, in hexadecimal, and as it was masked; or three dots for bytes left out."""
     protocol, middle = OF_LAYER[layer.name], x + CELL_PX / 2 - 0.5
     byte, wire = layer.data[i], layer.wire[i]
     texts = [(13.0, "...")] if i < 0 else [(13.0, character(byte)), (28.0, f"{byte:02x}")]

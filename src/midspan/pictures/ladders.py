@@ -1,6 +1,6 @@
-"""An exchange as a ladder: time runs down, an arrow for each record, labelled by its line and coloured by its protocol.
+"""An exchange as a ladder: time runs down; each record is an arrow with its label, in the colour of its protocol.
 
-Client on the left, server on the right, the tap in the middle, which sees what passes and is on neither end.
+The client is on the left, the server on the right. The tap is in the middle: it sees what passes, and is no end.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ROW_PX = 19.0  # a line of a label
 ARROW_PX = 14.0  # from the last line of a label to the arrow, and again to the next label
 LEGEND = {"fault": "fault, or incomplete", "WebSocket": "WebSocket (dashed: control frame)"}
 MOST_ROWS = 6
-MOST_ARROWS = 200  # a longer one is a table's work
+MOST_ARROWS = 200  # a table is better for a longer one
 
 
 def ladder(exchange: Exchange, *, times: bool = False, title: str = "") -> Picture:
@@ -108,12 +108,12 @@ class _Ladder:
         return [*boxes, *names, label(self.client - 38, 18, title, size=15, bold=True)]
 
     def lifelines(self, bottom: float) -> list[str]:
-        """Three vertical lines; the tap's is dotted, since nothing begins or ends there."""
+        """Draw three vertical lines; the tap's line is dotted, since no message begins or ends there."""
         ends = [line(x, self.top, x, bottom, colour=QUIET, width=1.5) for x in (self.client, SERVER)]
         return [*ends, line(self.tap, self.top, self.tap, bottom, colour=LINE, dash="2 4")]
 
     def arrows(self) -> tuple[list[str], float]:
-        """All arrows with their labels, and the height at which they end."""
+        """Draw all arrows with their labels; return also the height at which they end."""
         drawn, y = [], self.top + 22
         for seen in self.exchange:
             elements, y = self.arrow(seen, y)
@@ -121,7 +121,7 @@ class _Ladder:
         return drawn or [label(self.tap, y, "nothing seen", anchor="middle", fill=QUIET)], y
 
     def arrow(self, seen: Sighting, y: float) -> tuple[list[str], float]:
-        """One record: the rows of its label, then its arrow."""
+        """Draw one record: the rows of its label, then its arrow."""
         rows = self.rows(seen)
         elements = []
         for row in rows:
@@ -132,7 +132,7 @@ class _Ladder:
         return elements, y + ARROW_PX + 6
 
     def rows(self, seen: Sighting) -> list[list[ArrowPart]]:
-        """The label cut into rows; what is too long for a row of its own is shortened in its middle."""
+        """Break the label into rows; shorten a piece in the middle if it is too long for a row."""
         room = SERVER - self.client - 24
         rows: list[list[ArrowPart]] = [[]]
         left = room
@@ -152,7 +152,7 @@ class _Ladder:
         return [*rows[: MOST_ROWS - 1], [ArrowPart(APPLICATION, "...", f"{count(more, 'record')} more: see the text")]]
 
     def pieces(self, seen: Sighting) -> list[ArrowPart]:
-        """A piece for each record, outermost first; in front the connection's number where there are several."""
+        """Return a piece for each record, outermost first; before them the connection's number if there are several."""
         records, words = [seen.record, *seen.inside], list(map(self.exchange.hidden, seen.parts))
         if seen.inside and isinstance(seen.inside[0], HttpBody):  # a head and its body are one HTTP message
             records[:2], words[:2] = records[:1], [", ".join(words[:2])]
@@ -163,7 +163,7 @@ class _Ladder:
         return [ArrowPart(TCP, f"#{seen.connection}", ""), *found] if self.several else found
 
     def row(self, pieces: list[ArrowPart], y: float) -> list[str]:
-        """A row of the label, half-way between the lifelines, on paper: the tap's line does not cross it."""
+        """Draw a row of the label, half-way between the lifelines, on a background that hides the tap's line."""
         width = sum(piece.width for piece in pieces)
         x = max(self.tap - width / 2, self.client + 8)
         elements = [rect(x - 4, y - 9, width + 4, ROW_PX, fill=PAPER)]
@@ -174,7 +174,7 @@ class _Ladder:
         return elements
 
     def shaft(self, seen: Sighting, y: float) -> list[str]:
-        """The arrow itself. A reset ends in a cross, an end in a bar."""
+        """Draw the arrow. A reset ends in a cross, a normal end in a bar."""
         protocol = FAULT if seen.fault else _leading((seen.record, *seen.inside))
         right = seen.sender == "client"
         start, end = (self.client, SERVER) if right else (SERVER, self.client)
@@ -194,13 +194,13 @@ class _Ladder:
 
 
 def _leading(records: tuple[Record, ...]) -> Protocol:
-    """The protocol that speaks: the innermost one; any fault before all others."""
+    """Return the protocol that gives the colour: a fault if there is one, else the innermost protocol."""
     protocols = [of_record(record) for record in records]
     return FAULT if FAULT in protocols else protocols[-1]
 
 
 def _legend(protocols: list[Protocol], y: float) -> tuple[list[str], float]:
-    """Tags and names of the protocols in the picture."""
+    """Draw tags and names of the protocols in the picture."""
     elements, x = [], 16.0
     for protocol in protocols:
         box, box_px = chip(x, y, protocol)

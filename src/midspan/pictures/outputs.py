@@ -1,4 +1,4 @@
-"""What a notebook shows for each kind of record: a picture, a picture with words, or HTML."""
+"""The functions that show each kind of record in a notebook: as a picture, a picture with words, or HTML."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ from midspan.simulation.shrinking import Counterexample
 
 # A picture as PNG, for outputs that are stored in a notebook.
 #
-# Viewers that do not trust a notebook (JupyterLab in a fresh clone, a code host, nbconvert's sanitised HTML) drop SVG
-# or the styles in it, and show what is left: words without a picture, or black boxes. All of them show a PNG. It is
-# made with matplotlib's own fonts, never the machine's, so that the same picture gives the same bytes everywhere.
+# Viewers that do not trust a notebook (JupyterLab in a fresh clone, a code host, nbconvert's sanitised HTML) remove SVG
+# or its styles. They then show words without a picture, or black boxes. All of them show a PNG. We draw it with
+# matplotlib's fonts, never the machine's, so that the same picture gives the same bytes everywhere.
 
 
-ZOOM = 2  # pixels of the PNG for a pixel on the page: sharp on dense screens, and when a browser zooms in
-COLOURS = 64  # flat drawings have few; the rest is the smoothing of edges. Halves the size
-OF_A_THEME = re.compile(r"var\(--[\w-]+, *([^()]*)\)")  # a colour of JupyterLab's theme, and the one to take without it
+ZOOM = 2  # pixels of the PNG for a pixel on the page, for dense screens and for zooming
+COLOURS = 64  # flat drawings have few colours, the rest smooths edges; this halves the size
+OF_A_THEME = re.compile(r"var\(--[\w-]+, *([^()]*)\)")  # a colour of JupyterLab's theme, and the one without a theme
 
 
 def png(drawn: Picture) -> tuple[bytes, dict[str, int]]:
-    """The picture as PNG, and its size on the page in px, as JupyterLab and nbconvert read it from the metadata.
+    """Return the picture as PNG, and its size on the page in px, which JupyterLab and nbconvert read from the metadata.
 
     Raises:
         Refusal: resvg is not installed (it comes with the `teach` extra).
@@ -65,7 +65,7 @@ def png(drawn: Picture) -> tuple[bytes, dict[str, int]]:
 
 
 def _plain(svg: str) -> str:
-    """The drawing without what only a page knows: the theme's colours, and the fonts of the machine."""
+    """Replace what only a web page has: the theme's colours, and the fonts of the machine."""
     return OF_A_THEME.sub(r"\1", svg).replace(SANS, "'DejaVu Sans'").replace(MONO, "'DejaVu Sans Mono'")
 
 
@@ -86,7 +86,7 @@ def _smaller(raw: bytes) -> bytes:
     return out.getvalue()
 
 
-# Words around a drawing: as HTML, where they can be copied, and drawn with it, for a picture that stands alone.
+# Words around a drawing: as HTML, so that they can be copied; or drawn, for a viewer that shows only pictures.
 
 
 MARGIN, LINE_PX, SIZE, MONO_SIZE = 16.0, 20.0, 13.0, 11.5
@@ -94,7 +94,7 @@ MARGIN, LINE_PX, SIZE, MONO_SIZE = 16.0, 20.0, 13.0, 11.5
 
 @dataclass(frozen=True)
 class Caption:
-    """One paragraph: a sign with its colour ("" for none), what is bold, the rest; `mono` for what is code."""
+    """One paragraph: a sign with its colour ("" for none), the bold words, the other words; `mono` for code."""
 
     words: str
     bold: str = ""
@@ -103,7 +103,7 @@ class Caption:
     mono: bool = False
 
     def html(self) -> str:
-        """The paragraph in a page."""
+        """Return the paragraph as HTML."""
         sign = f'<b style="color:{self.colour}">{escape(self.sign)}</b> ' if self.sign else ""
         bold = f"<b>{escape(self.bold)}</b> " if self.bold else ""
         words = escape(self.words)
@@ -112,7 +112,7 @@ class Caption:
         return f"<div>{sign}{bold}{words}</div>"
 
     def lines(self, width: float) -> list[str]:
-        """The paragraph in lines of `width` px."""
+        """Break the paragraph into lines of `width` px."""
         size = MONO_SIZE if self.mono else SIZE
         character = mono_px("m", size) if self.mono else sans_px("m", size)
         text = f"{self.bold} {self.words}" if self.bold else self.words
@@ -137,14 +137,14 @@ class Captioned:
     mark: str = ""
 
     def html(self) -> str:
-        """For a page: the words as text, the drawing between them."""
+        """Return it for a page: the words as text, the drawing between them."""
         above, below = ("".join(each.html() for each in words) for words in (self.above, self.below))
         bar = f"border-left:5px solid {self.mark};padding:4px 12px;" if self.mark else ""
         opening = f'<div role="group" aria-label="{escape(self.name)}" style="{bar}color:{INK};line-height:1.5">'
         return f"{opening}{above}{self.drawn.html()}{below}</div>"
 
     def picture(self) -> Picture:
-        """For a viewer that shows pictures alone: all of it drawn."""
+        """Return it for a viewer that shows only pictures: all of it drawn."""
         top, above = self._drawn(self.above, 8)
         bottom, below = self._drawn(self.below, top + 8 + self.drawn.height)
         body = [*above, f'<g transform="translate(0 {top + 8:g})">{self.drawn.svg}</g>', *below]
@@ -153,7 +153,7 @@ class Captioned:
         return picture(self.drawn.width, bottom + 8, body, title=self.text.splitlines()[0], text=self.text)
 
     def _drawn(self, captions: Sequence[Caption], y: float) -> tuple[float, list[str]]:
-        """Where the words end, and their elements."""
+        """Return the height at which the words end, and their elements."""
         body: list[str] = []
         for each in captions:
             left = MARGIN + (20 if each.sign else 0)
@@ -166,10 +166,8 @@ class Captioned:
         return y, body
 
 
-# The live page inside a notebook: a frame that finds the page by the way that the notebook itself came.
-#
-# A notebook may be looked at from another machine. So the frame asks the Jupyter server first (jupyter-server-proxy),
-# and takes the address on this machine where that does not lead to the page.
+# The live page inside a notebook. The browser may run on another machine. So the frame first asks the Jupyter server
+# (jupyter-server-proxy), and uses the address on this machine if that does not lead to the page.
 
 
 HEIGHT_PX = 620
@@ -187,7 +185,7 @@ EMPTY = "<p style='font-family:sans-serif;color:gray'>The page opens here when t
 
 @checked
 def browser(page: Page) -> str:
-    """A frame with the page, and its words and address below.
+    """Return an HTML frame with the page, and its words and address below.
 
     Raises:
         Refusal: not a page.
@@ -202,46 +200,44 @@ def browser(page: Page) -> str:
     return f'<div style="{style}">{frame}</iframe><div>{words} {link}</div><script>{script}</script></div>'
 
 
-# What a notebook shows for each kind of record: the functions that the package registers.
-#
-# Each gives a picture, a picture with words around it, or HTML; None means that the text is enough.
+# The functions that `pictures.register` names to IPython. None means that the notebook shows the text only.
 
 
 SIGNS = {"holds": ("✓", SOCKETIO.colour), "violated": ("✗", FAULT.colour), "vacuous": ("○", QUIET)}
 
 
 def drawing(seen: Picture) -> Picture:
-    """Itself."""
+    """Return the picture itself."""
     return seen
 
 
 def exchange(seen: Exchange) -> Picture | None:
-    """A ladder, unless it would be a very long one."""
+    """Draw a ladder, unless it would be very long."""
     return ladder(seen) if len(seen) <= MOST_ARROWS else None
 
 
 def sighting(seen: Sighting) -> Picture:
-    """A ladder with one arrow."""
+    """Draw a ladder with one arrow."""
     return ladder(Exchange((seen,)))
 
 
 def stack_picture(seen: Stack) -> Picture | None:
-    """Its layers."""
+    """Draw the layers."""
     return draw_stack(seen) if len(seen) else None
 
 
 def head_lines(seen: HttpHead) -> str:
-    """All its lines; what differs on each run is masked, as in the text."""
+    """Show all lines of an HTTP head; what differs on each run is replaced, as in the text."""
     return f'<pre style="font-family:{MONO};font-size:12.5px;margin:0">{escape(seen.text())}</pre>'
 
 
 def ladder_picture(seen: Ladder) -> Picture | None:
-    """Its lanes, unless they would be very long."""
+    """Draw the lanes, unless they would be very long."""
     return run_ladder(seen) if len(seen.steps) <= MOST_STEPS else None
 
 
 def run_report_picture(seen: RunReport) -> Captioned | None:
-    """Its lanes, and each verdict below them."""
+    """Draw the lanes, with each verdict below them."""
     if len(seen.ladder.steps) > MOST_STEPS:
         return None
     title = ", ".join(f"{name}: {one.outcome}" for name, one in seen.verdicts.items())
@@ -252,7 +248,7 @@ def run_report_picture(seen: RunReport) -> Captioned | None:
 
 
 def counterexample_picture(seen: Counterexample) -> Captioned | None:
-    """What went wrong in one sentence, the smallest schedule, its lanes, and the line that shows it again."""
+    """Draw the reason in one sentence, the smallest schedule, its lanes, and the line that plays it again."""
     drawn = ladder_picture(seen.ladder)
     if drawn is None:
         return None

@@ -1,8 +1,8 @@
-"""One run of clients and a server, drawn as lanes.
+"""One run of clients and a server, drawn as a ladder with a lane for each.
 
-Time runs down. Each message is an arrow from where it left to where it arrived; one that never arrived ends in a cross;
-a fault lies across the link that it hits. The server stands in the middle: with one or two clients no arrow crosses a
-lane but its own two. An arrow slopes past all that happens while its message is on its way.
+Time runs down. Each message is an arrow from its sending to its arrival; a message that never arrives ends in a cross.
+A fault is a line across its link. The server is in the middle: with one or two clients an arrow crosses no other lane.
+An arrow passes all steps that happen while its message is on its way.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from midspan.pictures.svg import (
 from midspan.protocols.capture import count, shortened
 from midspan.simulation.run_report import BROKER, Ladder, Mark, Rung
 
-FIRST, LAST = 112.0, 846.0  # the outermost lanes; the times stand left of the first
+FIRST, LAST = 112.0, 846.0  # the outermost lanes; the times are left of the first
 HEAD_PX, TITLE_PX = 30.0, 26.0
 ROW_PX = 27.0
-LANDING_PX = 8.0  # more, where arrows land
-LOST = 0.42  # of the way: where the cross of an arrow stands that never arrives
+LANDING_PX = 8.0  # added above a step where arrows arrive
+LOST = 0.42  # of the way: the place of the cross, when a message never arrives
 ABOVE_PX = 6.0  # from the baseline of a label down to its arrow
 SIZE = 12.0  # px of the labels
 BOX_PX = 84.0
-MOST_STEPS = 100  # a page and a half; what has more is to be shrunk first
+MOST_STEPS = 100  # a page and a half; shrink a longer run first
 ALARMING = ("closed", "crashed", "declined", "gave up", "restarted", "wiped", "revoked")
 
 
@@ -52,12 +52,12 @@ def run_ladder(ladder: Ladder, *, title: str = "") -> Picture:
     """Draw a run.
 
     Args:
-        ladder: what `draw(implementation, schedule)` returns beside the history, or a counterexample's `.ladder`; 100
+        ladder: the ladder that `draw(implementation, schedule)` returns, or a counterexample's `.ladder`; 100
             steps at most.
         title: the finding.
 
     Raises:
-        Refusal: not such a ladder, one without lanes, or a longer one.
+        Refusal: it is no such ladder, it has no lanes, or it is longer.
     """
     need_title(title)
     need(isinstance(ladder, Ladder), "the ladder of a run", ladder, "Pass draw(implementation, schedule)[1]")
@@ -73,7 +73,7 @@ def run_ladder(ladder: Ladder, *, title: str = "") -> Picture:
 
 
 class _Lanes:
-    """Where everything is: a row for each step, and between two rows the arrivals in between."""
+    """The positions of all elements: a row for each step, and between two rows the arrivals of that time."""
 
     def __init__(self, ladder: Ladder, top: float) -> None:
         self.steps, self.top = ladder.steps, top
@@ -90,11 +90,11 @@ class _Lanes:
         self.arrives_y = self._arrivals()
 
     def lane_x(self, who: str) -> float:
-        """The middle of a party's lane."""
+        """Return the middle of the lane of a client or the server."""
         return self.x[_lane(who)]
 
     def _slots(self) -> dict[int, list[int]]:
-        """The arrows that land above each step, the first that is not earlier, by the steps where they begin."""
+        """Return step -> the arrows (by the row of their start) that arrive before it and after the step above."""
         starts = [step.at_s for step in self.steps]
         slots: defaultdict[int, list[int]] = defaultdict(list)
         for arrives_s, row in sorted(
@@ -106,12 +106,12 @@ class _Lanes:
         return slots
 
     def _room_above(self, row: int) -> float:
-        """What the landings above this step take in height, with those further up."""
+        """Return the height of all arrivals above this step."""
         return LANDING_PX * sum(slot <= row for slot in self.slots)
 
     def _arrivals(self) -> dict[int, float]:
-        """The height at which each arrow lands, by the step where it begins: below the step before its slot."""
-        room = LANDING_PX + ROW_PX - ABOVE_PX - SIZE - 4  # the words of the next step are under it
+        """Return the row of an arrow's start -> the height of its arrival."""
+        room = LANDING_PX + ROW_PX - ABOVE_PX - SIZE - 4  # the words of the next step are below it
         return {
             row: self.y[slot - 1] + room * (place + 1) / (len(rows) + 0.5)
             for slot, rows in self.slots.items()
@@ -128,7 +128,7 @@ class _Lanes:
         return [*boxes, *names, label(16, 18, title, size=15, bold=True)]
 
     def arrows(self) -> list[str]:
-        """All arrows first: labels then lie on them, and stay legible where an arrow slopes through a row."""
+        """Draw all arrows first, so that labels are on top of them and stay legible."""
         return [
             group(self.arrow(step, row), str(step).strip())
             for row, step in enumerate(self.steps)
@@ -147,14 +147,14 @@ class _Lanes:
         return [shaft, polygon(head, fill=WEBSOCKET.colour)]
 
     def lost(self, start: float, end: float, y: float) -> list[str]:
-        """Half an arrow, and a cross."""
+        """Draw half an arrow and a cross."""
         x, down = start + LOST * (end - start), y + ROW_PX / 4
         shaft = line(start, y, x, down, colour=FAULT.colour, width=2, dash="6 4")
         cross = [line(x - 6, down - 6 * i, x + 6, down + 6 * i, colour=FAULT.colour, width=3) for i in (-1, 1)]
         return [shaft, *cross]
 
     def labels(self) -> list[str]:
-        """The times, and the words of each step."""
+        """Draw the times, and the words of each step."""
         drawn, last_s = [], None
         for row, step in enumerate(self.steps):
             if step.at_s != last_s:
@@ -177,11 +177,11 @@ class _Lanes:
 
     @property
     def gap(self) -> float:
-        """From one lane to the next, in px."""
+        """The distance between two lanes, in px."""
         return (LAST - FIRST) / (len(self.x) - 1)
 
     def said(self, words: str, x: float, y: float, right: bool, room: float, bold: bool = False) -> list[str]:
-        """Words beside a lane, on paper."""
+        """Draw words beside a lane, on a background."""
         words = shortened(words, int((room - 34) / mono_px("x", SIZE)))
         width = mono_px(words, SIZE) + 4
         left = x + 12 if right else x - 12 - width
@@ -189,7 +189,7 @@ class _Lanes:
         return [paper, label(left + 2, y, words, size=SIZE, mono=True, bold=bold)]
 
     def fault(self, step: Mark, x: float, y: float) -> list[str]:
-        """A line across the link that the fault hits (every link, if it is the server's), and the fault's own words."""
+        """Draw a line across the link of the fault (all links for a fault of the server), and the fault's words."""
         everywhere = self.nodes or step.text.startswith("server") or x == self.x[self.server]
         ends = (FIRST, LAST) if everywhere else sorted((x, self.x[self.server]))
         right = x != LAST
@@ -206,7 +206,7 @@ class _Lanes:
         ]
 
     def legend(self) -> tuple[list[str], float]:
-        """What an arrow and a cross mean, where there are any."""
+        """Draw what an arrow and a cross mean, if there are any."""
         arrived = {step.arrives_s is not None for step in self.steps if isinstance(step, Rung)}
         faults = any(isinstance(step, Mark) and step.kind == "fault" for step in self.steps)
         names = [(WEBSOCKET, "a message, from where it left to where it arrived")] if True in arrived else []
@@ -224,5 +224,5 @@ def _parties(step: Rung | Mark) -> tuple[str, ...]:
 
 
 def _lane(who: str) -> str:
-    """The lane of a party; "server/a" is the server's end of a's link."""
+    """Return the lane for a name; "server/a" is the server's end of a's link."""
     return who.partition("/")[0]

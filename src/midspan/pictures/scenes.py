@@ -1,4 +1,4 @@
-"""Pictures of clients and servers: who talks to whom, how a crowd reconnects, who comes back in a restart."""
+"""Pictures of clients and servers: their links, and how many clients reconnect at each time."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from midspan.protocols.capture import shortened
 from midspan.simulation.reconnect_herd import WINDOW_S, Herd, Return
 
 ROW_PX = 66.0
-SPEAKS = {"raw": (TLS, WEBSOCKET), "socketio": (TLS, HTTP, WEBSOCKET, SOCKETIO)}  # what passes on the way to each
+SPEAKS = {"raw": (TLS, WEBSOCKET), "socketio": (TLS, HTTP, WEBSOCKET, SOCKETIO)}  # the protocols to each server
 CLIENT, CLIENT_WIDTH = 16.0, 130.0
-FIRST, MIDDLE_WIDTH, GAP = 340.0, 64.0, 34.0  # what stands in the middle, from left to right
+FIRST, MIDDLE_WIDTH, GAP = 340.0, 64.0, 34.0  # the boxes in the middle, from left to right
 
 
 @runtime_checkable
 class HasParts(Protocol):
-    """Anything with parts: the name of each server -> what it is, in words."""
+    """An object with parts: the name of each server -> what it is, in words."""
 
     def parts(self) -> Mapping[str, str]: ...
 
 
 def parties(bench: HasParts) -> Picture:
-    """Draw who talks to whom on a bench; one that says it is not open (`.is_open`) has no arrows.
+    """Draw clients, taps and servers of a bench; without arrows if the bench is not open (`.is_open`).
 
     Raises:
         Refusal: the object has no `.parts()`.
@@ -72,7 +72,7 @@ def _middle(place: int) -> float:
 
 
 def _way(y: float, name: str, between: int, server: float) -> list[str]:
-    """From the clients through what stands between to one server; chips say what is spoken."""
+    """Draw the way from the clients to one server, with the boxes on it; chips show the protocols."""
     middle = y + (ROW_PX - 10) / 2
     elements = []
     starts = [CLIENT + CLIENT_WIDTH, *(_middle(place) + MIDDLE_WIDTH for place in range(between))]
@@ -95,7 +95,7 @@ def _server(y: float, words: str, x: float) -> list[str]:
 
 
 def _box(x: float, y: float, w: float, h: float, name: str, words: str) -> list[str]:
-    """A box with a name and a line of words."""
+    """Draw a box with a name and a line of words."""
     fitting = int(w / 6.4)
     return [
         rect(x, y, w, h, fill=SHADE, line=LINE, round_px=5),
@@ -104,7 +104,7 @@ def _box(x: float, y: float, w: float, h: float, name: str, words: str) -> list[
     ]
 
 
-# How a herd comes back: for each library a row of bars, one bar for each quarter of a second, all on one scale.
+# How many clients come back after a cut: a row of bars for each library, a bar for each quarter of a second, one scale.
 
 
 LEFT, RIGHT = 60.0, 880.0
@@ -114,10 +114,10 @@ EVERY_S = 10  # a tick on the axis
 
 
 def herd_picture(herd: Herd, *, title: str = "") -> Picture:
-    """Draw who comes back when.
+    """Draw how many clients of each library come back at each time.
 
     Args:
-        herd: what `herd()` returned.
+       herd: what `herd()` returned.
         title: the finding.
 
     Raises:
@@ -146,9 +146,9 @@ class _Rows:
         return LEFT + (RIGHT - LEFT) * at_s / self.until_s
 
     def row(self, each: Return, top: float) -> list[str]:
-        """The bars of one library, its name, its peak and its last client."""
+        """Draw the bars of one library, its name, its peak and its last client."""
         base = top + BARS_PX + 14
-        colour = COLOURS.get(each.name.split()[0], QUIET)  # no protocol of the course: no colour
+        colour = COLOURS.get(each.name.split()[0], QUIET)  # a library without a protocol colour
         elements = [line(LEFT, base, RIGHT, base, colour=LINE)]
         for window, count in sorted(each.windows().items()):
             height = BARS_PX * count / self.most
@@ -158,7 +158,7 @@ class _Rows:
         return [*elements, *self.words(each, base)]
 
     def words(self, each: Return, base: float) -> list[str]:
-        """Name and peak beside the bars, and a mark where the last client comes back."""
+        """Draw name and peak beside the bars, and a mark where the last client comes back."""
         last = self.x(each.last_s)
         room = last < RIGHT - 320  # right of the last bar
         x, said = (last + 8 if room else LEFT + 110), f"the last after {each.last_s:.0f} s"
@@ -172,12 +172,12 @@ class _Rows:
         return f"{each.name}: at most {each.peak} in {WINDOW_S * 1000:.0f} ms"
 
     def ticks(self, base: float) -> list[str]:
-        """Seconds below the axis."""
+        """Draw the seconds below the axis."""
         marks = range(0, int(self.until_s) + 1, EVERY_S)
         return [label(self.x(s), base + 14, f"{s} s", size=11, fill=QUIET, anchor="middle") for s in marks]
 
 
-# When customers come back in a restart: a row of bars for each way to restart, a bar for each quarter of a second.
+# When clients come back in a restart: a row of bars for each way to restart, a bar for each quarter of a second.
 
 
 RETURNS_LEFT, RETURNS_RIGHT = 40.0, 880.0
@@ -186,10 +186,10 @@ RETURNS_ROW_PX, RETURNS_BARS_PX = 96.0, 52.0
 
 @checked
 def returns_picture(reports: Mapping[str, OrderReport], *, title: str = "When customers come back") -> Picture:
-    """Draw who comes back when.
+    """Draw how many clients come back at each time of a restart.
 
     Args:
-        reports: name of the restart -> what its customers reported, on one scale.
+       reports: the name of each restart -> the report of its clients; all have one scale.
         title: the finding.
 
     Raises:
@@ -221,7 +221,7 @@ class _ReturnsRows:
         return RETURNS_LEFT + (RETURNS_RIGHT - RETURNS_LEFT) * at_s / self.until_s
 
     def row(self, name: str, report: OrderReport, top: float) -> list[str]:
-        """The bars of one restart, and what it left."""
+        """Draw the bars of one restart, and the orders in doubt."""
         base = top + RETURNS_BARS_PX + 22
         words = f"at most {report.peak} within {RETURN_WINDOW_S} s, {report.in_doubt} orders in doubt"
         elements = [label(RETURNS_LEFT, top + 14, f"{name}: {words}", bold=True, fill=INK)]
@@ -234,5 +234,5 @@ class _ReturnsRows:
 
 
 def _windows(report: OrderReport) -> Counter[int]:
-    """How many came back in each quarter of a second, by its number."""
+    """Count the clients that came back in each quarter of a second, by its number."""
     return Counter(int(at_s / RETURN_WINDOW_S) for at_s in report.came_back_s)

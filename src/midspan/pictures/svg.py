@@ -13,11 +13,11 @@ from midspan.protocols.http import HttpBody, HttpHead
 from midspan.protocols.socketio import Attachment, Reunited, SocketPacket
 from midspan.protocols.websocket import CONTROL, Frame, Message
 
-# One colour and one tag for each protocol, the same in every picture of the course.
+# One colour and one tag for each protocol, the same in every picture.
 #
-# The colours are those of Okabe and Ito (2008), told apart with every common form of colour blindness; the tag says
-# the same in letters, so that colour is never the only sign. Ink and paper are those of JupyterLab's theme where
-# there is one.
+# The colours are those of Okabe and Ito (2008), which differ with every common form of colour blindness. The tag says
+# the same in letters, so that the colour is never the only sign. Ink and paper take the colours of JupyterLab's theme
+# if there is one.
 
 
 INK = "var(--jp-content-font-color1, #212121)"
@@ -31,7 +31,7 @@ SANS = "system-ui, 'DejaVu Sans', 'Liberation Sans', Arial, sans-serif"
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How one protocol looks. `ink` is legible on `colour`; `dash` is the arrow's pattern, "" for a solid one."""
+    """The look of one protocol. `ink` is legible on `colour`; `dash` is the arrow's pattern, "" for a solid arrow."""
 
     name: str
     tag: str
@@ -72,7 +72,7 @@ OF_LAYER: dict[str, Protocol] = {
 
 
 def of_record(record: Record) -> Protocol:
-    """The protocol a record belongs to."""
+    """Return the protocol of a record."""
     match record:
         case Partial() | Garbage():
             return FAULT
@@ -91,9 +91,8 @@ def of_record(record: Record) -> Protocol:
     return APPLICATION
 
 
-# A few SVG elements as text, every word escaped: what came over the wire must never become markup.
-#
-# A picture is a value: its text twin and its SVG. Nothing in it is random, so the same capture draws the same bytes.
+# SVG elements as text. Every word is escaped: received data must never become markup. Nothing is random, so the same
+# capture always gives the same bytes.
 
 
 NOT_XML = re.compile("[^\\t\\n\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")  # XML 1.0, section 2.2
@@ -104,7 +103,7 @@ TAG_PX = 10
 
 @dataclass(frozen=True, repr=False)
 class Picture:
-    """A drawing with its text twin. Shown by a notebook; `.svg` is a file of its own."""
+    """A drawing with its text twin. A notebook shows it; `.svg` is a complete SVG file."""
 
     svg: str
     text: str
@@ -117,11 +116,11 @@ class Picture:
     __repr__ = __str__
 
     def picture(self) -> Picture:
-        """Itself: what is drawn, as of a drawing with words around it."""
+        """Return itself, so that it has the methods of `Captioned`."""
         return self
 
     def html(self) -> str:
-        """For a page: inline, so that it takes the colours of JupyterLab's theme; as an image it could not."""
+        """Return it as inline SVG for a page, since an image could not take the colours of JupyterLab's theme."""
         return f'<div style="max-width:100%;overflow-x:auto">{self.svg}</div>'
 
     _repr_html_ = html
@@ -141,12 +140,12 @@ def picture(width: float, height: float, body: list[str], *, title: str, text: s
 
 
 def need_title(title: object) -> None:
-    """Refuse a title that is no text."""
+    """Refuse a title that is not text."""
     need(isinstance(title, str), "a title, in words", title, "Leave it out for the usual one")
 
 
 def under(*pictures: Picture, title: str) -> Picture:
-    """Pictures one under the other, as one."""
+    """Put pictures below each other, as one picture."""
     need(len(pictures) > 0, "a picture or more", pictures, "Draw them first: under(ladder(a), ladder(b), title=...)")
     body, y = [], 0.0
     for part in pictures:
@@ -157,7 +156,7 @@ def under(*pictures: Picture, title: str) -> Picture:
 
 
 def words_of(text: str) -> str:
-    """`text` as character data: markup escaped, and what XML cannot hold (control characters) replaced."""
+    """Return `text` as character data: escape markup, and replace what XML cannot contain (control characters)."""
     return escape(NOT_XML.sub("\ufffd", text))
 
 
@@ -192,7 +191,7 @@ def label(
     mono: bool = False,
     bold: bool = False,
 ) -> str:
-    """One line of text whose baseline is at `y`; `anchor` is "start", "middle" or "end"."""
+    """One line of text with its baseline at `y`; `anchor` is "start", "middle" or "end"."""
     weight = ";font-weight:600" if bold else ""
     style = f"font-family:{MONO if mono else SANS};font-size:{size:g}px;fill:{fill}{weight}"
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
@@ -210,7 +209,7 @@ def character(byte: int) -> str:
 
 
 def sans_px(words: str, size: float) -> float:
-    """The width of proportional text, near enough for setting one label after another."""
+    """The approximate width of proportional text, to put one label after another."""
     return len(words) * size * 0.56
 
 
@@ -220,7 +219,7 @@ def chip_px(words: str, size: float = TAG_PX) -> float:
 
 
 def chip(x: float, y: float, protocol: Protocol, words: str = "", *, size: float = TAG_PX) -> tuple[str, float]:
-    """The protocol's tag on its colour, its middle at height `y`; returns the element and its width."""
+    """The protocol's tag on its colour, with its middle at height `y`; return the element and its width."""
     words = words or protocol.tag
     width = chip_px(words, size)
     box = rect(x, y - size * 0.75, width, size * 1.5, fill=protocol.colour, round_px=3)
@@ -231,6 +230,6 @@ def chip(x: float, y: float, protocol: Protocol, words: str = "", *, size: float
 
 
 def group(elements: list[str], tip: str = "") -> str:
-    """Elements that belong together; `tip` appears when the pointer rests on them."""
+    """Elements that belong together; `tip` is their tooltip."""
     title = f"<title>{words_of(tip)}</title>" if tip else ""
     return f"<g>{title}{''.join(elements)}</g>"

@@ -41,10 +41,8 @@ if TYPE_CHECKING:
     import pandas
 
 
-# The guarantee matrix, drawn and as a table.
-#
-# A row for each guarantee, a column for each implementation, and in each cell a box for each fault: a sign and a
-# shade, so that colour is never the only one. The pointer on a box shows its sentence.
+# The guarantee matrix has a row for each guarantee, a column for each implementation, and in each cell a box for each
+# fault. A box has a sign and a shade, so that the colour is never the only sign; its tooltip is the reason.
 
 
 BOX_PX, GAP_PX, ROW_PX = 13.0, 14.0, 22.0
@@ -77,13 +75,13 @@ def matrix_picture(matrix: Matrix, *, title: str = "") -> Picture:
 
 
 def matrix_table(matrix: Matrix, fault: str | None = None) -> pandas.DataFrame:
-    """A row for each guarantee, a column for each implementation.
+    """Return a row for each guarantee, with a column for each implementation.
 
     Args:
         matrix: what `guarantee_matrix()` returns.
-        fault: show the outcomes under this one; by default one sign a fault.
+        fault: show the outcomes under this fault; by default one sign for each fault.
     """
-    import pandas  # half a second: only for those who ask for a table
+    import pandas  # takes half a second, so only when a table is needed
 
     need(isinstance(matrix, Matrix), "a guarantee matrix", matrix, "Pass what guarantee_matrix() returns")
     need(fault is None or isinstance(fault, str), "the name of a fault", fault, "Leave it out for all of them")
@@ -104,7 +102,7 @@ def _finding(matrix: Matrix) -> str:
 
 
 def _lefts(matrix: Matrix) -> list[float]:
-    """Where each column begins, and where the last one ends."""
+    """Return the left edge of each column, and the right edge of the last."""
     strip_px = BOX_PX * len(matrix.trials)
     lefts = [LEFT_PX]
     for one in matrix.contenders:
@@ -113,7 +111,7 @@ def _lefts(matrix: Matrix) -> list[float]:
 
 
 def _heads(matrix: Matrix, lefts: list[float], y: float) -> list[str]:
-    """The implementations by name, and the numbers of the faults."""
+    """Draw the names of the implementations, and the numbers of the faults."""
     heads = []
     for one, left in zip(matrix.contenders, lefts, strict=False):
         heads.append(group([label(left, y + 16, one.name, size=SIZE, bold=True)], f"{one.name}: {one.made_of}"))
@@ -140,7 +138,7 @@ def _box(cell: MatrixCell, x: float, y: float) -> str:
 
 
 def _legend(matrix: Matrix, y: float, width: float) -> tuple[list[str], float]:
-    """What the numbers and the signs mean, broken into lines; and where the last one ends."""
+    """Draw what the numbers and the signs mean, broken into lines; return also where the last line ends."""
     runs = sorted({cell.runs for cell in matrix})
     moments = f"{runs[0]} to {runs[-1]} moments" if runs[0] != runs[-1] else count(runs[0], "moment")
     signs = [
@@ -159,7 +157,7 @@ def _legend(matrix: Matrix, y: float, width: float) -> tuple[list[str], float]:
 
 
 def table(exchange: Exchange, *, times: bool = False) -> pandas.DataFrame:
-    """Everything seen, a row for each sighting.
+    """Return an exchange as a table, with a row for each sighting.
 
     Columns: connection, sender, protocol (of the outermost record), bytes (on the wire, without TLS and TCP), what (the
     line of the exchange); with `times` also at_s.
@@ -169,7 +167,7 @@ def table(exchange: Exchange, *, times: bool = False) -> pandas.DataFrame:
 
 
 def frame_table(exchange: Exchange, *, times: bool = False) -> pandas.DataFrame:
-    """The WebSocket frames, a row each.
+    """Return the WebSocket frames as a table, with a row for each.
 
     Columns: connection, sender, opcode, fin, rsv1, masked, header (bytes, with the masking key), payload (bytes),
     engineio, socketio (packet types, "" for none), text (what the payload says); with `times` also at_s.
@@ -221,6 +219,6 @@ def _name(records: tuple[Record, ...], kind: type[EnginePacket] | type[SocketPac
 
 
 def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pandas.DataFrame:
-    import pandas  # half a second: only for those who ask for a table
+    import pandas  # takes half a second, so only when a table is needed
 
     return pandas.DataFrame(rows, columns=columns)

@@ -21,7 +21,7 @@ from midspan.labs.lab1_framing.frames import (
     said,
 )
 
-# Step 6: what a close says (RFC 6455, sections 5.5.1 and 7.4).
+# Step 6: the payload of a close frame (RFC 6455, sections 5.5.1 and 7.4).
 
 
 GOOD = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999)
@@ -236,7 +236,7 @@ def _violations(t: Transcript, make: Any) -> None:
 
 
 def _echoed(t: Transcript, one: Any, data: bytes) -> list[object]:
-    """What is heard when each message is answered at once, as long as that is possible."""
+    """Return what the connection gives when each message is answered at once, as long as that is possible."""
     heard, done = [], []
     for message in one.receive(data):
         heard.append(message)
@@ -248,7 +248,7 @@ def _echoed(t: Transcript, one: Any, data: bytes) -> list[object]:
 
 
 def _codes(data: bytes) -> list[str]:
-    """What was said; of a close only the code, since the reason may be anything."""
+    """Return the frames in words; of a close only the code, since the reason may be any text."""
     return [" ".join(line.split()[:2]) if line.startswith("CLOSE") else line for line in said(data)]
 
 

@@ -1,4 +1,4 @@
-"""Lab 1, with what its checks feed and read; steps 1 to 3: the accept key, the mask, a frame in bytes (RFC 6455)."""
+"""Lab 1 and the frames for its checks; steps 1 to 3: the accept key, the mask, a frame in bytes (RFC 6455)."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ lab = Lab(
     serves="serve_echo",
 )
 
-# What the checks of lab 1 feed and read: frames from a library's writer, and what an answer did in comparable words.
-#
-# The frames are made and read by `websockets` and by `midspan.protocols`: the package does not carry the lab's
-# answers. Wrong frames stand in the checks as bytes.
+# Helpers for the checks. `websockets` and `midspan.protocols` write and read the frames, since the package does
+# not contain the lab's answers. Wrong frames are in the checks as bytes.
 
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-KEY = bytes.fromhex("37fa213d")  # of the example in section 5.7
+KEY = bytes.fromhex("37fa213d")  # the key of the example in section 5.7
 HELLO = bytes.fromhex("818537fa213d7f9f4d5158")  # the example itself: a masked "Hello"
 
 
 class Frame(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     opcode: int
     payload: bytes
@@ -42,12 +40,12 @@ class Frame(NamedTuple):
 
 
 def plain(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
-    """A frame as a server sends it."""
+    """Return a frame as a server sends it."""
     return LibraryFrame(Opcode(opcode), payload, fin).serialize(mask=False)
 
 
 def masked(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
-    """A frame as a client sends it, always with the same key, so that each run shows the same bytes."""
+    """Return a frame as a client sends it, always with the same key, so that each run shows the same bytes."""
     frame = plain(opcode, payload, fin)
     size = len(frame) - len(payload)
     stream = KEY * (len(payload) // 4 + 1)
@@ -56,32 +54,32 @@ def masked(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:
-    """The data in pieces of `size` bytes, the last one shorter."""
+    """Cut the data into pieces of `size` bytes; the last one may be shorter."""
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 def said(data: bytes) -> list[str]:
-    """The frames that an answer has written, one phrase each, without mask keys: `TEXT fin 2 bytes "Hi"`."""
+    """Describe the frames that an answer wrote, one phrase each, without mask keys: `TEXT fin 2 bytes "Hi"`."""
     frames, rest = read_frames(data)
     lines = [f"{frame.words()} {frame.carries}".rstrip() for frame in frames]
     return lines + ([f"{len(rest)} bytes that are no whole frame"] if rest else [])
 
 
 def outcome(call: Callable[..., Any], *arguments: object) -> Any:
-    """What `call(*arguments)` returns; "Violation 1002", "Refused 400", "Closed 1006" for the lab's errors."""
+    """Call it and return its value; for the lab's errors "Violation 1002", "Refused 400" or "Closed 1006"."""
     try:
         return call(*arguments)
     except Exception as error:
         name, code = type(error).__name__, getattr(error, "code", getattr(error, "status", None))
         if name in ("Violation", "Refused", "Closed"):
             return f"{name} {code}"
-        if isinstance(error, UnicodeDecodeError):  # the likeliest of the others: say it where it happens
+        if isinstance(error, UnicodeDecodeError):  # the most likely of the other errors
             return name
         raise
 
 
 def drain(t: Transcript, what: str, call: Callable[..., Any], *arguments: object) -> tuple[list[Any], str]:
-    """All that an iterator gives before it ends or raises one of the lab's errors, and that error in words."""
+    """Read an iterator until it ends or raises one of the lab's errors; return its items, and the error in words."""
     given: list[Any] = []
 
     def exhaust() -> None:
@@ -102,7 +100,7 @@ PAIRS = (
     ("x3JJHMbDL1EzLkh9GBhXDw==", "HSmrc0sMlYUkAGmm5OPpG2HaGWk="),
     ("AAAAAAAAAAAAAAAAAAAAAA==", "ICX+Yqv66kxgM0FcWaLWlFLwTAI="),
 )
-MISTAKEN = {  # what the example's key gives -> with which misconception
+MISTAKEN = {  # a wrong result for the example's key -> its misconception
     "hHLtf2V1k8aDQZfNjw3Ia1hCwt0=": "key-without-guid",
     "BXhwxM0SZasKmCD9S4BfpPmCnEw=": "key-decoded",
     "2OZf2Seed9yzIpkj+zvC9KS9Mjw=": "guid-in-front",
@@ -110,7 +108,7 @@ MISTAKEN = {  # what the example's key gives -> with which misconception
     "s3pPLMBiTxaQ9kYGzzhZRbK-xOo=": "base64-for-urls",
 }
 LONG_BYTES = 2**16
-SLOW = 4.0  # a loop over the bytes takes 20 to 40 times as long as two large numbers
+SLOW = 4.0  # a loop over the bytes takes 20 to 40 times as long as the XOR of two large numbers
 
 
 @lab.step(
@@ -209,7 +207,7 @@ def mask(t: Transcript, mask: Callable[..., bytes]) -> None:
 
 
 def _can_be_called(t: Transcript, mask: Callable[..., bytes]) -> None:
-    """With two and with three arguments; a TypeError from inside a call would say less."""
+    """Check that it takes two and three arguments; a TypeError from inside a call would say less."""
     shape = inspect.signature(mask)
     for arguments in (("data", "key"), ("data", "key", "offset")):
         try:
@@ -225,7 +223,7 @@ def _masks(t: Transcript, mask: Callable[..., bytes], what: str, data: bytes) ->
 
 
 def _why(got: object, data: bytes, right: bytes) -> str:
-    """The misconception that gives this result; "" for none that we know."""
+    """Return the misconception that gives this result; "" if we know none."""
     if not isinstance(got, bytes):
         return "nothing-returned" if got is None else ""
     turned = {right[::-1], apply_mask(data[::-1], KEY), apply_mask(data[::-1], KEY)[::-1]}
@@ -241,7 +239,7 @@ def _why(got: object, data: bytes, right: bytes) -> str:
 
 
 def _goes_on(t: Transcript, mask: Callable[..., bytes], data: bytes, offset: int) -> None:
-    """The piece from `offset` on is masked as it is inside of the whole."""
+    """Check that the piece from `offset` on is masked as it is inside the whole data."""
     piece = data[offset:]
     got, right = mask(piece, KEY, offset), apply_mask(data, KEY)[offset:]
     turn = offset % 4
@@ -255,7 +253,7 @@ def _goes_on(t: Transcript, mask: Callable[..., bytes], data: bytes, offset: int
 
 
 def _not_slow(t: Transcript, mask: Callable[..., bytes]) -> None:
-    """A loop over the bytes is right, so it passes; but the learner should know what it costs."""
+    """A loop over the bytes is right, so it passes; but the learner should know its cost."""
     data = bytes(LONG_BYTES)
     theirs = min(_seconds(lambda: mask(data, KEY)) for _ in range(3))
     loop = min(_seconds(lambda: bytes(octet ^ KEY[i % 4] for i, octet in enumerate(data))) for _ in range(2))

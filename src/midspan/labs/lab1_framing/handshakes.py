@@ -224,19 +224,19 @@ def check_answer(t: Transcript, request_bytes: Any, check_answer: Any) -> None:
 T = TypeVar("T")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 BYE = masked(CLOSE, b"\x03\xe8")
-WITHIN_S = 1.0  # for one thing that an answer owes us; it takes a few milliseconds
-LONG_S = 60.0  # a timeout that must not be what ends the waiting
-SHORT_S = 0.03  # the timeout that we hand to an answer where it has to expire
+WITHIN_S = 1.0  # for one action of an answer, which takes a few milliseconds
+LONG_S = 60.0  # a timeout that must not expire
+SHORT_S = 0.03  # a timeout for an answer that must expire
 
 
 def soon(t: Transcript, what: str, awaitable: Awaitable[T], id: str = "") -> Awaitable[T]:
-    """As long as a machine that is busy with other things may need, and shorter than the step's limit."""
+    """Wait as long as a busy machine may need, but shorter than the step's limit."""
     return t.soon(what, awaitable, within_s=WITHIN_S, id=id)
 
 
 @asynccontextmanager
 async def _pair() -> AsyncIterator[tuple[Streams, Streams]]:
-    """Both ends of one TCP connection on loopback."""
+    """Open both ends of one TCP connection on loopback."""
     met: asyncio.Queue[Streams] = asyncio.Queue()
     server = await asyncio.start_server(lambda *streams: met.put_nowait(streams), HOST, 0)
     theirs = await asyncio.open_connection(HOST, server.sockets[0].getsockname()[1])
@@ -251,7 +251,7 @@ async def _pair() -> AsyncIterator[tuple[Streams, Streams]]:
 
 
 async def _closed(socket: Any) -> str:
-    """What `recv` raises when there is nothing more to hear."""
+    """Return what `recv` raises at the end of the connection."""
     try:
         return f"the message {await socket.recv()!r}"
     except Exception as error:

@@ -41,9 +41,9 @@ IN_IT = [
 ]
 LIMIT = 1000
 FEW, MANY = 400, 12000  # frames in one piece: 80 KB and 2.5 MB
-LARGEST_RATIO = 3.5  # 1 for linear work; 8 and more when each frame copies what waits behind it
+LARGEST_RATIO = 3.5  # 1 for linear work; 8 or more when each frame copies all bytes after it
 
-# What is wrong, from the first byte of the frame on; section; what it is; misconception. A frame of a client.
+# frame of a client, from its first byte on; section of the RFC; what is wrong with it; misconception
 VIOLATIONS = [
     ("c1", "5.2", "RSV1 is set", "reserved-accepted"),
     ("a1", "5.2", "RSV2 is set", "reserved-accepted"),
@@ -106,7 +106,7 @@ VIOLATIONS = [
             "waits behind it."
         ),
     },
-    limit_s=6.0,  # who does it the slow way shall read so, on a machine too that is half as fast
+    limit_s=6.0,  # a slow answer must fail with its own words, also on a machine of half the speed
 )
 def frame_parser(t: Transcript, FrameParser: Any) -> None:  # noqa: N803 - the answer is a class
     _whole(t, FrameParser)
@@ -159,13 +159,13 @@ def _cut(t: Transcript, parser: Any) -> None:
 
 
 def _why(got: list[Any]) -> str:
-    """A wrong payload of the right length was unmasked from the wrong place."""
+    """Name the misconception: a wrong payload of the right length was unmasked at a wrong offset."""
     sizes = [len(frame[1]) for frame in _whole_frames(got)]
     return "mask-offset" if sizes == [len(frame.payload) for frame in IN_IT] else "one-recv-one-frame"
 
 
 def _whole_frames(frames: list[Any]) -> list[Frame]:
-    """Frames that were handed on in parts, whole again."""
+    """Join frames that were given in parts."""
     out: list[Frame] = []
     for frame in frames:
         if out and out[-1].rest:
@@ -215,7 +215,7 @@ def _limits(t: Transcript, parser: Any) -> None:
 
 
 def _linear(t: Transcript, parser: Any) -> None:
-    """Measured as a ratio of this thread's own time, which another process cannot change."""
+    """Compare CPU times of this thread, since other processes do not change these."""
     few, many = (min(_seconds_a_frame(parser("server"), count) for _ in range(2)) for count in (FEW, MANY))
     t.true(
         "a frame takes no longer when many more wait behind it",
@@ -240,7 +240,7 @@ def _seconds_a_frame(parser: Any, count: int) -> float:
 MESSAGES_LIMIT = 10
 KOSME = "κόσμε".encode()
 
-# bytes of a text; how many of them are good; what is bad
+# bytes of a text; how many of them are valid; what is wrong
 BAD_TEXT = [
     (b"ab\xffcd", 2, "FF never stands in UTF-8"),
     (b"ab\x80cd", 2, "a continuation byte in front"),

@@ -1,4 +1,4 @@
-"""Steps 12 and 13: serve and connect, over TLS, against raw bytes and against `websockets` (sections 4 and 7.1)."""
+"""Steps 12 to 14: serve and connect with TLS (RFC 6455, sections 4 and 7.1); a heartbeat beside a large message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ASK = (
     f"GET / HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     f"Sec-WebSocket-Key: {SAMPLE_KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
 ).encode()
-REFUSED_S = 0.4  # enough for a handshake; who takes the refusal for an answer waits as long for a close, twice
+REFUSED_S = 0.4  # enough for a handshake; a client that ignores the refusal waits so long for a close, twice
 NO_ACCEPT = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: AAAA\r\n\r\n"
@@ -162,7 +162,7 @@ def _is_refused(status: int) -> Callable[[Exception], bool]:
 
 @asynccontextmanager
 async def _says(answer: bytes) -> AsyncIterator[int]:
-    """A server that says the same to everyone."""
+    """Run a server that sends the same bytes to every client."""
 
     writers: list[asyncio.StreamWriter] = []
 
@@ -185,7 +185,7 @@ async def _says(answer: bytes) -> AsyncIterator[int]:
 
 SIZE, FRAGMENT = 1000, 100
 HEADER = 14  # bytes of the longest frame header, key included
-MOST_TAKES = 50  # of what these messages can need; an answer that never ends is stopped here
+MOST_TAKES = 50  # more than these messages need; stops an answer that never ends
 
 
 @lab.step(
@@ -226,7 +226,7 @@ def _end(make: Any, role: str = "server") -> Any:
 
 
 def _takes(one: Any) -> list[bytes]:
-    """All that it has to say, one entry a take."""
+    """Call `take` until it gives nothing; return what each call gave."""
     return [data for _, data in zip(range(MOST_TAKES), iter(one.take, b""), strict=False)]
 
 

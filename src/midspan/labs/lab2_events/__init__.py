@@ -2,7 +2,7 @@
 
 A module for each group of steps, in the order of the notebook: `peers` (the envelope, events and answers), `sessions`
 (several namespaces), `packets` (bytes beside JSON, refused input), `engineio` (Engine.IO and the text of a packet),
-`serving` (real sockets). `lab` defines the lab, and what its checks hand to an answer.
+`serving` (real sockets). `lab` defines the lab, and the records and doubles that its checks give to an answer.
 """
 
 from midspan.grading.finished_labs import show, written  # noqa: I001 - importing registers the steps, in the notebook's order

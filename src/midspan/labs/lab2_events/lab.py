@@ -1,4 +1,4 @@
-"""Lab 2, and what its checks hand to an answer."""
+"""Lab 2, and the records and doubles that its checks give to an answer."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from midspan.grading.transcript import Wrong
 
 lab = Lab("lab2_events", title="Names, answers, namespaces", serves="serve_lab")
 
-# What the checks of lab 2 hand to an answer: records with the notebook's fields, a `send` that keeps; and outcomes.
-#
-# Records are compared as the tuples that they are, exceptions by their name (`Raises`): those of the notebook are not
-# ours. An exception that came is kept as it is, so that a transcript shows its type, its text and the learner's line.
+# Records have the notebook's fields. They are compared as tuples, and exceptions by their name (`Raises`), since the
+# notebook's classes are not ours. An exception is kept as it is, so that a transcript shows its type, its text and the
+# learner's line.
 
 
-TURNS = 20  # of the loop: enough for a task that starts a task that sends
+TURNS = 20  # turns of the loop: enough for a task that starts a task that sends
 
 
 class Envelope(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     kind: str
     data: Any = None
@@ -31,7 +30,7 @@ class Envelope(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     name_chars: int = 256
     depth: int = 32
@@ -41,19 +40,19 @@ class Limits(NamedTuple):
 
 
 def everyone(_: Any) -> float | None:
-    """Permission to join, without an end."""
+    """Permit every client to join, without a time limit."""
     return None
 
 
 class Namespace(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     welcome: Callable[[Any, Any], Awaitable[None]]
     authorise: Callable[[Any], float | None] = everyone
 
 
 class Options(NamedTuple):
-    """As the notebook defines it."""
+    """The record of this name, as the notebook defines it."""
 
     ping_interval_s: float = 25.0
     ping_timeout_s: float = 20.0
@@ -62,7 +61,7 @@ class Options(NamedTuple):
 
 
 class Outbox:
-    """A `send` that keeps what it is given."""
+    """Its `send` keeps the envelopes."""
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
@@ -74,23 +73,23 @@ class Outbox:
         if envelope.kind == "leave":
             self.left.set()
 
-    send.__qualname__ = "send"  # as the learner calls it: Python's own warning of a forgotten await says this name
+    send.__qualname__ = "send"  # the learner's name: Python's warning of a forgotten await shows it
     __call__ = send
 
     def take(self) -> list[Any]:
-        """What was sent since the last time."""
+        """Return the envelopes since the last call."""
         sent, self.sent = self.sent, []
         return sent
 
 
 async def turns(count: int = TURNS) -> None:
-    """Let the tasks that are ready go on; no time passes."""
+    """Let the loop run its ready tasks; no time passes."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def outcome(call: Callable[..., Any], *arguments: object) -> Any:
-    """What `call(*arguments)` returns, or the exception that it raised, which shows its text and the learner's line."""
+    """Call it; return its value, or the exception that it raised, with its text and the learner's line."""
     try:
         return call(*arguments)
     except (NotImplementedError, Wrong):
@@ -100,7 +99,7 @@ def outcome(call: Callable[..., Any], *arguments: object) -> Any:
 
 
 async def ending(awaitable: Awaitable[Any]) -> Any:
-    """What awaiting gives, or the exception that it raised; CancelledError too, unless we are the one cancelled."""
+    """Await it; return its value or its exception, also a CancelledError unless this task itself was cancelled."""
     try:
         return await awaitable
     except (NotImplementedError, Wrong):
@@ -115,14 +114,14 @@ async def ending(awaitable: Awaitable[Any]) -> Any:
 
 
 def begun(coroutine: Any) -> asyncio.Task[Any]:
-    """A task that runs to its ending, under the coroutine's own name: a learner may read what was left running."""
+    """Start a task with the coroutine's own name, since a learner may read which task was left running."""
     wrapped: Any = ending(coroutine)
     wrapped.__name__ = wrapped.__qualname__ = getattr(coroutine, "__name__", "ending")
     return asyncio.create_task(wrapped)
 
 
 class Raises:
-    """An exception as it is expected: equal to each with this name, or that of a class it is derived from."""
+    """An expected exception: equal to each exception whose class, or one of its base classes, has this name."""
 
     def __init__(self, name: str, text: str = "") -> None:
         self.name, self.text = name, text
@@ -142,5 +141,5 @@ VALUE_ERROR, TIMEOUT = Raises("ValueError"), Raises("TimeoutError")
 
 
 def of_values(got: object, id: str) -> str:
-    """A misconception about a value; none where an exception came in its place, whose own text says more."""
+    """Return the misconception `id` if `got` is a value; "" for an exception, whose own text says more."""
     return "" if isinstance(got, BaseException) else id

@@ -12,7 +12,7 @@ from midspan.labs.lab2_events.lab import VALUE_ERROR, VIOLATION, Envelope, Limit
 
 
 def hole(number: Any) -> dict[str, Any]:
-    """A placeholder as it stands on the wire."""
+    """Return a placeholder as it is on the wire."""
     return {"_placeholder": True, "num": number}
 
 
@@ -125,7 +125,7 @@ TEXTS = {
 
 
 def _made(make: Any, limits: Limits | None = None) -> Any:
-    """An assembler that reads the texts of this check."""
+    """Make an assembler that reads the texts of this check."""
     return make(TEXTS.__getitem__) if limits is None else make(TEXTS.__getitem__, limits)
 
 
@@ -310,7 +310,7 @@ def guarded(t: Transcript, guarded: Callable[..., Callable[[str], Any]], decode_
 
 
 def _shown(envelope: Envelope) -> str:
-    """The kind, and the fields that are not as usual."""
+    """Show the kind, and the fields that differ from their defaults."""
     usual = Envelope._field_defaults
     fields = envelope._asdict().items()
     return ", ".join(

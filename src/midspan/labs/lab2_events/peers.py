@@ -1,4 +1,4 @@
-"""Step 1: the envelope as text."""
+"""Steps 1 to 3: the envelope as text, events and their handlers, a peer that asks and answers."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _is_json(text: str) -> bool:
 
 
 async def _awaited(t: Transcript, what: str, got: Any) -> Any:
-    """What awaiting gives; a plain function has nothing to await."""
+    """Await the result and return its value; a plain function gives nothing to await."""
     if not inspect.isawaitable(got):
         t.fail(
             f"{what} is async", got=got, expected="something to await, as `async def` gives", id="handler-not-awaited"

@@ -19,14 +19,14 @@ from midspan.labs.lab2_events.lab import Namespace, Options, lab
 from midspan.net.servers import HOST, http_session
 
 QUERY = "/socket.io/?EIO=4&transport=websocket"
-BLOB = bytes(4 * 2**20)  # more than the buffers on the way hold: whoever sends it has to wait
+BLOB = bytes(4 * 2**20)  # more than all buffers of a connection, so its sender must wait
 SOON_S = 0.5
 USUAL = Options()
 Serve = Callable[..., Awaitable[Any]]
 
 
 class Application:
-    """What is served in the checks; it remembers whose handlers have ended."""
+    """The application that the checks serve; it records which handlers have ended."""
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
@@ -62,7 +62,7 @@ class Application:
 
 @asynccontextmanager
 async def served(serve: Serve, options: Options = USUAL) -> AsyncIterator[tuple[str, Application]]:
-    """The answer's server with our application in `/` and `/custom`: its address, and the application."""
+    """Run the answer's server with our application in `/` and `/custom`; give its address and the application."""
     application = Application()
     namespaces = {name: Namespace(application.welcome) for name in ("/", "/custom")}
     server = await serve(namespaces, HOST, 0, None, options)
@@ -77,7 +77,7 @@ async def served(serve: Serve, options: Options = USUAL) -> AsyncIterator[tuple[
 async def opened_client(
     serve: Serve, options: Options = USUAL, **more: Any
 ) -> AsyncIterator[tuple[ClientConnection, Application]]:
-    """A bare WebSocket client that has read the opening."""
+    """Connect a bare WebSocket client, and read the first packet."""
     async with served(serve, options) as (address, application), _bare(address, **more) as client:
         await _packet(client)
         yield client, application
@@ -88,7 +88,7 @@ def _bare(address: str, **more: Any) -> connect:
 
 
 async def told(t: Transcript, client: ClientConnection, count: int, id: str = "") -> list[Any]:
-    """The next packets; pings are answered in passing. A line of the transcript only when they do not come."""
+    """Return the next packets, and answer pings. Write a line of the transcript only when packets are missing."""
     packets: list[Any] = []
     while len(packets) < count:
         packet = await _packet(client)
@@ -103,7 +103,7 @@ async def told(t: Transcript, client: ClientConnection, count: int, id: str = ""
 
 
 async def _packet(client: ClientConnection) -> Any:
-    """The next packet, or why there is none."""
+    """Return the next packet, or the reason why there is none."""
     try:
         return await within(client.recv(), 1.0)
     except (TimeoutError, ConnectionClosed) as error:
@@ -206,13 +206,13 @@ async def _closes(t: Transcript, serve: Serve) -> None:
 
 
 async def _keeps_time(t: Transcript, serve: Serve) -> None:
-    """Three clients that take their time, while the heartbeat of two others is looked at."""
+    """Run three slow clients, and check the heartbeat of two others meanwhile."""
     limited = Options(connect_timeout_s=0.5)
     async with opened_client(serve, limited) as (guest, _), opened_client(serve, limited) as (idle, _):
         t.say("a client that joins, and leaves again; another that joins nothing within 500 ms")
         await _joined(t, guest)
         await guest.send("41")
-        async with _deaf(t, serve) as application:
+        async with _reads_nothing(t, serve) as application:
             await _heartbeat(t, serve)
             await t.soon("the connection of the second has ended", _end(idle), id="never-joins")
             ended = application.ended.wait()
@@ -222,8 +222,8 @@ async def _keeps_time(t: Transcript, serve: Serve) -> None:
 
 
 @asynccontextmanager
-async def _deaf(t: Transcript, serve: Serve) -> AsyncIterator[Application]:
-    """A client that reads nothing: all buffers are full long before the first ping, so that no ping gets through."""
+async def _reads_nothing(t: Transcript, serve: Serve) -> AsyncIterator[Application]:
+    """Run a client that reads nothing: all buffers are full before the first ping, so no ping reaches it."""
     t.say("a third that reads nothing, while the application sends without end; it is pinged after 600 ms")
     async with opened_client(serve, Options(0.6, 0.1), max_queue=1) as (client, application):
         await _joined(t, client)

@@ -1,4 +1,4 @@
-"""Step 4: several namespaces on one connection."""
+"""Steps 4 and 5: several namespaces on one connection, and permissions that end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JOIN, LEAVE = Envelope("join"), Envelope("leave")
 
 
 class Desk:
-    """An application that remembers who came, and whose handlers wait until they may go on."""
+    """An application that records which peers joined, and whose handlers wait until the check releases them."""
 
     def __init__(self) -> None:
         self.welcomed: list[tuple[str, Any]] = []
@@ -43,7 +43,7 @@ class Desk:
 
 @asynccontextmanager
 async def at_work(make: Any, desk: Desk, **more: Any) -> AsyncIterator[tuple[Any, Outbox]]:
-    """A session that offers `/` and `/chat`, and its outbox; ended when the block ends."""
+    """Run a session with the namespaces `/` and `/chat`, and give it with its outbox; it ends with the block."""
     out = Outbox()
     namespaces = {"/": Namespace(desk.welcome), "/chat": Namespace(desk.welcome)} | more.pop("namespaces", {})
     session = make(out, namespaces, **more)
@@ -54,12 +54,12 @@ async def at_work(make: Any, desk: Desk, **more: Any) -> AsyncIterator[tuple[Any
 
 
 def event(name: str, *arguments: Any, namespace: str = "/", id: int | None = None) -> Envelope:
-    """An event as a client sends it."""
+    """Return an event as a client sends it."""
     return Envelope("event", [name, *arguments], namespace, id)
 
 
 async def joined(t: Transcript, session: Any, out: Outbox, namespace: str = "/", auth: Any = None) -> None:
-    """Join, and look at the reply and at what `welcome` says."""
+    """Join, and check the reply and the event that `welcome` sends."""
     await session.receive(JOIN._replace(namespace=namespace, data=auth))
     await turns()
     sent = out.take()
@@ -204,7 +204,7 @@ async def _leaves(t: Transcript, make: Any) -> None:
         t.equal("a new join is a new peer", desk.peers[2] is desk.peers[1], False)
 
 
-LASTS_S = 0.25  # a busy machine may need some of it to look at the join
+LASTS_S = 0.25  # a busy machine may need a part of it to check the join
 VIP = "/vip"
 
 

@@ -1,8 +1,8 @@
 """Lab 3, Nothing lost, nothing twice, in order: a session over raw WSS.
 
-Begin with `searching`: the lab, its stand-ins, and how a step searches for a schedule that breaks a guarantee. Then a
+Begin with `searching`: the lab, its doubles, and how a step searches for a schedule that violates a guarantee. Then a
 module for each group of steps, in the order of the notebook: `connecting`, `reconnecting`, `sending`, `resuming`.
-`session` makes an implementation under test of a finished notebook; labs 4 and 5 use it too.
+`session` makes an implementation under test from a finished notebook; labs 4 and 5 use it too.
 """
 
 from midspan.grading.finished_labs import show  # noqa: I001 - importing registers the steps, in the notebook's order

@@ -1,4 +1,4 @@
-"""Steps 1 and 2: a session while nothing fails, and a dead connection is noticed."""
+"""Steps 1 and 2: a session without faults, and a heartbeat that notices a dead connection."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from midspan.simulation import (
     simple,
 )
 
-# Step 1: a session on a good day. It works while nothing goes wrong, and a run in which nothing does is vacuous.
+# Step 1: a session without faults. The verdict of a run without faults is vacuous.
 
 
 @lab.step(
@@ -100,14 +100,14 @@ def _third(said: list[Any]) -> str:
     return "sender-repeats" if len(said) > 3 else "sender-stops"
 
 
-# Step 2: a dead connection is noticed. Judged in virtual time: an hour of silence takes no time.
+# Step 2: a dead connection is noticed. Judged in virtual time, in which an hour of silence takes no real time.
 
 
 Heartbeat = Callable[[Any], Coroutine[Any, Any, None]]
 
-CLOSE_TIMEOUT_S = 10.0  # of `websockets`: what close() waits for on a dead link
-SLACK_S = 0.1  # a round trip, and what the answer may compute
-WATCHED_S = 600.0  # how long the heartbeat is looked at when its connection is gone
+CLOSE_TIMEOUT_S = 10.0  # of `websockets`: how long close() waits on a dead link
+SLACK_S = 0.1  # for a round trip and the answer's own work
+WATCHED_S = 600.0  # how long the heartbeat is watched after its connection has ended
 
 
 @lab.step(
@@ -142,14 +142,14 @@ WATCHED_S = 600.0  # how long the heartbeat is looked at when its connection is 
     limit_s=8.0,
 )
 def heartbeat(t: Transcript, heartbeat: Any, ours: Implementation) -> None:
-    _living(t, heartbeat)
-    _dead(t, heartbeat, 2.0, 2.0)
-    _dead(t, heartbeat, 0.5, 1.5)
+    _live_connection(t, heartbeat)
+    _dead_connection(t, heartbeat, 2.0, 2.0)
+    _dead_connection(t, heartbeat, 0.5, 1.5)
     search_holds(t, ours, "heartbeat")
 
 
-class _Quiet:
-    """A server that listens and says nothing."""
+class _SilentServer:
+    """A server that reads and sends nothing."""
 
     def __init__(self, context: ServerContext) -> None:
         pass
@@ -159,13 +159,13 @@ class _Quiet:
             pass
 
 
-class _Beating:
-    """A client with nothing but a heartbeat: what it saw of the connection, and of the heartbeat."""
+class _HeartbeatClient:
+    """A client with only a heartbeat; it records what happened to the connection and to the heartbeat."""
 
     def __init__(self, context: ClientContext, heartbeat: Heartbeat) -> None:
         self.context, self.heartbeat = context, heartbeat
-        self.gone_s: float | None = None  # when the connection was gone
-        self.ended = False  # the heartbeat, by itself
+        self.gone_s: float | None = None  # when the connection had ended
+        self.ended = False  # whether the heartbeat returned
         self.raised: BaseException | None = None
         self.pings = 0
 
@@ -196,18 +196,18 @@ class _Beating:
             self.ended, self.raised = True, beating.exception()
 
 
-def _beaten(heartbeat: Heartbeat, *faults: Fault) -> tuple[float | None, _Beating]:
-    """When the connection was gone, counted from the silence on if there was one; and what its client saw.
+def _run_heartbeat(heartbeat: Heartbeat, *faults: Fault) -> tuple[float | None, _HeartbeatClient]:
+    """Run a heartbeat; return when its connection ended (seconds since the silence, if there was one), and its client.
 
-    An error of the answer's own is raised here; that the connection is closed is none.
+    Raise an error of the answer; the closed connection's exception is not such an error.
     """
-    clients: list[_Beating] = []
+    clients: list[_HeartbeatClient] = []
 
-    def client(context: ClientContext) -> _Beating:
-        clients.append(_Beating(context, heartbeat))
+    def client(context: ClientContext) -> _HeartbeatClient:
+        clients.append(_HeartbeatClient(context, heartbeat))
         return clients[-1]
 
-    history = play(Implementation(_Quiet, client, Bounds(recovery_s=20.0)), simple(1, ("a",), faults=faults))
+    history = play(Implementation(_SilentServer, client, Bounds(recovery_s=20.0)), simple(1, ("a",), faults=faults))
     silent_s = next((record.at_s for record in history if record.what == "silent"), 0.0)
     (one,) = clients
     if one.raised is not None and not isinstance(one.raised, ConnectionClosed):
@@ -215,9 +215,9 @@ def _beaten(heartbeat: Heartbeat, *faults: Fault) -> tuple[float | None, _Beatin
     return (None if one.gone_s is None else one.gone_s - silent_s), one
 
 
-def _living(t: Transcript, heartbeat: Any) -> None:
+def _live_connection(t: Transcript, heartbeat: Any) -> None:
     t.say("a peer that answers each ping, for 40 s")
-    gone_s, seen = _beaten(heartbeat)
+    gone_s, seen = _run_heartbeat(heartbeat)
     gone = Words(f"gone after {gone_s} s")
     t.true("the connection is kept", gone_s is None, got=gone, expected="a connection", id="heartbeat-kills-living")
     t.equal("the heartbeat raises nothing", seen.raised, None)
@@ -225,11 +225,11 @@ def _living(t: Transcript, heartbeat: Any) -> None:
     t.true("the heartbeat goes on", not seen.ended, got=ended, expected="a ping now and then", id="heartbeat-stops")
 
 
-def _dead(t: Transcript, heartbeat: Any, interval_s: float, timeout_s: float) -> None:
+def _dead_connection(t: Transcript, heartbeat: Any, interval_s: float, timeout_s: float) -> None:
     bound_s = interval_s + timeout_s
     t.say(f"a link that goes silent; interval_s={interval_s:g}, timeout_s={timeout_s:g}")
     silent = HalfOpen(Trigger("a", "up", 1, "after"))
-    took_s, seen = _beaten(lambda connection: heartbeat(connection, interval_s, timeout_s), silent)
+    took_s, seen = _run_heartbeat(lambda connection: heartbeat(connection, interval_s, timeout_s), silent)
     id, because = _late(took_s, seen)
     t.true(
         f"the connection is gone within {bound_s:g} s",
@@ -244,8 +244,8 @@ def _dead(t: Transcript, heartbeat: Any, interval_s: float, timeout_s: float) ->
     t.true("the heartbeat has ended", seen.ended, got=on, expected="its end", id="heartbeat-outlives")
 
 
-def _late(took_s: float | None, seen: _Beating) -> tuple[str, str]:
-    """Why a dead connection was kept for too long: the misconception, or a sentence."""
+def _late(took_s: float | None, seen: _HeartbeatClient) -> tuple[str, str]:
+    """Return why a dead connection was kept for too long: the misconception and a sentence; one of them may be ""."""
     if took_s is not None:
         return ("close-waits" if took_s >= CLOSE_TIMEOUT_S else "heartbeat-late"), ""
     if seen.ended:

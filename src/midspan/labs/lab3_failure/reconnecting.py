@@ -22,14 +22,14 @@ from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time, lab, search_holds
 from midspan.simulation import Implementation
 
-LONG_S = 4 * 3600.0  # longer than all of a story takes
+LONG_S = 4 * 3600.0  # longer than a whole story
 REFUSED, TIMED_OUT = ConnectionRefusedError(111, "Connect call failed"), TimeoutError("timed out")
 BROKEN, BY_PROXY = InvalidMessage("did not receive a valid HTTP response"), InvalidStatus(Response(502, "", Headers()))
-BROKEN.__cause__ = EOFError("connection closed while reading HTTP status line")  # so `websockets.connect` raises it
+BROKEN.__cause__ = EOFError("connection closed while reading HTTP status line")  # as `websockets.connect` raises it
 CUT = ConnectionClosedError(None, None)
 AWAY = ConnectionClosedError(Close(1001, "going away"), None)
 NOT_YOU = ConnectionClosedError(Close(4401, "not authorised"), None)
-OPENING = OSError, InvalidHandshake  # what ends an attempt, and not a session
+OPENING = OSError, InvalidHandshake  # errors that end an attempt, not a session
 Story = tuple[tuple[str, BaseException | None], ...]
 STORY: Story = (
     ("an attempt is refused", REFUSED),
@@ -40,11 +40,11 @@ STORY: Story = (
     ("a session is cut", CUT),
     ("a session is closed with 1001", AWAY),
 )
-DOWN, UNWELCOME = 2000, 20  # attempts: for more than an hour nobody is there, then nobody says welcome
+DOWN, UNWELCOME = 2000, 20  # attempts: no server for more than an hour, then a server that sends no welcome
 OUTAGE: Story = (*(("refused", REFUSED),) * DOWN, *(("cut", CUT),) * UNWELCOME)
 ATTEMPTS = range(12)
 DRAWS = 200
-STEPS_TO_CAP = 6  # 0.1 s, doubled so often, is more than 5 s
+STEPS_TO_CAP = 6  # 0.1 s, doubled six times, is more than 5 s
 
 
 @lab.step(
@@ -122,7 +122,7 @@ def _waits(t: Transcript, backoff: Any) -> None:
 
 
 class _Ended:
-    """What is left of a connection when its session has ended: why it ended, as `websockets` tells it."""
+    """A connection after its session has ended: close code and reason, as `websockets` has them."""
 
     def __init__(self) -> None:
         self.close_code: int | None = None
@@ -133,14 +133,14 @@ class _Ended:
         self.close_code, self.close_reason = (closed.code, closed.reason) if closed else (1006, "")
 
 
-class _Pretend:
-    """A client to whom all of a story happens, one attempt after the other; then it may not be here any more."""
+class _StoryClient:
+    """A client whose attempts go as a story says, one after the other; after the story it is not authorised."""
 
     def __init__(self, story: Story = STORY) -> None:
         self.story = story
         self.attempt, self.rng = 0, random.Random(2)
         self.at_s: list[float] = []
-        self.counted: list[int] = []  # `attempt`, when each of them began
+        self.counted: list[int] = []  # the value of `attempt` when each attempt began
         self.asked_again = asyncio.Event()
 
     async def connect(self) -> _Ended:
@@ -149,25 +149,25 @@ class _Pretend:
         if len(self.at_s) > len(self.story) + 3:
             self.asked_again.set()
             await asyncio.sleep(LONG_S)
-        error = self._happens()
+        error = self._next_error()
         if isinstance(error, OPENING):
             raise error
         return _Ended()
 
     async def session(self, connection: _Ended) -> None:
         await asyncio.sleep(0.05)
-        error = self._happens()
+        error = self._next_error()
         connection.end(error)
         if error is not None:
             raise error
 
-    def _happens(self) -> BaseException | None:
+    def _next_error(self) -> BaseException | None:
         n = len(self.at_s) - 1
         return self.story[n][1] if n < len(self.story) else NOT_YOU
 
 
-async def _happened(client: _Pretend, stay_connected: Any) -> BaseException | None:
-    """Let all of the client's story happen; what `stay_connected` raised, if it did."""
+async def _run_story(client: _StoryClient, stay_connected: Any) -> BaseException | None:
+    """Run `stay_connected` through the client's story; return what it raised, if anything."""
     staying = asyncio.ensure_future(stay_connected(client))
     again = asyncio.ensure_future(client.asked_again.wait())
     await asyncio.wait([staying, again], return_when=asyncio.FIRST_COMPLETED, timeout=LONG_S)
@@ -180,8 +180,8 @@ async def _happened(client: _Pretend, stay_connected: Any) -> BaseException | No
 
 
 async def _stays(t: Transcript, stay_connected: Any) -> None:
-    client = _Pretend()
-    error = await _happened(client, stay_connected)
+    client = _StoryClient()
+    error = await _run_story(client, stay_connected)
     for n, (what, why) in enumerate(STORY, start=1):
         t.true(
             f"{what}: it is tried again",
@@ -211,8 +211,8 @@ async def _stays(t: Transcript, stay_connected: Any) -> None:
 
 async def _lasts(t: Transcript, stay_connected: Any) -> None:
     t.say(f"a long outage: {DOWN:,} attempts are refused, then {UNWELCOME} connections cut before their welcome")
-    client = _Pretend(OUTAGE)
-    error = await _happened(client, stay_connected)
+    client = _StoryClient(OUTAGE)
+    error = await _run_story(client, stay_connected)
     tried = len(client.at_s) > len(OUTAGE)
     t.true("it is tried again each time", tried, got=_became(error), expected="another attempt", id="gives-up")
     counted = client.counted[: len(OUTAGE)]
@@ -223,7 +223,7 @@ async def _lasts(t: Transcript, stay_connected: Any) -> None:
 
 
 def _counts(counted: list[int]) -> Words:
-    """The attempts as they were counted, those from the first connection on that was cut."""
+    """Show the counts of the attempts, from the first connection on that was cut."""
     return Words(f"{', '.join(map(str, counted[:4]))}, ..., {', '.join(map(str, counted[DOWN - 2 : DOWN + 4]))}, ...")
 
 

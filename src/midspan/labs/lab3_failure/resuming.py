@@ -1,4 +1,4 @@
-"""Steps 8, 9 and 10: a client goes on where it stood, misses nothing while it looks, and is asked who it is."""
+"""Steps 8 to 11: resuming at an offset, a feed that misses no entry, authentication; then all guarantees at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from midspan.labs.lab3_failure.searching import (
 )
 from midspan.simulation import Disk, Entry, Implementation, Store, judge, negative_control, play, simple
 
-KEEP = 2  # entries that the log of the checks keeps at hand
+KEEP = 2  # entries that the log of the checks keeps in memory
 ENTRIES = ["one", "two", "three", "four", "five"]
 
 
@@ -79,7 +79,7 @@ async def _resumes(t: Transcript, make: Any) -> None:
 
 
 async def _follows(t: Transcript, log: Any, offset: int) -> None:
-    """All that follows, asked for as often as it takes."""
+    """Read all later entries, with as many calls as that needs."""
     got: list[tuple[int, str]] = []
     at = offset
     while at < log.end and len(got) <= len(ENTRIES):
@@ -150,7 +150,7 @@ def feed(t: Transcript, feed: Any, ours: Implementation) -> None:
 
 
 class Growing:
-    """A log whose reads take `read_s`; it counts them."""
+    """A log whose reads take `read_s` seconds; it counts them."""
 
     def __init__(self, read_s: float, most: int = 10) -> None:
         self.read_s, self.most, self.reads = read_s, most, 0
@@ -160,7 +160,7 @@ class Growing:
         self.epoch, self.store = "e1", self
 
     async def read(self, after: int = 0, most: int | None = None) -> list[Entry]:
-        """What its store would read."""
+        """Return what its store would read."""
         found = [Entry(body, {}) for body in self.bodies[after:][:most]]
         await asyncio.sleep(self.read_s)
         return found
@@ -256,7 +256,7 @@ def greet(t: Transcript, greet: Any, ours: Implementation) -> None:
 
 
 class Caller(ListeningConnection):
-    """The server's end of a connection that says one thing, or nothing."""
+    """The server's end of a connection whose client sends one message or none."""
 
     def __init__(self, *hello: object) -> None:
         super().__init__()
@@ -307,8 +307,8 @@ async def _greets(t: Transcript, greet: Any) -> None:
     t.true("within 5 s it is let go of", let_go, got="it still waits", expected="the end", id="greeting-waits-for-ever")
 
 
-# Step 11: all guarantees at once; and a session of the learner's that must not pass, since a check that cannot fail
-# proves nothing.
+# Step 11: all guarantees at once, and a control: a session of the learner's that must not pass, since a check that
+# cannot fail proves nothing.
 
 
 @lab.step(
@@ -338,7 +338,7 @@ def control(t: Transcript, broken: Any, ours: Implementation) -> None:
 
 
 def works(t: Transcript, implementation: object, called: str, *, id: str) -> None:
-    """The learner's mistake is an implementation, and breaks nothing on a good day."""
+    """Check that the learner's control is an implementation, and violates nothing in a run without faults."""
     need(
         isinstance(implementation, Implementation),
         "an Implementation",
@@ -355,7 +355,7 @@ def works(t: Transcript, implementation: object, called: str, *, id: str) -> Non
 def does_not_pass(
     t: Transcript, implementation: Implementation, step: str, called: str, searches: tuple[Search, ...], *, id: str
 ) -> None:
-    """The search of a step finds what it breaks on a bad day."""
+    """Check that the search of a step finds a schedule in which the control violates a guarantee."""
     (search,) = searches
     t.say(f"{called}: {search.seeds} schedules: {search.faults}")
     example = hunt(implementation, search, step).example
@@ -367,7 +367,7 @@ def does_not_pass(
 
 
 def ours_fails(t: Transcript) -> None:
-    """The package's own negative control: if that passed, the check would be broken."""
+    """Check that the package's own control fails; if it passed, the check would be wrong."""
     findings = negative_control(range(20))
     got = Words(f"{findings.outcomes['violated']} of {findings.runs} schedules violated")
     t.true("a session that only hopes is caught", findings.outcome == "violated", got=got, expected="violations")

@@ -1,4 +1,4 @@
-"""Unit checks in virtual time: what cannot go on there is a sentence."""
+"""Lab 3: its doubles, unit checks in virtual time, and the searches for a schedule that violates a guarantee."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ lab = Lab(
 
 
 def in_virtual_time(checks: Coroutine[Any, Any, None], limit_s: float = 3600.0) -> None:
-    """Run these checks to their end; a deadlock, a loop that never waits, or a real clock is wrong in its own words."""
+    """Run these checks to their end. A deadlock, a loop that never waits, or a real clock is a wrong answer."""
     try:
         run_in_virtual_time(checks, limit_s)
     except SimulationError as error:
         raise Wrong(str(error)) from None
 
 
-# Stand-ins for what a part of the session meets: a line, an outbox.
+# Doubles for a connection and for an outbox.
 
 
-MANY = 1000  # looks into an outbox to which nothing was added
+MANY = 1000  # reads of an outbox to which nothing was added
 
 
 class ListeningConnection:
-    """A connection on which we hear what is sent, messages like `says`; `cut()` ends it."""
+    """A connection that records what is sent, messages of the form `says`; `cut()` ends it."""
 
     def __init__(self, says: str = '["say", number, body]') -> None:
         self.says = says
@@ -84,7 +84,7 @@ class Waiting:
     def __init__(self) -> None:
         self.bodies: dict[int, str] = {}
         self.last = 0
-        self.asked = 0  # since the last put
+        self.asked = 0  # reads since the last `put`
 
     @property
     def base(self) -> int:
@@ -109,7 +109,7 @@ class Waiting:
 
 
 async def start_sender(sender: Any, line: ListeningConnection) -> asyncio.Future[None]:
-    """Let the sender run on this line for a second; its task."""
+    """Let the sender run on this connection for a second; return its task."""
     running: asyncio.Future[None] = asyncio.ensure_future(sender.run(line))
     await asyncio.wait([running], timeout=1.0)
     if running.done() and running.exception() is not None:
@@ -118,17 +118,17 @@ async def start_sender(sender: Any, line: ListeningConnection) -> asyncio.Future
 
 
 def ended(running: asyncio.Future[None]) -> BaseException | None:
-    """What a sender raised, None if nothing; what is wrong whatever the connection does is raised here."""
+    """Return what a sender raised, or None. Raise an error that is wrong with any connection."""
     error = running.exception() if running.done() and not running.cancelled() else None
     if error is not None and not isinstance(error, ConnectionClosed):
         raise error
     return error
 
 
-# Many schedules against one session: what a check of this lab is made of.
+# A check of this lab plays many schedules with one session.
 #
-# A `Search` says which schedules stress a step and which predicates they must not break. Its seeds are fixed, so that
-# a check gives the same words on each run; `FIRST` moves all of them at once, for those who want to see others.
+# A `Search` says which schedules stress a step, and which predicates they must not violate. Its seeds are fixed, so
+# that a check gives the same words on each run. `FIRST` moves all seeds at once, to play other schedules.
 
 
 FIRST = 0  # the seed with which each search begins
@@ -136,15 +136,15 @@ FIRST = 0  # the seed with which each search begins
 
 @dataclass(frozen=True)
 class Search:
-    """Schedules that stress a step, and what they must not break.
+    """Schedules that stress a step, and the predicates that they must not violate.
 
     Args:
         faults: what happens in them, in words.
-        shape: of the schedules.
-        breaks: predicate -> the misconception that breaks it; the first one that is broken is told.
+        shape: the shape of the schedules.
+        breaks: predicate -> the misconception that violates it; the first violated one is shown.
         seeds: how many schedules.
-        wipes: also those in which the server loses its log.
-        only: this one seed.
+        wipes: whether to play those in which the server loses its log, too.
+        only: play only this seed.
     """
 
     faults: str
@@ -154,29 +154,29 @@ class Search:
     wipes: bool = True
     only: int | None = None
 
-    where: ClassVar[str] = ""  # they are played, in words
+    where: ClassVar[str] = ""  # where they are played, in words
     most_runs: ClassVar[int] = MOST_RUNS  # that shrinking a counterexample may take
 
     def schedules(self) -> Iterator[Schedule]:
-        """The first schedules of this shape, from `FIRST` on; or that of the only seed."""
+        """Yield the first schedules of this shape, from `FIRST` on; or that of the seed `only`."""
         if self.only is not None:
             return iter([generate(self.only, self.shape)])
         made = (generate(seed, self.shape) for seed in count(FIRST))
         return islice((one for one in made if self.wipes or not _wipes(one)), self.seeds)
 
     def player(self, implementation: Implementation, /) -> AbstractContextManager[Player]:
-        """What plays this implementation, on this thread; raises when it reads the real clock."""
+        """Return the player of this implementation, on this thread; it raises when the real clock is read."""
         return guarded(implementation)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The predicates to judge by; an error of the answer's own counts in each search."""
+        """The names of the predicates to judge by; each search also looks for an error of the answer."""
         return (*self.breaks, *({"no_crash"} - set(self.breaks)))
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found: how often each predicate was tested, and the most important of those that were broken."""
+    """The result of a search: how often each predicate was tested, and a counterexample of the first violated one."""
 
     runs: int
     tested: Counter[str]
@@ -188,9 +188,9 @@ def _wipes(schedule: Schedule) -> bool:
 
 
 def hunt(implementation: Implementation, search: Search, step: str) -> Found:
-    """Play the schedules, on this thread; the first of `search.names` that any of them breaks is shrunk.
+    """Play the schedules, on this thread; shrink a violation of the first of `search.names` that any of them violates.
 
-    All are played unless the first name is broken, so that what is told does not depend on which schedule comes first.
+    All are played unless the first name is violated, so that the result does not depend on the order of the schedules.
     Raises `NotImplementedError` when a part is still to do.
     """
     runs, tested = 0, Counter[str]()
@@ -216,7 +216,7 @@ def hunt(implementation: Implementation, search: Search, step: str) -> Found:
 
 
 def _to_do(crash: str) -> None:
-    """An answer that another step owes is to do, not wrong."""
+    """Raise `NotImplementedError` if the crash shows an unwritten answer of another step: that is to do, not wrong."""
     if "NotImplementedError" in crash:
         raise NotImplementedError
 
@@ -224,10 +224,10 @@ def _to_do(crash: str) -> None:
 def search_holds(
     t: Transcript, implementation: Implementation, step: str, searches: tuple[Search, ...] | None = None
 ) -> None:
-    """The searches of a step find nothing; else the smallest counterexample is told."""
+    """Check that the searches of a step find nothing; else show the smallest counterexample."""
     for search in SEARCHES[step] if searches is None else searches:
         t.say(f"{search.seeds} schedules{search.where}: {search.faults}")
-        found = _hunted(implementation, search, step)
+        found = _search(implementation, search, step)
         for name, id in search.breaks.items():
             what, example = str(PREDICATES[name]), found.example
             if example is not None and example.predicate in (name, "no_crash"):
@@ -238,7 +238,7 @@ def search_holds(
             t.true(what, found.tested[name], got=nothing, expected="a run that tests it", id="vacuous")
 
 
-def _hunted(implementation: Implementation, search: Search, step: str) -> Found:
+def _search(implementation: Implementation, search: Search, step: str) -> Found:
     try:
         return hunt(implementation, search, step)
     except SimulationError as error:
@@ -246,7 +246,7 @@ def _hunted(implementation: Implementation, search: Search, step: str) -> Found:
 
 
 def counterexample_text(example: Counterexample) -> str:
-    """A counterexample as a check tells it: the smallest schedule as a table, the ladder, the line that replays it."""
+    """Write a counterexample: the smallest schedule as a table, the ladder, and the line that plays it again."""
     rows = [f"  {row}" for row in schedule_table(example.schedule)]
     ladder = [f"  {line}" for line in str(example.ladder).splitlines()]
     lines = [f"The smallest schedule, found from seed {example.found.seed}:", *rows, "What happens:", *ladder]
@@ -254,7 +254,7 @@ def counterexample_text(example: Counterexample) -> str:
 
 
 def schedule_table(schedule: Schedule) -> list[str]:
-    """A schedule as a table: a line for each client, a line for each fault."""
+    """Write a schedule as a table: a line for each client, a line for each fault."""
     rows = [("who", "starts", "says")]
     for join in schedule.joins:
         says = ", ".join(f"{say.body} at {say.at_s:g} s" for say in schedule.says if say.who == join.who)

@@ -1,4 +1,4 @@
-"""Steps 4 and 5: what a client sends waits in a bounded outbox, and is sent until it is acknowledged."""
+"""Steps 4 to 7: a bounded outbox, sending until acknowledged, duplicates, and acknowledging what is durable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from midspan.labs.lab3_failure.searching import (
 )
 from midspan.simulation import Disk, Implementation, Store
 
-LIMIT = 3  # of the outbox in the checks
+LIMIT = 3  # the limit of the outbox in the checks
 
 
 @lab.step(
@@ -188,7 +188,7 @@ async def _retries(t: Transcript, make: Any) -> None:
     running.cancel()
 
 
-# Steps 6 and 7: what a server takes. Each message once, in order, and nothing acknowledged before it is durable.
+# Steps 6 and 7: the server takes each message once and in order, and acknowledges it only when it is durable.
 
 
 MANY = 1000
@@ -262,7 +262,7 @@ def _judges(t: Transcript, make: Any) -> None:
 
 
 def _sort(make: Any) -> str:
-    """Does it think in the largest number, or in a set of numbers?"""
+    """Find out whether an inbox keeps the largest number, or a set of numbers."""
     return "dedupe-by-set" if _taken(make, 1, 2, 5).judge("a", 3) == "new" else "dedupe-by-maximum"
 
 
@@ -321,7 +321,7 @@ def desk(t: Transcript, Desk: Any, ours: Implementation) -> None:  # noqa: N803
 
 
 class Numbers:
-    """An inbox that keeps one number, and is right."""
+    """A correct inbox that keeps one number."""
 
     def __init__(self) -> None:
         self.last = 0
@@ -337,7 +337,7 @@ class Numbers:
 
 
 class SlowLog:
-    """A log in which an entry is durable after `WRITE_S`."""
+    """A log in which an entry is durable after `WRITE_S` seconds."""
 
     def __init__(self) -> None:
         self.bodies: list[str] = []

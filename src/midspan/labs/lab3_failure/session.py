@@ -1,4 +1,4 @@
-"""The session of a finished lab 3, as an implementation: the reference's, the learner's, or that of any notebook."""
+"""The session of a finished lab 3 as an implementation: from the reference, the learner, or any notebook."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from midspan.simulation.run import run_in_thread
 
 
 def implementation_of(source: str = "solutions", bounds: Bounds | None = None) -> Implementation:
-    """The session that a notebook of this lab has built.
+    """Return the session that a notebook of this lab defines.
 
     Args:
         source: "solutions", "labs", or the path of a notebook.
-        bounds: what the session promises; those of the notebook if None.
+        bounds: what the session promises; None for the bounds of the notebook.
 
     Raises:
-        Refusal: the notebook is not there, a part is still to do, or a cell raises.
+        Refusal: the notebook does not exist, a part is still to do, or a cell raises.
     """
     implementation = getattr(finished(lab.name, source), lab.plays, None)
     if not isinstance(implementation, Implementation):
@@ -35,17 +35,17 @@ def implementation_of(source: str = "solutions", bounds: Bounds | None = None) -
     return implementation if bounds is None else replace(implementation, bounds=bounds)
 
 
-# Lab 3's parts, for the labs that stand on them: the learner's own where its session holds, else the reference's.
+# The parts of lab 3 for later labs: the learner's own if its session violates no guarantee, else the reference's.
 
 
-SEEDS = range(40)  # a quick look: half a second, and nearly all of the bank's wrong sessions are found
+SEEDS = range(40)  # half a second; finds nearly all wrong sessions of the bank
 
 
 class Earlier:
-    """The names that a finished lab 3 defines: `earlier().Outbox`. `str()` says whose they are.
+    """The names that a finished lab 3 defines: `earlier().Outbox`. `repr()` says whose they are.
 
     Attributes:
-        whose: "your own", or "the reference's", and why.
+        whose: "your own", or "the reference's" with the reason.
     """
 
     def __init__(self, answers: Answers, whose: str) -> None:
@@ -61,7 +61,7 @@ class Earlier:
 
 
 def earlier() -> Earlier:
-    """Lab 3's parts. What was read once is not read again until the file changes."""
+    """Return the parts of lab 3. A file is read again only when it has changed."""
     own = notebooks.lab(lab.name)
     return _earlier(own, own.stat().st_mtime_ns if own.exists() else 0)
 
@@ -79,7 +79,7 @@ def _earlier(own: Path, _changed_ns: int) -> Earlier:
     return Earlier(finished(lab.name, "solutions"), f"the reference's; yours breaks {broken}")
 
 
-# Demonstrations of this lab: what is wrong with the session as it stands, and one schedule once more.
+# Demonstrations of this lab: find what is wrong with the current session, and play one schedule again.
 
 
 T = TypeVar("T")
@@ -87,19 +87,19 @@ T = TypeVar("T")
 PARTS = (
     *("Sender", "heartbeat", "backoff", "stay_connected", "Outbox", "Inbox"),
     *("Desk", "Log", "Cursor", "feed", "greet"),
-)  # of the session in the notebook
+)  # the parts of the session in the notebook
 
 
 @checked
 def look(implementation: Implementation, step: str) -> Counterexample | None:
-    """What the searches of a step find: the smallest counterexample; None, and a sentence, when they find nothing.
+    """Return the smallest counterexample that the searches of a step find; if none, print a sentence and return None.
 
     Args:
-        implementation: the session, as `ours`.
-        step: name of the step whose schedules are played.
+       implementation: the session, as `ours`.
+       step: the name of the step whose schedules are played.
 
     Raises:
-        Refusal: there is no such step.
+       Refusal: there is no such step.
     """
     return seen(implementation, of_step(SEARCHES, step), step, session_parts(implementation, PARTS))
 
@@ -111,7 +111,7 @@ def seen(
     parts: list[object],
     limit_s: float = LIMIT_S,
 ) -> Counterexample | None:
-    """The smallest counterexample of these searches; None, and a sentence, when there is none, or a part is to do."""
+    """Return the smallest counterexample of these searches; print a sentence if there is none, or a part is to do."""
     found: list[Found] | None = show(
         lambda: [hunt(implementation, one, step) for one in searches], *parts, limit_s=limit_s
     )
@@ -127,7 +127,7 @@ def seen(
 
 @checked
 def again(implementation: Implementation, step: str, seed: int | None = None) -> Counterexample | None:
-    """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
+    """Play the schedule of one seed again; a check prints this line. If all holds now, print a sentence, return None.
 
     Raises:
         Refusal: there is no such step, or no seed was given.
@@ -143,7 +143,7 @@ def seen_again(
     parts: list[object],
     limit_s: float = LIMIT_S,
 ) -> Counterexample | None:
-    """The same for the schedule of one seed."""
+    """As `seen`, for the schedule of one seed."""
     do = "Copy the line that the check printed"
     need(seed is not None, f'the seed of a schedule, as in again(ours, "{step}", 3)', Words("none"), do)
     only = [replace(one, only=seed) for one in searches]
@@ -155,40 +155,40 @@ def seen_again(
 
 
 def session_parts(implementation: Implementation, wanted: tuple[str, ...]) -> list[object]:
-    """The parts of a notebook's session: what its server finds by name."""
+    """Return the parts of a notebook's session, which its server finds by name."""
     names = getattr(getattr(implementation.server, "handle", None), "__globals__", {})
     return [names[name] for name in wanted if name in names]
 
 
 def of_step(searches: Mapping[str, T], step: str) -> T:
-    """What is searched for in a step.
+    """Return the searches of a step.
 
     Raises:
-        Refusal: nothing is; it is no such step.
+        Refusal: there is no such step, or it has no searches.
     """
     need(step in searches, f"one of the steps {', '.join(searches)}", step, "Name one of them")
     return searches[step]
 
 
-# The guarantee matrix as the chapters show it: the bench's contenders, lab 3's reference, and your own lab 3.
+# The guarantee matrix of the chapters: `CONTENDERS`, the reference of lab 3, and the learner's own lab 3.
 
 
-_once = cache(matrix_cells)  # in this process: several cells show one measurement
+_once = cache(matrix_cells)  # several cells of a notebook show one measurement
 
 
 @checked
 def guarantee_matrix(*, faults: tuple[str, ...] | None = None, **more: Implementation) -> Matrix:
     """Measure every guarantee of every implementation under every fault.
 
-    Your own lab 3 is a column as soon as nothing in it is left to do, right or wrong. It takes some seconds the first
-    time; what has been measured in this kernel is not measured again.
+    Your own lab 3 is a column when nothing in it is to do, even if it is wrong. The first call takes some seconds; a
+    kernel measures an implementation only once.
 
     Args:
-        faults: the names of those to try; all of them if None.
-        more: implementations of your own, by the name of their column.
+        faults: the names of the faults to try; None for all.
+        more: more implementations, by the name of their column.
 
     Raises:
-        Refusal: a fault is unknown; what is passed is no implementation, takes a name that is taken, or never speaks.
+        Refusal: a fault is unknown; an argument is no implementation, has a used name, or sends nothing.
     """
     for name, implementation in more.items():
         need(
@@ -208,7 +208,7 @@ def _reference() -> Candidate:
 
 
 def _yours() -> list[Candidate]:
-    """The learner's lab 3, unless something in it is to do."""
+    """Return the learner's lab 3, unless something in it is to do."""
     try:
         return [Candidate("your lab 3", "your session on websockets", implementation_of("labs"))]
     except Refusal:

@@ -1,6 +1,6 @@
 """Lab 4, Any node, any client: three nodes that share a broker.
 
-Begin with `searching` (the lab and its schedules) and `doubles` (stand-ins for a connection and a broker). Then a
+Begin with `searching` (the lab and its schedules) and `doubles` (for a connection and a broker). Then a
 module for each group of steps, in the order of the notebook: `membership` (rooms, and a bus between nodes),
 `broker_log` (a log in the broker), `ownership` (which node owns a connection, slow readers), `departures` (nodes
 leave).

@@ -1,4 +1,4 @@
-"""Steps 4 and 5: a log in the broker, and acknowledged when the broker has it."""
+"""Steps 4 and 5: a log in the broker, and a message that is acknowledged when the broker has it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from midspan.simulation.nodes import NodeContext, bus
 from midspan.simulation.run import run_in_thread
 
 AT_ONCE = 8
-KEEP, MANY = 100, 600  # entries that are kept, and said
-SLACK = 200  # a trimming that goes by whole blocks is a trimming too: Valkey's blocks hold 100 entries
+KEEP, MANY = 100, 600  # entries that are kept, and entries that are written
+SLACK = 200  # trimming by whole blocks is right too; a block of Valkey has 100 entries
 
 
 @lab.step(
@@ -72,7 +72,7 @@ SLACK = 200  # a trimming that goes by whole blocks is a trimming too: Valkey's 
     processes=True,
 )
 async def streams(t: Transcript, Log: Any, resume: Any, ours: Implementation) -> None:  # noqa: N803
-    with bus():  # one for all parts of this check
+    with bus():  # one broker for all parts of this check
         async with brokered() as broker:
             contexts = [broker.context(name) for name in ("n1", "n2")]
             first, second = (Log(broker.link(context.name), context) for context in contexts)
@@ -121,7 +121,7 @@ def _resumes(t: Transcript, log: Any, resume: Any) -> None:
 
 
 async def _entries(broker: Brokered, context: NodeContext) -> list[tuple[str, str]]:
-    """What stands in red's stream."""
+    """Return the entries of the stream of room "red"."""
     entries: Any = await broker.admin.xrange(context.stream("red"))
     return [(id, fields.get("body", "")) for id, fields in entries]
 
@@ -217,15 +217,15 @@ MISSING = "The entries of a room are 1-0, 2-0, 3-0, ... without a hole: `start` 
 MESSAGE = ("red", "e1", "a", 3, "three")
 WRITE_S = 0.2
 PATIENCE_S = 3.0
-ACCEPTING_MANY = 10_000  # in no time
-MOST_ASKED = 100  # in PATIENCE_S, at ten a second and more
+ACCEPTING_MANY = 10_000  # calls without a wait
+MOST_ASKED = 100  # calls in PATIENCE_S, at ten a second or more
 
 
 class Broken:
-    """A log whose broker is away for the first `away` calls, and takes `WRITE_S` for each.
+    """A log whose broker cannot be reached in the first `away` calls; each call takes `WRITE_S` seconds.
 
     Args:
-        says: what it returns when the broker is there.
+        says: what it returns when the broker can be reached.
         error: what a call without the broker raises.
     """
 
@@ -277,7 +277,7 @@ class Broken:
 def accept(t: Transcript, accept: Any, ours: Implementation) -> None:
     in_virtual_time(_waits(t, accept))
     in_virtual_time(_asks_again(t, accept))
-    in_virtual_time(_lets_go(t, accept))
+    in_virtual_time(_gives_up(t, accept))
     search_holds(t, ours, "accept")
 
 
@@ -305,7 +305,7 @@ async def _asks_again(t: Transcript, accept: Any) -> None:
         t.equal("each time it asked for the same", set(log.asked), {MESSAGE})
 
 
-async def _lets_go(t: Transcript, accept: Any) -> None:
+async def _gives_up(t: Transcript, accept: Any) -> None:
     t.say(f"the broker stays away; patience_s={PATIENCE_S:g}")
     log = Broken(away=10**6)
     asking = asyncio.ensure_future(accept(log, *MESSAGE, patience_s=PATIENCE_S))

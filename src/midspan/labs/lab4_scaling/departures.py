@@ -1,4 +1,4 @@
-"""Steps 8 to 10: presence, a node that leaves without loss; all guarantees at once, with a negative control."""
+"""Steps 8 to 10: presence; a node that leaves without loss; all guarantees at once, with a control."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from midspan.simulation import Implementation, judge, simple
 from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
 from midspan.simulation.run import run_in_thread
 
-# Step 8: who is here, and who only seems to be. Clocks are numbers of ours; the broker is real.
+# Step 8: which clients are connected, also after a node has died. The clocks are simulated; the broker is real.
 
 
 HOUR_S = 3600.0
@@ -24,7 +24,7 @@ BEATS = 60
 
 
 class Clock:
-    """One host's."""
+    """The clock of one host."""
 
     def __init__(self, now_s: float) -> None:
         self.now_s = now_s
@@ -72,7 +72,7 @@ async def presence(t: Transcript, Presence: Any, Owners: Any) -> None:  # noqa: 
 
 
 async def _pass(three: list[Any], clocks: list[Clock], seconds: float, *beating: int) -> None:
-    """Time passes on each host; these nodes beat."""
+    """Let time pass on each host; the nodes `beating` call `beat`."""
     for clock in clocks:
         clock.now_s += seconds
     for number in beating:
@@ -114,7 +114,7 @@ async def _returns(t: Transcript, three: list[Any], owners: list[Any], claims: d
 
 GOING_DOWN = 1012  # Service Restart (IANA registry of close codes)
 MEMBERS = 5
-GRACE_S = 0.2  # in this check
+GRACE_S = 0.2  # the grace period of this check
 
 
 @lab.step(
@@ -142,7 +142,7 @@ GRACE_S = 0.2  # in this check
     processes=True,
 )
 async def leaving(t: Transcript, drain: Any, ours: Implementation) -> None:
-    with bus():  # one for all parts of this check
+    with bus():  # one broker for all parts of this check
         names = drain.__globals__
         grace_s = names["GRACE_S"]
         try:
@@ -159,7 +159,7 @@ async def leaving(t: Transcript, drain: Any, ours: Implementation) -> None:
 
 
 class GatedLog:
-    """In place of a node's log: the same, but nothing is taken before the gate is open."""
+    """Wraps a node's log: it takes no message before the gate is open."""
 
     def __init__(self, log: Any) -> None:
         self._log = log
@@ -240,7 +240,7 @@ async def _ends(t: Transcript, drain: Any, node: Any) -> None:
 
 
 def _raised(leaving: asyncio.Future[None]) -> None:
-    """An error of the answer's own is told as such."""
+    """Raise an error of the answer."""
     if leaving.done() and not leaving.cancelled():
         leaving.result()
 
@@ -291,7 +291,7 @@ def control(t: Transcript, broken: Any, ours: Implementation) -> None:
 
 
 def _found(implementation: Implementation) -> tuple[str, int] | None:
-    """A predicate that some schedule breaks, and that schedule's seed. It is not shrunk: that is `look`'s work."""
+    """Return a predicate that some schedule violates, and the schedule's seed. Do not shrink it: `look` does that."""
     for seed in range(FIRST, FIRST + TRIES):
         for verdict in judge(play_nodes(implementation, generate_nodes(seed, NODE_SHAPE))).values():
             if verdict.outcome == "violated":

@@ -1,4 +1,4 @@
-"""Stand-ins for what a node meets: a connection with a client at its other end; a broker with contexts at it."""
+"""Doubles for the checks of lab 4: a connection whose client is the check, and a broker with contexts for nodes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from midspan.simulation import Bounds
 from midspan.simulation.nodes import NodeContext, bus
 from midspan.simulation.nodes.broker import RunBroker
 
-SOON_S = 1.0  # for what a broker on this machine does in a millisecond
+SOON_S = 1.0  # for work that a broker on this machine does in a millisecond
 
 
 class Transport:
-    """What a connection writes to: `taken` are the frames; while `full`, nothing leaves the buffer."""
+    """The transport of a connection: `taken` has the frames that left; while `full`, nothing leaves the buffer."""
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
@@ -45,7 +45,7 @@ class Transport:
 
 
 class ScriptedConnection:
-    """A server's connection whose client is the check: it `says`, and looks at what it `heard`.
+    """A server's connection whose client is the check: it sends with `says`, and reads `heard`.
 
     Args:
         answers: whether the client answers a close.
@@ -68,13 +68,13 @@ class ScriptedConnection:
 
         self.transport.write = written  # type: ignore[method-assign]
 
-    # what the check does
+    # called by the check
 
     def says(self, *message: Any) -> None:
         self._inbox.put_nowait(json.dumps(message))
 
     async def hears(self, *message: Any) -> bool:
-        """Does this message arrive, soon?"""
+        """Return whether this message arrives soon."""
         with suppress(TimeoutError):
             await within(self._until(list(message)), SOON_S)
         return list(message) in self.heard
@@ -85,7 +85,7 @@ class ScriptedConnection:
             await self._news.wait()
 
     async def enters(self, kind: str, within_s: float, serving: asyncio.Future[Any]) -> None:
-        """Wait for a message of this kind, or for the end of who serves us; its error is raised."""
+        """Wait for a message of this kind, or for the end of the task `serving`, whose error is raised."""
         with suppress(TimeoutError):
             await within(self._kind(kind, serving), within_s)
         if serving.done() and not serving.cancelled():
@@ -98,7 +98,7 @@ class ScriptedConnection:
             await asyncio.wait({waking, serving}, return_when=asyncio.FIRST_COMPLETED)
             waking.cancel()
 
-    # what the server does
+    # called by the server
 
     def _hear(self, text: str) -> None:
         self.heard.append(json.loads(text))
@@ -146,7 +146,7 @@ class ScriptedConnection:
             await self.has_room.wait()
 
     def takes(self) -> None:
-        """The client reads again: the buffer has room."""
+        """Let the client read again: the buffer has room."""
         self.transport.full = False
         self.has_room.set()
 
@@ -160,19 +160,19 @@ class ScriptedConnection:
 
 
 def _payload(data: bytes) -> str:
-    """The text of one unmasked frame (RFC 6455, section 5.2)."""
+    """Return the text of one unmasked frame (RFC 6455, section 5.2)."""
     size = data[1] & 127
     start = {126: 4, 127: 10}.get(size, 2)
     return data[start:].decode()
 
 
 def frame(text: str) -> bytes:
-    """A text frame as a server sends it."""
+    """Return a text frame as a server sends it."""
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
 class Brokered:
-    """A broker, and nodes' contexts at it. Opened by `brokered()`."""
+    """A broker, and contexts of nodes that use it. Opened by `brokered()`."""
 
     def __init__(self, own: RunBroker) -> None:
         self.prefix = own.new_prefix()
@@ -181,18 +181,18 @@ class Brokered:
         self._links = [self.admin]
 
     def url(self, name: str) -> str:
-        """The broker's, for this client."""
+        """Return the broker's address for this client."""
         return f"{self._own.url}?client_name={name}"
 
     def link(self, name: str) -> Redis:
-        """A client that hides nothing: it does not try again by itself."""
+        """Return a client of the broker that does not retry by itself, so that errors are seen."""
         made = Redis.from_url(self.url(name), decode_responses=True, retry=Retry(NoBackoff(), 0), socket_timeout=None)
         if hasattr(self, "_links"):
             self._links.append(made)
         return made
 
     def context(self, name: str, now: Callable[[], float] | None = None) -> NodeContext:
-        """A node's context."""
+        """Return a node's context."""
         return NodeContext(
             name=name,
             broker=self.url(name),
@@ -204,13 +204,13 @@ class Brokered:
         )
 
     async def cut(self, name: str) -> None:
-        """Break all links of this node to the broker. It may come back at once."""
+        """Cut all connections of this node to the broker. It may connect again at once."""
         for client in await self.admin.client_list():
             if client["name"] == name:
                 await self.admin.client_kill_filter(_id=client["id"])
 
     async def forget(self) -> None:
-        """The broker comes back empty: its data is gone."""
+        """Delete the broker's data, as after a restart."""
         async for key in self.admin.scan_iter(match=f"{self.prefix}*", count=1000):
             await self.admin.delete(key)
 
@@ -222,7 +222,7 @@ class Brokered:
 
 @asynccontextmanager
 async def brokered() -> AsyncIterator[Brokered]:
-    """The broker of this block, and what the answers wrote there gone at its end."""
+    """Give the broker of this block; at the end delete what the answers wrote."""
     with bus() as own:
         opened = Brokered(own)
         try:
@@ -232,7 +232,7 @@ async def brokered() -> AsyncIterator[Brokered]:
 
 
 class Follower:
-    """What `log.follow` gives, read in a task. `ended` when it is over."""
+    """Reads what `log.follow` gives, in a task. `ended` when that ends."""
 
     def __init__(self, log: Any, room: str, epoch: str, offset: int) -> None:
         self.heard: list[Any] = []
@@ -245,7 +245,7 @@ class Follower:
             self._news.set()
 
     async def bodies(self, count: int, within_s: float = SOON_S) -> list[Any]:
-        """What was heard, once there are so many; fewer when no more come in time. Raises what the answer raised."""
+        """Return the received bodies: `count`, or fewer at the time limit. Raise what the answer raised."""
         with suppress(TimeoutError):
             await within(self._until(count), within_s)
         if self.task.done() and not self.task.cancelled():
@@ -260,7 +260,7 @@ class Follower:
             waking.cancel()
 
     async def ends(self, within_s: float = SOON_S) -> bool:
-        """Does it end, soon?"""
+        """Return whether it ends soon."""
         with suppress(TimeoutError):
             await within(asyncio.wait([self.task]), within_s)
         return self.task.done()

@@ -64,7 +64,7 @@ def rooms(t: Transcript, Rooms: Any) -> None:  # noqa: N803 - the answer is a cl
 
 
 class Ear:
-    """An outlet that keeps what it was given; `leaves` is called with it, once."""
+    """An outlet that keeps its frames; with a `room`, it leaves the room at the first frame."""
 
     def __init__(self, room: dict[Any, None] | None = None) -> None:
         self.given: list[bytes] = []
@@ -77,7 +77,7 @@ class Ear:
 
 
 class Encoder:
-    """Counts how often it is asked."""
+    """An encoder that counts its calls."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -129,11 +129,11 @@ def broadcast(t: Transcript, broadcast: Any) -> None:
     t.equal("members that were told", sum(len(ear.given) for ear in ears), 3, id="changes-while-told")
 
 
-# Step 3: a bus over pub/sub. What is said on one node is heard on all that have somebody in the room.
+# Step 3: a bus over pub/sub. A message on one node reaches all nodes with a client in the room.
 
 
-BACK_S = 5.0  # for a link that broke
-EVERY_S = 0.05  # how often something is said until it is heard
+BACK_S = 5.0  # for a broken link to come back
+EVERY_S = 0.05  # between two messages, until one is received
 
 
 @lab.step(
@@ -167,7 +167,7 @@ EVERY_S = 0.05  # how often something is said until it is heard
     processes=True,
 )
 async def pubsub(t: Transcript, Log: Any) -> None:  # noqa: N803
-    with bus():  # one for all parts of this check
+    with bus():  # one broker for all parts of this check
         async with brokered() as broker:
             first, second = (Log(broker.link(name), broker.context(name)) for name in ("n1", "n2"))
             await _subscribes_first(t, first, second)
@@ -191,7 +191,7 @@ async def _subscribes_first(t: Transcript, first: Any, second: Any) -> None:
 
 
 async def _publishes(log: Any) -> bool:
-    """Does the log hold a link to the broker's channels at all?"""
+    """Return whether the log subscribes to a channel of the broker."""
     channels = await log.broker.pubsub_channels("*")
     return bool(channels)
 
@@ -232,7 +232,7 @@ async def _unsubscribes(t: Transcript, broker: Brokered, log: Any) -> None:
     await follower.bodies(1)
     await follower.stop()
     await log.close("red")
-    for _ in range(40):  # the broker notices a closed link in its own time
+    for _ in range(40):  # the broker needs some time to notice a closed connection
         left = await broker.admin.pubsub_channels(f"{broker.prefix}*")
         if not left:
             break

@@ -46,7 +46,7 @@ PATIENT_S = 5.0
     processes=True,
 )
 async def owners(t: Transcript, Owners: Any, mailbox: Any, ours: Implementation) -> None:  # noqa: N803
-    with bus():  # one for all parts of this check
+    with bus():  # one broker for all parts of this check
         async with brokered() as broker:
             first, second = (Owners(broker.link(name), broker.context(name)) for name in ("n1", "n2"))
             await _claims(t, first, second)
@@ -91,7 +91,7 @@ async def _asks_once(t: Transcript, broker: Brokered, owners: Any) -> None:
     mine = {f"m{number}": await owners.claim(f"m{number}") for number in range(MEMBERS)}
     asked = await _commands(broker)
     t.equal("those that n1 has lost", list(await owners.lost(mine)), [])
-    asked = await _commands(broker) - asked - 1  # the asking itself
+    asked = await _commands(broker) - asked - 1  # without this question itself
     t.true("commands to the broker", asked <= 5, got=asked, expected="one", id="asks-for-each")
     t.equal("of nobody: those that n1 has lost", list(await owners.lost({})), [])
 
@@ -105,7 +105,7 @@ async def _commands(broker: Brokered) -> int:
 
 @asynccontextmanager
 async def nodes(broker: Brokered, ours: Implementation, count: int = 3) -> AsyncIterator[list[Any]]:
-    """Nodes of the notebook, on this broker; drained at the end."""
+    """Run nodes of the notebook on this broker; drain them at the end."""
     made: list[Any] = [ours.server(broker.context(f"n{number}")) for number in range(1, count + 1)]
     handlers: list[asyncio.Task[None]] = []
     for node in made:
@@ -122,11 +122,11 @@ async def nodes(broker: Brokered, ours: Implementation, count: int = 3) -> Async
             await asyncio.gather(node.beating, return_exceptions=True)
             await node.broker.aclose()
         if wrong := next((error for error in ended if isinstance(error, Exception)), None):
-            raise wrong from None  # it says more than what the check missed because of it
+            raise wrong from None  # it says more than the line of the check that failed because of it
 
 
 async def entered(node: Any, who: str, room: str = "red", *mine: Any, answers: bool = True) -> ScriptedConnection:
-    """A client's connection to a node, welcomed."""
+    """Connect a client to a node, and wait for the welcome."""
     connection = ScriptedConnection(answers)
     node.serving.append(asyncio.create_task(node.handle(connection)))
     connection.says("hello", who, "a token", "", 0, 1, room, *mine)
@@ -261,7 +261,7 @@ def _dropped(connection: ScriptedConnection, names: list[str]) -> str:
 
 
 async def _read(connection: ScriptedConnection, outlet: Any) -> None:
-    """The reader reads again, for as long as it likes."""
+    """Let the reader read again until nothing is left."""
     running = asyncio.ensure_future(outlet.run())
     connection.takes()
     await asyncio.wait([running], timeout=1.0)
@@ -293,7 +293,7 @@ async def _drains(t: Transcript, make: Any) -> None:
     connection, outlet = _slow(make, "drop oldest")
     running = asyncio.ensure_future(outlet.run())
     _give(t, outlet, "one", "two")
-    connection.transport.full = False  # there is room, and what waits is not written yet
+    connection.transport.full = False  # there is room, but the waiting frames are not written yet
     _give(t, outlet, "three")
     t.equal("written before what waits", _said(connection), [], id="overtakes")
     await asyncio.sleep(1.0)

@@ -1,4 +1,4 @@
-"""The schedules for three nodes and a broker; demonstrations; lab 4's node in processes of its own."""
+"""Lab 4: its schedules for three nodes and a broker, its demonstrations, and its node for a cluster."""
 
 from __future__ import annotations
 
@@ -36,11 +36,10 @@ lab = Lab(
 )
 
 
-# Schedules for three nodes and a broker: what a check of this lab plays when its quick checks hold.
+# Schedules for three nodes and a broker. A check plays them after its quick checks hold.
 #
-# A `Search` is lab 3's: which schedules stress a step, which predicates they must not break. A schedule takes a
-# quarter of a second here, since sockets, TLS and broker are real; so a check plays few, and the end of the lab plays
-# many.
+# A `Search` is as in lab 3. But sockets, TLS and broker are real, so a schedule takes a quarter of a second. A check
+# plays few of them, and the end of the lab plays many.
 
 
 FIRST = 0  # the seed with which each search begins
@@ -48,10 +47,10 @@ FIRST = 0  # the seed with which each search begins
 
 @dataclass(frozen=True)
 class OnNodes(Search):
-    """As `Search`; three nodes play the schedules, on one broker."""
+    """A `Search` that plays the schedules on three nodes with one broker."""
 
     where: ClassVar[str] = " on three nodes"
-    most_runs: ClassVar[int] = 25  # each takes its time
+    most_runs: ClassVar[int] = 25  # each run takes 0.25 s
 
     def schedules(self) -> Iterator[Schedule]:
         seeds = range(FIRST, FIRST + self.seeds) if self.only is None else [self.only]
@@ -94,23 +93,23 @@ SEARCHES: dict[str, OnNodes] = {
 
 
 def search_holds(t: Transcript, implementation: Implementation, step: str) -> None:
-    """The search of a step finds nothing; else the smallest counterexample is told."""
+    """Check that the search of a step finds nothing; else show the smallest counterexample."""
     lab3_failure.searching.search_holds(t, implementation, step, (SEARCHES[step],))
 
 
-# Demonstrations of this lab: where a part as it stands breaks; the session on three nodes, and one schedule again.
+# Demonstrations of this lab: judge an unfinished part, search with three nodes, and play one schedule again.
 
 
 PARTS = (
     *("Rooms", "broadcast", "Log", "resume", "take_script", "accept", "Owners", "release_script", "mailbox"),
     *("Outlet", "Presence", "drain"),
-)  # of a node in the notebook
-LIMIT_S = 60.0  # of a demonstration, on a machine that is busy with ten kernels
+)  # the parts of a node in the notebook
+LIMIT_S = 60.0  # the limit of a demonstration, on a machine with ten busy kernels
 
 
 @checked
 def draft(step: str, *answers: object) -> None:
-    """Judge a part as it stands, up to the first line that does not hold, and print that. Nothing is remembered.
+    """Judge an unfinished part up to the first line that does not hold, and print the result. Store nothing.
 
     Raises:
         Refusal: there is no such step, or it takes other answers.
@@ -125,7 +124,7 @@ def draft(step: str, *answers: object) -> None:
 
 @checked
 def look(implementation: Implementation, step: str) -> Counterexample | None:
-    """What the search of a step finds: the smallest counterexample; None, and a sentence, when it finds nothing.
+    """Return the smallest counterexample that the search of a step finds; if none, print a sentence and return None.
 
     Raises:
         Refusal: there is no such search.
@@ -135,7 +134,7 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
 
 @checked
 def again(implementation: Implementation, step: str, seed: int | None = None) -> Counterexample | None:
-    """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
+    """Play the schedule of one seed again; a check prints this line. If all holds now, print a sentence, return None.
 
     Raises:
         Refusal: there is no such search, or no seed was given.
@@ -144,7 +143,7 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
     return seen_again(implementation, (of_step(SEARCHES, step),), step, seed, parts, LIMIT_S)
 
 
-# Lab 4's node as an application, for processes of its own: `experiments.clusters` serves it.
+# The node of lab 4 as an application of a cluster (`experiments.clusters`)::
 #
 #     nodes = await bench.enter(cluster("a", "b", authority=bench.authority))
 #     await nodes.serve(lab4_node)        # ours; source="labs": the learner's
@@ -153,28 +152,28 @@ def again(implementation: Implementation, step: str, seed: int | None = None) ->
 LAB = "lab4"
 
 
-def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its text goes to another process, bare
-    """What `Cluster.serve` takes."""
+def lab4_node(node, source="solutions"):  # type: ignore[no-untyped-def]  # its source text goes to another process
+    """The application for `Cluster.serve`."""
     from midspan.labs.lab4_scaling import searching  # in that process nothing else of this module is defined
 
     return searching.on_node(node, source)
 
 
 def defined(source: str) -> Answers:
-    """The namespace of the lab's cells, up to its node.
+    """Run the lab's cells up to its node; return their namespace.
 
     Raises:
-        Refusal: there is something to do, or a cell raises.
+        Refusal: an answer is to do, or a cell raises.
     """
     answers, lab = Answers(), steps.find(LAB)
-    with contextlib.redirect_stdout(sys.stderr):  # what a cell prints: our own output is for our parent
+    with contextlib.redirect_stdout(sys.stderr):  # of the cells' prints, since our stdout is for our parent
         define(answers, lab, cells_of(lab, source), source)
     return answers
 
 
 @asynccontextmanager
 async def on_node(node: ServedNode, source: str) -> AsyncIterator[Served]:
-    """The lab's node, in the place of a node of a cluster; it can be asked to `drain`."""
+    """Run the lab's node as a node of a cluster; the parent can ask it to `drain`."""
     serve_node = defined(source).serve_node
     server = await serve_node(HOST, 0, None, broker=node.broker, node=node.name, prefix=node.prefix)
     node.asked["drain"] = server.drain

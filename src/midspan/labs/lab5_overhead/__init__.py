@@ -1,6 +1,6 @@
-"""Lab 5, The guarantees, cheaper: lab 3's session in fewer bytes, with all that it promised.
+"""Lab 5, The guarantees, cheaper: the session of lab 3 in fewer bytes, with the same guarantees.
 
-Begin with `searching`: the lab, its stand-ins and its schedules. Then a module for each group of steps, in the order
+Begin with `searching`: the lab, its doubles and its schedules. Then a module for each group of steps, in the order
 of the notebook: `packets` (the head of a packet), `sending` (implicit numbers, acknowledgements that wait),
 `direct_handling` (a message is handled in the call that reads it). `cost` counts the bytes of an acknowledged event.
 """

@@ -1,8 +1,8 @@
-"""What an acknowledged event costs, in bytes: counted on the simulated link, so the same on each run.
+"""The cost of an acknowledged event in bytes, counted on the simulated link, so that each run gives the same numbers.
 
-Beside it stands python-socketio, whose own encoders write the same event and its acknowledgement. Around the frames
-stands what TLS and TCP add (`AROUND_BYTES`); a frame that nothing answers within `LONE_ACK_S` costs a segment of TCP's
-own. That is a model of the network at a low rate; `make bench` counts the same at a socket.
+It is compared with python-socketio, whose own encoders write the same event and its acknowledgement. TLS and TCP add
+`AROUND_BYTES` to each frame. A frame without an answer within `LONE_ACK_S` costs one more segment of TCP. That is a
+model of the network at a low rate; `make bench` counts the same at a socket.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ RECORD_BYTES = 22  # TLS 1.3 (RFC 8446, section 5.2): header 5, content type 1, 
 HEADERS_BYTES = 52  # IPv4 20, TCP 20 and its timestamps 12
 AROUND_BYTES = RECORD_BYTES + HEADERS_BYTES
 LONE_ACK_S = 0.04  # Linux's delayed acknowledgement (TCP_DELACK_MIN)
-WARM_S = 1.0  # names are learned, the session stands
-OUTBOX = 128  # messages that may wait, and entries at hand, in these runs: enough for half a second under load
+WARM_S = 1.0  # the connection is open, and the names are known
+OUTBOX = 128  # messages that may wait, and entries in memory: enough for half a second under load
 
 
 class Sent(NamedTuple):
-    """One frame of WebSocket: when, which way, its size with header and mask."""
+    """One WebSocket frame: its time, its direction, and its size with header and mask."""
 
     at_s: float
     way: Way
@@ -41,12 +41,12 @@ class Sent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one event costs, on the average of a run.
+    """The cost of one event, averaged over a run.
 
     Args:
-        frames: of WebSocket, both ways.
-        frame_bytes: in them, headers and masks included (RFC 6455, section 5.2).
-        network_bytes: with TLS records, IP and TCP headers, and TCP's own acknowledgements at a low rate.
+        frames: WebSocket frames in both directions.
+        frame_bytes: their bytes, with headers and masks (RFC 6455, section 5.2).
+        network_bytes: the same with TLS records, IP and TCP headers, and TCP's own acknowledgements at a low rate.
     """
 
     frames: float
@@ -56,7 +56,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Situation:
-    """How events come: `burst` of them in one turn, every `gap_s`; does somebody wait for each acknowledgement?"""
+    """How events are sent: `burst` in one turn, every `gap_s`; `asks`: the application waits for acknowledgements."""
 
     name: str
     gap_s: float
@@ -73,13 +73,13 @@ SITUATIONS = (WAITED_FOR, LOW_RATE, LOAD)
 
 @dataclass(frozen=True)
 class Costs:
-    """A session's prices beside python-socketio's, situation by situation. `str()` is the table."""
+    """The prices of a session and of python-socketio, for each situation. `str()` is the table."""
 
     ours: dict[str, Price]
     theirs: dict[str, Price]
 
     def ratio(self, situation: Situation, what: str) -> float:
-        """Ours by theirs; `what` is a field of `Price`."""
+        """Divide the session's price by python-socketio's; `what` is a field of `Price`."""
         ours, theirs = self.ours[situation.name], self.theirs[situation.name]
         return float(getattr(ours, what) / getattr(theirs, what))
 
@@ -100,14 +100,14 @@ _BYTES = ("frame_bytes", "network_bytes")
 
 @checked
 def costs(implementation: Implementation) -> Costs:
-    """Play a session without faults in each situation, and count what it sends. On this thread."""
+    """Play a session without faults in each situation, on this thread, and count what it sends."""
     roomy = replace(implementation, bounds=Bounds(outbox=OUTBOX, replay=OUTBOX))
     ours = {one.name: price(_played(roomy, one), one) for one in SITUATIONS}
     return Costs(ours, {one.name: price(_theirs(one), one) for one in SITUATIONS})
 
 
 def price(sent: Iterable[Sent], situation: Situation) -> Price:
-    """The average over the events of a situation."""
+    """Return the average price of the events of a situation."""
     sent, events = list(sent), situation.events
     size = sum(one.size_bytes for one in sent)
     lone = _lone(sent) if situation.burst == 1 else 0
@@ -116,7 +116,7 @@ def price(sent: Iterable[Sent], situation: Situation) -> Price:
 
 
 def _lone(sent: list[Sent]) -> int:
-    """How many of these frames, in the order of time, TCP acknowledges alone: nothing goes the other way in time."""
+    """Count the frames (in the order of time) that TCP acknowledges alone: no frame goes the other way in time."""
     lone, next_s = 0, {"up": inf, "down": inf}
     for one in reversed(sent):
         answer_s = next_s["down" if one.way == "up" else "up"]
@@ -126,12 +126,12 @@ def _lone(sent: list[Sent]) -> int:
 
 
 def turns_s(situation: Situation) -> list[float]:
-    """When the application says its events."""
+    """Return the times at which the application sends its events."""
     return [WARM_S + turn * situation.gap_s for turn in range(situation.events // situation.burst)]
 
 
 def _played(implementation: Implementation, situation: Situation) -> list[Sent]:
-    """What both ends send, once one event has warmed up the connection."""
+    """Return what both ends send after a first event, which does not count."""
     sent: list[Sent] = []
 
     def trace(at_s: float, _records: int, _link: str, way: Way, _number: int, data: bytes, what: str) -> None:
@@ -146,7 +146,7 @@ def _played(implementation: Implementation, situation: Situation) -> list[Sent]:
 
 
 def _saying(implementation: Implementation, situation: Situation) -> Implementation:
-    """The same session, whose application says `burst` events at once, and waits for them or does not."""
+    """Return the same session with an application that sends `burst` events at once, and waits if it `asks`."""
 
     def client(context: ClientContext) -> Any:
         made: Any = implementation.client(context)
@@ -164,7 +164,7 @@ def _saying(implementation: Implementation, situation: Situation) -> Implementat
 
 @cache
 def _theirs(situation: Situation) -> tuple[Sent, ...]:
-    """python-socketio's frames for the same events: one up and one down for each."""
+    """Return python-socketio's frames for the same events: one up and one down for each."""
     sent = []
     said_s = (at_s for at_s in turns_s(situation) for _ in range(situation.burst))
     for number, at_s in enumerate(said_s, start=1):
@@ -175,12 +175,12 @@ def _theirs(situation: Situation) -> tuple[Sent, ...]:
 
 
 def framed(size_bytes: int, way: Way) -> int:
-    """The size of a frame with its header; a client's has a mask (RFC 6455, section 5.2)."""
+    """Return the size of a frame with its header; a client's frame has a mask (RFC 6455, section 5.2)."""
     header = 2 if size_bytes < 126 else 4 if size_bytes < 2**16 else 10
     return size_bytes + header + (4 if way == "up" else 0)
 
 
-# The budget of a step: what an event may cost in the session as it stands.
+# The budget of a step: the most that an event may cost in the unfinished session.
 
 
 def costs_at_most(
@@ -192,7 +192,7 @@ def costs_at_most(
     load: float | None = None,
     id: str = "",
 ) -> Costs:
-    """Bytes in frames of one event, at most, in each situation that has a budget."""
+    """Check that the frame bytes of one event keep to the budget of each situation that has one."""
     found = costs(ours)
     for situation, most in ((WAITED_FOR, waited_for), (LOW_RATE, low_rate), (LOAD, load)):
         if most is not None:
@@ -203,7 +203,7 @@ def costs_at_most(
 
 
 def beats(t: Transcript, found: Costs) -> None:
-    """The lab's budgets, against python-socketio on the same event."""
+    """Check the lab's budgets against python-socketio with the same event."""
     for situation, what, most in (
         (WAITED_FOR, "frame_bytes", 0.35),
         (LOW_RATE, "network_bytes", 0.65),

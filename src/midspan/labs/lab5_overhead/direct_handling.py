@@ -1,4 +1,4 @@
-"""Steps 8 to 10: writing without waiting, a message handled in the call that reads it; all guarantees at once."""
+"""Steps 8 to 10: writing without waiting; handling a message in the call that reads it; all guarantees at once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from midspan.labs.lab5_overhead.cost import LOW_RATE, beats, costs, costs_at_mos
 from midspan.labs.lab5_overhead.searching import SEARCHES, SlowReader, lab, search_holds
 from midspan.simulation import Bounds, Disk, Implementation, ServerContext, Store
 
-# Step 8: write without waiting, with a bound. The other end reads nothing until it is told to.
+# Step 8: write without waiting, with a bound. The other end reads only when the check tells it to.
 
 
-ROOM_BYTES = 2**16  # that may wait, as the notebook says
+ROOM_BYTES = 2**16  # bytes that may wait, as the notebook says
 BODY = 2**12 * "x"
-MANY = 64  # bodies of that size: four times as much as there is room
+MANY = 64  # bodies of this size: four times the room
 
 
 @lab.step(
@@ -60,14 +60,14 @@ def path(t: Transcript, flush: Any, ours: Implementation) -> None:
 
 
 class _Whole:
-    """A wire whose messages are the bodies as they are: what is not deflated has the size that it has."""
+    """A wire whose messages are the bodies, without compression, so that their sizes are known."""
 
     def write(self, packets: list[tuple[str, str]]) -> bytes:
         return b"".join(body.encode() + b"\n" for kind, body in packets if kind == "body")
 
 
 def _line(names: dict[str, Any], keep: int) -> tuple[Any, SlowReader, Any]:
-    """A log that keeps so many entries at hand, and a slow connection that is fed from it."""
+    """Make a log that keeps `keep` entries in memory, a slow connection, and the feed between them."""
     connection = SlowReader(ROOM_BYTES // 2)
     log = names["Book"](Store(Disk(), 0.001), random.Random(1), keep)
     return names["Feed"](connection, _Whole(), log, "a", 0, 0, 4), connection, log
@@ -124,7 +124,7 @@ async def _add(log: Any, count: int) -> list[str]:
 
 
 async def _read(connection: SlowReader) -> list[str]:
-    """What the other end gets when it reads now and then; the numbers of the bodies."""
+    """Let the other end read from time to time; return the numbers of the bodies that it gets."""
     for _ in range(MANY):
         await asyncio.sleep(0.1)
         connection.read()
@@ -135,7 +135,7 @@ def _numbers(bodies: list[str]) -> list[str]:
     return [body.partition(" ")[0] for body in bodies]
 
 
-# Step 9: read without waking anybody. A message is handled, or left as it was, before the call returns.
+# Step 9: read without waking a task. Before the call returns, a message is handled or left unchanged.
 
 
 READING_ROOM_BYTES = 2**16
@@ -187,7 +187,7 @@ def direct(t: Transcript, at_once: Any, ours: Implementation) -> None:
 
 
 class Scene:
-    """A server, one connection to it of a client named "a", and the wire at the client's end."""
+    """A server with one connection of a client "a", and the wire of that client."""
 
     def __init__(self, names: dict[str, Any], write_s: float) -> None:
         self.disk, self.connection = Disk(), SlowReader(READING_ROOM_BYTES)
@@ -201,15 +201,15 @@ class Scene:
 
     @property
     def bodies(self) -> list[str]:
-        """What is durable."""
+        """The durable bodies."""
         return [entry.body for entry in self.disk.log]
 
     def says(self, *packets: tuple[str, Any]) -> bytes:
-        """What the client sends."""
+        """Return the packets as the client sends them."""
         return bytes(self.client.write(list(packets)))
 
     def answers(self) -> list[tuple[str, Any]]:
-        """The packets that were written to the client."""
+        """Return the packets that were written to the client."""
         return [tuple(packet) for message in self.connection.waits for packet in self.client.read(message)]
 
 

@@ -1,4 +1,4 @@
-"""Step 1: the head of a packet, as RFC 8949, section 3, has it."""
+"""Steps 1 to 4: the head of a packet (RFC 8949, section 3), a wire of packets, shapes of events, compression."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _refused(t: Transcript, read_head: Any) -> None:
 
 
 def _written(head: Any, number: int) -> object:
-    """A number that does not fit raises in most ways to write it; that is what came."""
+    """Return the head, or the exception: in most answers a number that does not fit raises."""
     try:
         return head(KIND, number)
     except (OverflowError, ValueError, StopIteration) as error:
@@ -95,7 +95,7 @@ def _written(head: Any, number: int) -> object:
 
 
 def _written_wrong(number: int, got: object, expected: bytes) -> str:
-    """The misconception behind a head that is not as it should be; "" for one that we do not know."""
+    """Return the misconception that gives a wrong head; "" if we know none."""
     if not isinstance(got, bytes):
         return "head-too-narrow" if isinstance(got, Exception) else ""
     if len(got) > 1 and got[1:] == expected[:0:-1]:
@@ -150,7 +150,7 @@ def wire(t: Transcript, Wire: Any, ours: Implementation) -> None:  # noqa: N803 
 
 
 EVENT = '["typing_start",{"room":"general","user":"ana"}]'
-KNOWN_BYTES = 13  # of that event, once its shape is known: two heads and eleven characters
+KNOWN_BYTES = 13  # bytes of that event after its shape is known: two heads and eleven characters
 BODIES = (
     EVENT,
     '["typing_start",{"room":"b","user":"bo"}]',
@@ -164,7 +164,7 @@ BODIES = (
     '["zero\0inside","a\0b"]',
 )
 EMPTY = ('["typing_stop"]', '["said",""]', '["said","",""]')
-MANY = 300  # shapes, more than any table of ours has
+MANY = 300  # shapes: more than the table may have
 TAUGHT = "43 5b2261"  # SHAPE, three bytes: ["a
 
 
@@ -199,7 +199,7 @@ def shapes(t: Transcript, Shapes: Any, ours: Implementation) -> None:  # noqa: N
     got = Words(f"{known} bytes")
     t.true("an event whose shape is known", known <= KNOWN_BYTES, got=got, expected=f"{KNOWN_BYTES} bytes at most")
     _the_next_connection(t, Shapes)
-    _strangers(t, Shapes)
+    _many_shapes(t, Shapes)
     search_holds(t, ours, "shapes")
     costs_at_most(t, ours, waited_for=42)
 
@@ -218,7 +218,7 @@ def _the_next_connection(t: Transcript, make: Any) -> None:
         t.raises(f"shape {what}", partial(hears.read, data, 0), ValueError, id="shape-unknown")
 
 
-def _strangers(t: Transcript, make: Any) -> None:
+def _many_shapes(t: Transcript, make: Any) -> None:
     t.say(f"{MANY} shapes, each another one")
     says, hears = make(), make()
     for number in range(MANY):
@@ -248,7 +248,7 @@ def _through(says: Any, hears: Any, body: str) -> object:
 
 
 def _shaping_read(hears: Any, data: bytes) -> object:
-    """The one body in these bytes."""
+    """Return the one body in these bytes."""
     body, at = None, 0
     while at < len(data):
         body, at = hears.read(data, at)
@@ -260,8 +260,8 @@ def _short(body: str) -> str:
 
 
 LONGEST = 2**20  # bytes of a text, as the notebook says
-BOMB = 2**26  # bytes that come out of 64 KiB
-HELD_BYTES = 2**23  # that an answer may hold while it refuses the bomb
+BOMB = 2**26  # bytes after decompression; compressed it has 64 KiB
+HELD_BYTES = 2**23  # memory that an answer may use while it refuses the bomb
 REPEATED = "All that we see or seem is but a dream within a dream. " * 20
 HARD = "".join(random.Random(5).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/", k=150))
 TEXTS = ("", "a", "h\u00e9 \u4f60\u597d", HARD, REPEATED, "\u4f60" * 200, "x" * 70000, "y" * LONGEST)
@@ -300,7 +300,7 @@ def deflate(t: Transcript, block: Any, read_block: Any, ours: Implementation) ->
         _at_most(t, block, text, 1 + len(text.encode()), id)
     _at_most(t, block, HARD, 2 + len(HARD), "deflate-always")
     _at_most(t, block, REPEATED, len(REPEATED) // 8, "deflate-never")
-    _deflating_strangers(t, read_block)
+    _hostile_blocks(t, read_block)
     search_holds(t, ours, "deflate")
 
 
@@ -312,7 +312,7 @@ def _at_most(t: Transcript, block: Any, text: str, most: int, id: str) -> None:
     )
 
 
-def _deflating_strangers(t: Transcript, read_block: Any) -> None:
+def _hostile_blocks(t: Transcript, read_block: Any) -> None:
     t.say("what a stranger may send")
     bomb = _bomb()
     tracemalloc.start()
@@ -336,12 +336,12 @@ def _deflating_strangers(t: Transcript, read_block: Any) -> None:
 
 @cache
 def _bomb() -> bytes:
-    """A small block that becomes a large one; it takes a quarter of a second to make."""
+    """Make a small block that becomes very large; this takes a quarter of a second."""
     return _deflated(bytes(BOMB))
 
 
 def _deflated(data: bytes) -> bytes:
-    """A deflated block, as the wire has it."""
+    """Return a deflated block as on the wire."""
     small = zlib.compress(data, 9, -15)
     return b"\x3a" + len(small).to_bytes(4, "big") + small
 

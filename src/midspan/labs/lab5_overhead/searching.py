@@ -1,4 +1,4 @@
-"""Stand-ins for what a part of the session meets: a wire that writes nothing, a connection that is looked at."""
+"""Lab 5, the doubles for its checks (a wire, two connections), its schedules and its demonstrations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from midspan.labs.lab3_failure.session import of_step, seen, seen_again, session
 from midspan.labs.lab5_overhead.cost import Costs, costs
 from midspan.simulation import PREDICATES, Counterexample, Fault, Implementation, Refuse, Say, Schedule, Shape
 
-STORES = (0.0, 0.0, 0.005, 0.03)  # s that an append takes: some write at once
+STORES = (0.0, 0.0, 0.005, 0.03)  # seconds that an append takes; 0 writes at once
 lab = Lab(
     "lab5_overhead",
     title="The guarantees, cheaper",
@@ -37,7 +37,7 @@ Packets = list[tuple[str, Any]]
 
 
 class Plain:
-    """A wire whose messages are the packets."""
+    """A wire whose messages are the packets themselves."""
 
     def write(self, packets: Packets) -> Packets:
         return [tuple(packet) for packet in packets]
@@ -47,7 +47,7 @@ class Plain:
 
 
 class ListeningConnection:
-    """A connection on which we hear what is sent, and when; `cut()` ends it."""
+    """A connection that records what is sent, and when; `cut()` ends it."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
@@ -67,9 +67,9 @@ class ListeningConnection:
 
 
 class SlowReader:
-    """A connection whose other end reads nothing until `read()`: what is written waits in its buffer.
+    """A connection whose other end reads nothing until `read()`; data waits in the buffer until then.
 
-    It has what `websockets.broadcast` and `send` need, `transport` and `protocol` among it.
+    It has the attributes that `websockets.broadcast` and `send` need, such as `transport` and `protocol`.
     """
 
     send_in_progress = None
@@ -103,14 +103,14 @@ class SlowReader:
             await self._room.wait()
 
     def read(self) -> list[bytes]:
-        """The other end reads all that waits; all that it has read so far."""
+        """Let the other end read all that waits; return all that it has read so far."""
         self.read_ += self.waits
         self.waits.clear()
         self._room.set()
         return self.read_
 
 
-# The schedules of each step. They are lab 3's, and what is said are events, as well as texts that are none.
+# The schedules of each step: those of lab 3, in which clients send events, and texts that are not events.
 
 
 SPOKEN = ('["typing_start",{{"room":"{0}"}}]', "{0}", '["message","{0}",{{"at":[1,{1}]}}]')
@@ -118,20 +118,20 @@ SPOKEN = ('["typing_start",{{"room":"{0}"}}]', "{0}", '["message","{0}",{{"at":[
 
 @dataclass(frozen=True)
 class Spoken(Search):
-    """As `Search`; the bodies are events and texts."""
+    """A `Search` whose bodies are events and texts."""
 
     def schedules(self) -> Iterator[Schedule]:
         return map(spoken, super().schedules())
 
 
-FEWER = 3  # frames, where several messages or acknowledgements share one
+FEWER = 3  # as many messages or acknowledgements share a frame, about
 
 
 def spoken(schedule: Schedule) -> Schedule:
-    """The same schedule, in which events are said. Bodies stay unique.
+    """Return the same schedule with events as bodies. Bodies stay unique.
 
-    Moments count messages of WebSocket, and this session needs fewer of them. So they are counted in `FEWER`, and what
-    is said comes in as many times the time: else most faults would wait for a frame that never comes.
+    A trigger counts WebSocket messages, and this session sends fewer of them. So its number is divided by `FEWER`, and
+    the times of messages are multiplied by it; else most faults would wait for a message that is never sent.
     """
     says = (_spoken(number, say) for number, say in enumerate(schedule.says))
     return replace(schedule, says=tuple(says), faults=tuple(map(_sooner, schedule.faults)))
@@ -149,7 +149,7 @@ def _sooner(fault: Fault) -> Fault:
 
 
 def search_holds(t: Transcript, implementation: Implementation, step: str) -> None:
-    """The searches of a step find nothing; else the smallest counterexample is told."""
+    """Check that the searches of a step find nothing; else show the smallest counterexample."""
     lab3_failure.searching.search_holds(t, implementation, step, SEARCHES[step])
 
 
@@ -230,7 +230,7 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
 }
 
 
-# Demonstrations of this lab: what the session costs as it stands, what breaks it, and one schedule once more.
+# Demonstrations of this lab: count the cost of the current session, search for a violation, play one schedule again.
 
 
 PARTS = ("head", "read_head", "Wire", "Shapes", "block", "read_block", "Sender", "runs", "Feed", "flush")
@@ -238,7 +238,7 @@ PARTS = ("head", "read_head", "Wire", "Shapes", "block", "read_block", "Sender",
 
 @checked
 def cost(implementation: Implementation) -> Costs | None:
-    """What an event costs in this session; None, and a sentence, while a part of it is to do.
+    """Return the cost of an event in this session; if a part is to do, print a sentence and return None.
 
     Args:
         implementation: the session, as `ours`.
@@ -249,7 +249,7 @@ def cost(implementation: Implementation) -> Costs | None:
 
 @checked
 def look(implementation: Implementation, step: str) -> Counterexample | None:
-    """What the searches of a step find: the smallest counterexample; None, and a sentence, when they find nothing.
+    """Return the smallest counterexample that the searches of a step find; if none, print a sentence and return None.
 
     Args:
         implementation: the session, as `ours`.
@@ -263,7 +263,7 @@ def look(implementation: Implementation, step: str) -> Counterexample | None:
 
 @checked
 def again(implementation: Implementation, step: str, seed: int | None = None) -> Counterexample | None:
-    """The schedule of one seed once more: the line that a check prints. None, and a sentence, when all holds now.
+    """Play the schedule of one seed again; a check prints this line. If all holds now, print a sentence, return None.
 
     Raises:
         Refusal: there is no such step, or no seed was given.

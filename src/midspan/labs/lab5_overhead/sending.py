@@ -1,4 +1,4 @@
-"""Steps 5 to 7: implicit numbers, counts, acknowledgements that wait."""
+"""Steps 5 to 7: implicit numbers, counts, and delayed acknowledgements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from midspan.labs.lab5_overhead.cost import costs_at_most
 from midspan.labs.lab5_overhead.searching import ListeningConnection, Packets, Plain, lab, search_holds
 from midspan.simulation import Bounds, History, Implementation, Join, Say, Schedule, play
 
-# Step 5: numbers that nobody sends, and one frame for what waits. Judged in virtual time.
+# Step 5: numbers that are not sent, and one frame for all waiting messages. Judged in virtual time.
 
 
 BATCH = 64  # messages in one frame, as the notebook says
@@ -117,7 +117,7 @@ async def _after_an_outage(t: Transcript, make: Any) -> None:
 
 
 def _begun(make: Any, *bodies: str) -> tuple[Waiting, ListeningConnection, Any, asyncio.Future[None]]:
-    """A sender at work on a line, with these messages in its outbox."""
+    """Start a sender on a connection, with these messages in its outbox."""
     outbox, line = Waiting(), ListeningConnection(asyncio.get_running_loop().time)
     outbox.put(*bodies)
     sender = make(outbox)
@@ -184,12 +184,12 @@ def _runs(runs: Any, entries: list[tuple[str, str, int]], safe: int) -> object:
     return [tuple(packet) for packet in made] if isinstance(made, list) else made
 
 
-# Step 7: acknowledgements that wait for company. What is looked at are whole sessions, in virtual time.
+# Step 7: an acknowledgement waits for other packets to share a frame. Whole sessions are judged, in virtual time.
 
 
 ACK_S = 0.5  # as the notebook says
-SLACK_S = 0.05  # a store's write and two ways
-BEGIN_S = 1.0  # all are connected
+SLACK_S = 0.05  # for a write of the store, and both directions of the link
+BEGIN_S = 1.0  # all clients are connected
 STEADY = tuple(Say(BEGIN_S + 0.05 * turn, "a", f"a{turn}") for turn in range(60))
 ROOMY = Bounds(outbox=128, replay=128)
 TIGHT = Bounds(outbox=8)
@@ -274,6 +274,6 @@ def _played(ours: Implementation, bounds: Bounds, *says: Say) -> History:
 
 
 def _acknowledged(history: History) -> list[float]:
-    """How long each acknowledgement took, in seconds."""
+    """Return the seconds that each acknowledgement took."""
     sent = {record.message: record.at_s for record in history.of("sent")}
     return [one.at_s - sent[one.message] for one in history.of("acknowledged") if one.message != "warm"]
