@@ -147,7 +147,7 @@ class _Test(typing.NamedTuple):
 @functools.cache
 def _parameters(function: Callable[..., Any]) -> tuple[tuple[tuple[str, _Test], ...], dict[str, _Test]]:
     """Name and test of each positional parameter, and the tests of all parameters by name."""
-    hints = typing.get_type_hints(function)
+    hints = _hints_of_parameters(function)
     kinds = {name: one.kind for name, one in inspect.signature(function).parameters.items()}
     in_order = tuple(n for n, kind in kinds.items() if kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD)
     named = [*in_order, *(n for n, kind in kinds.items() if kind is inspect.Parameter.KEYWORD_ONLY)]
@@ -159,6 +159,13 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[tuple[str, _Test], 
 def _fields(made: Any) -> tuple[tuple[str, Fits], ...]:
     """Name and test of each field that has a test. Cached, because a search makes thousands of schedules."""
     return tuple((name, test.fits) for name, test in _tests(made).items() if test.fits is not _anything)
+
+
+def _hints_of_parameters(function: Callable[..., Any]) -> dict[str, Any]:
+    """The type hints without that of the result, which a module may import for the type checker alone."""
+    plain = inspect.unwrap(function)
+    own = {name: hint for name, hint in plain.__annotations__.items() if name != "return"}
+    return typing.get_type_hints(types.SimpleNamespace(__annotations__=own), globalns=plain.__globals__)
 
 
 @functools.cache

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import aiohttp
 import trustme
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Opcode
@@ -23,12 +22,11 @@ from websockets.frames import Opcode
 from midspan.errors import Refusal, need
 
 if TYPE_CHECKING:  # half a second of imports, which a node with raw connections does not need
+    import aiohttp
     import socketio
+    import uvicorn
     from aiohttp import web
 
-
-import socketio
-import uvicorn
 
 # A certificate authority for one session: TLS is real and verified, and no key is in the repository.
 #
@@ -143,6 +141,8 @@ def http_session(trust: ssl.SSLContext | None = None, **options: Any) -> aiohttp
         trust: the context of its TLS connections; None: that of the system.
         options: passed on to `aiohttp.ClientSession`.
     """
+    import aiohttp
+
     resolver = aiohttp.ThreadedResolver()
     connector = aiohttp.TCPConnector(ssl=True if trust is None else trust, resolver=resolver)
     return aiohttp.ClientSession(connector=connector, **options)
@@ -332,6 +332,8 @@ async def asgi_server(
         uvicorn_options: passed on to `uvicorn.Config` (`{"ws_ping_interval": 20}`).
         options: passed on to `socketio.AsyncServer` (`ping_interval`, ...).
     """
+    import socketio
+
     log = Log()
     logger = log.logger("socketio")
     sio = socketio.AsyncServer(async_mode="asgi", logger=logger, engineio_logger=logger, **options)
@@ -357,6 +359,8 @@ def uvicorn_server(app: Any, tls: ssl.SSLContext | None, options: dict[str, Any]
         tls: the server's context, or None.
         options: passed on to `uvicorn.Config`.
     """
+    import uvicorn
+
     config = uvicorn.Config(
         app,
         host=HOST,

@@ -1,18 +1,15 @@
-"""TCP connections: an end to read and write, a reset, the kernel's counts, a gate, and a relay."""
+"""TCP connections: an end to read and write, a reset, the kernel's counts, and a gate."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from urllib.parse import urlsplit
-
-import aiohttp
-from aiohttp import ClientWebSocketResponse, WSMsgType, web
 
 from midspan.errors import need
 from midspan.net.servers import HOST
@@ -278,89 +275,3 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
     while data := await source.read(READ_BYTES):
         sink.write(data)
         await sink.drain()
-
-
-# A relay: it takes HTTP requests and WebSocket messages without TLS, and forwards them over TLS.
-#
-# A browser does not trust the bench's authority, so it would refuse its certificates. It connects to a relay on
-# loopback in place of the server. Messages pass unchanged; frames and heads are new. `Origin` and `Cookie` pass too.
-# The relay adds the address that the browser has used, so that the server can distinguish its own pages from others.
-
-
-Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Socket: TypeAlias = ClientWebSocketResponse | web.WebSocketResponse
-
-# Headers that are forwarded. `Accept-Encoding` is not: the tap must show readable text.
-FROM_CLIENT = ("Origin", "Cookie", "Content-Type", "Accept", "User-Agent")
-FROM_SERVER = ("Content-Type", "Set-Cookie", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials")
-SOCKETS = web.AppKey("sockets", set[web.WebSocketResponse])  # the open ones, to close them with the application
-NOT_SENT = (None, 1005, 1006, 1015)  # close codes that no frame may carry (RFC 6455, section 7.4.1)
-
-
-def relay(session: aiohttp.ClientSession, target: str) -> Handler:
-    """A handler for `add_route` that forwards requests to `target`.
-
-    Args:
-        session: must trust the server's certificate.
-        target: the https address of the server, without a path; the request's path and query are added.
-    """
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        url = target + request.path_qs
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await _pass_socket(session, url, request)
-        async with session.request(
-            request.method, url, headers=_heads(request), data=await request.read() or None
-        ) as answer:
-            heads = [(name, value) for name in FROM_SERVER for value in answer.headers.getall(name, [])]
-            response = web.Response(status=answer.status, body=await answer.read())
-            response.headers.extend(heads)
-            return response
-
-    return handler
-
-
-async def close_relayed(app: web.Application) -> None:
-    """For `app.on_shutdown`: close the open WebSockets; otherwise the server would wait for them."""
-    still_open = app[SOCKETS]
-    await asyncio.gather(*(here.close(code=1001) for here in list(still_open)))
-
-
-async def _pass_socket(session: aiohttp.ClientSession, url: str, request: web.Request) -> web.StreamResponse:
-    """Connect to the server first, so that its refusal can be the answer here."""
-    names = request.headers.get("Sec-WebSocket-Protocol", "")
-    protocols = [name.strip() for name in names.split(",") if name.strip()]
-    try:
-        there = await session.ws_connect(url, headers=_heads(request), protocols=protocols)
-    except aiohttp.WSServerHandshakeError as refused:
-        return web.Response(status=refused.status)
-    here = web.WebSocketResponse(protocols=[there.protocol] if there.protocol else (), compress=False)
-    try:
-        await here.prepare(request)
-        request.app[SOCKETS].add(here)
-        await _both_ways(here, there)
-    finally:
-        request.app[SOCKETS].discard(here)
-        await there.close()
-    return here
-
-
-async def _both_ways(here: Socket, there: Socket) -> None:
-    """Forward messages in both directions until one side closes; then close the other with the same code."""
-    await until_one_ends(_pump_messages(here, there), _pump_messages(there, here))
-    code = here.close_code or there.close_code
-    await asyncio.gather(*(side.close(code=1000 if code in NOT_SENT else code) for side in (here, there)))
-
-
-async def _pump_messages(source: Socket, sink: Socket) -> None:
-    async for message in source:
-        if message.type is WSMsgType.TEXT:
-            await sink.send_str(message.data)
-        elif message.type is WSMsgType.BINARY:
-            await sink.send_bytes(message.data)
-
-
-def _heads(request: web.Request) -> dict[str, str]:
-    kept = {name: request.headers[name] for name in FROM_CLIENT if name in request.headers}
-    asked = {"Host": request.host, "Proto": request.scheme}  # headers of another proxy in front have priority
-    return kept | {f"X-Forwarded-{what}": request.headers.get(f"X-Forwarded-{what}", to) for what, to in asked.items()}

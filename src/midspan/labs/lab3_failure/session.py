@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from midspan.errors import Refusal, Words, checked, need
-from midspan.experiments.guarantee_matrix import Matrix, OnTrial, assemble, chosen, matrix_cells
-from midspan.experiments.on_trial import CONTENDERS, Candidate, Recorded
 from midspan.grading import notebooks
 from midspan.grading.finished_labs import LIMIT_S, finished, show
 from midspan.grading.notebooks import Answers
 from midspan.labs.lab3_failure.searching import SEARCHES, Found, Search, hunt, lab
 from midspan.simulation import Bounds, Counterexample, Implementation, SimulationError, search
 from midspan.simulation.run import run_in_thread
+
+if TYPE_CHECKING:  # the matrix imports python-socketio, which the steps of a lab do not need
+    from midspan.experiments.guarantee_matrix import Matrix, MatrixCell, OnTrial, Trial
+    from midspan.experiments.on_trial import Candidate
 
 
 def implementation_of(source: str = "solutions", bounds: Bounds | None = None) -> Implementation:
@@ -173,7 +175,11 @@ def of_step(searches: Mapping[str, T], step: str) -> T:
 # The guarantee matrix of the chapters: `CONTENDERS`, the reference of lab 3, and the learner's own lab 3.
 
 
-_once = cache(matrix_cells)  # several cells of a notebook show one measurement
+@cache  # several cells of a notebook show one measurement
+def _once(one: OnTrial, trial: Trial) -> tuple[MatrixCell, ...]:
+    from midspan.experiments.guarantee_matrix import matrix_cells
+
+    return matrix_cells(one, trial)
 
 
 @checked
@@ -190,6 +196,9 @@ def guarantee_matrix(*, faults: tuple[str, ...] | None = None, **more: Implement
     Raises:
         Refusal: a fault is unknown; an argument is no implementation, has a used name, or sends nothing.
     """
+    from midspan.experiments.guarantee_matrix import assemble, chosen
+    from midspan.experiments.on_trial import CONTENDERS, Candidate, Recorded
+
     for name, implementation in more.items():
         need(
             isinstance(implementation, Implementation),
@@ -204,11 +213,15 @@ def guarantee_matrix(*, faults: tuple[str, ...] | None = None, **more: Implement
 
 @cache
 def _reference() -> Candidate:
+    from midspan.experiments.on_trial import Candidate
+
     return Candidate("lab 3", "the reference of lab 3 on websockets", implementation_of("solutions"))
 
 
 def _yours() -> list[Candidate]:
     """Return the learner's lab 3, unless something in it is to do."""
+    from midspan.experiments.on_trial import Candidate
+
     try:
         return [Candidate("your lab 3", "your session on websockets", implementation_of("labs"))]
     except Refusal:
