@@ -165,7 +165,7 @@ def chapters_have_one_size_and_one_beginning(notebook: Notebook) -> Complaints:
 def prose_belittles_nobody(notebook: Notebook) -> Complaints:
     for number, cell in enumerate(notebook.cells):
         if not cell.is_code and (found := re.search(r"(?i)\b(simply|just|obviously)\b", cell.source)):
-            yield f"cell {number}: {found[0]!r}"
+            yield f"cell {number}: {found[0]!r} tells a reader that it is easy: leave it out"
 
 
 def outputs_are_stored(notebook: Notebook) -> Complaints:

@@ -40,7 +40,8 @@ def test_a_step_is_as_long_as_it_says(name: str, step: Step) -> None:
     """In the check and in the goal that stands above the exercise."""
     cells, exercise = solved(name).cells, exercises(name)[step.name]
     goal = next(cell for cell in reversed(cells[: cells.index(exercise)]) if "## Step" in cell.source)
-    assert (size(exercise), f"({step.lines} lines)" in goal.source) == (step.lines, True)
+    assert size(exercise) == step.lines, f"write lines={size(exercise)} in the step"
+    assert f"({step.lines} lines)" in goal.source, "the heading of the exercise says how many lines its reference has"
 
 
 @LABS
@@ -56,7 +57,7 @@ def test_every_step_has_its_cells_in_order(name: str) -> None:
 def test_every_step_ends_with_a_question(name: str) -> None:
     prose = [cell.source for cell in solved(name).cells if not cell.is_code]
     steps = checks(name).lab.steps
-    assert sum("*A question.*" in text for text in prose) >= len(steps) - 1, "a control is itself a question"
+    assert sum("*A question.*" in text for text in prose) >= len(steps) - 1, "each step but a control ends with prose that has *A question.* in it"
 
 
 @LABS
