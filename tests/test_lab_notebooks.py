@@ -57,7 +57,9 @@ def test_every_step_has_its_cells_in_order(name: str) -> None:
 def test_every_step_ends_with_a_question(name: str) -> None:
     prose = [cell.source for cell in solved(name).cells if not cell.is_code]
     steps = checks(name).lab.steps
-    assert sum("*A question.*" in text for text in prose) >= len(steps) - 1, "each step but a control ends with prose that has *A question.* in it"
+    assert sum("*A question.*" in text for text in prose) >= len(steps) - 1, (
+        "each step but a control ends with prose that has *A question.* in it"
+    )
 
 
 @LABS
