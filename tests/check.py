@@ -20,9 +20,9 @@ from pathlib import Path
 
 from tests.budget import SAYS, some
 from tests.choice import Chosen, affordable, choose
+from tests.course import ROOT
 from tests.import_map import ImportMap
 
-ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SECONDS = 60.0
 SHOWN = 10  # chosen files

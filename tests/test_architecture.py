@@ -25,8 +25,9 @@ from midspan.grading import CheckFailed
 from midspan.labs.lab1_framing import check
 from midspan.simulation import Cut, Trigger, show_run, simple
 from midspan.simulation.baseline import draft
+from tests.course import ROOT
+from tests.import_map import module_name
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src/midspan"
 PAGE = (ROOT / "docs/ARCHITECTURE.md").read_text("utf-8")
 PLACE = re.compile(
@@ -209,6 +210,11 @@ def test_a_page_that_is_out_of_date_is_seen(taken: Callable[[str], Taken]) -> No
     assert stale(replace(page, entered={"errors.py", "study.py"}), real) == ["not entered: study.py"]
 
 
+def top_level() -> set[Path]:
+    """The modules directly in the package, and its folders with modules: a pull leaves folders with caches alone."""
+    return {path for path in PACKAGE.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+
+
 def test_the_page_names_what_exists() -> None:
     """Each path of "Where do I start" is there, six at most in a line; each folder has its two sentences."""
     places = PLACE.findall(PAGE)
@@ -216,8 +222,9 @@ def test_the_page_names_what_exists() -> None:
     assert [place for place in places if not (ROOT / place).exists()] == []
     starts = re.split(r"^- ", section("Where do I start"), flags=re.MULTILINE)[1:]
     assert all(1 <= len(PLACE.findall(start)) <= 6 for start in starts)
-    folders = {f"{path.name}/" for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == set(re.findall(r"^- `(\w+/)`", section("The folders"), re.MULTILINE))
+    assert {f"{path.name}/" for path in top_level() if path.is_dir()} == set(
+        re.findall(r"^- `(\w+/)`", section("The folders"), re.MULTILINE)
+    )
     for text in ("README.md", "CONTRIBUTING.md"):
         assert "(docs/ARCHITECTURE.md)" in (ROOT / text).read_text("utf-8"), f"{text} links the page"
 
@@ -237,11 +244,7 @@ def test_the_page_names_functions_that_are_there() -> None:
 
 def modules(folder: Path) -> dict[str, Path]:
     """Dotted name -> file, of each module in a folder; a package has the name of its `__init__`."""
-    found = {}
-    for path in sorted(folder.rglob("*.py")):
-        parts = path.relative_to(folder.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+    return {module_name(path.relative_to(folder.parent).as_posix()): path for path in sorted(folder.rglob("*.py"))}
 
 
 def imported(name: str, path: Path, known: Iterable[str]) -> Iterator[str]:
@@ -371,8 +374,7 @@ def test_the_contract_lists_the_folders_that_exist() -> None:
     """Layer by layer, the contract in pyproject.toml and the folders are the same, and the page draws that order."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         layers = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]["layers"]
-    found = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
-    assert set(layers) == found - {"__pycache__", "__init__"}
+    assert set(layers) == {path.stem for path in top_level()} - {"__init__"}
     drawn = re.findall(r"\b(\w+)(?:/|\.py)", section("The folders").split("```")[1].partition("+--")[2])
     for layer, shown in zip_longest(layers, [one for one in drawn if one in layers]):
         assert layer == shown

@@ -100,9 +100,8 @@ def _span(data: bytes, at: int) -> tuple[int, int] | None:
 SLOW_BYTES = 4096  # the receive buffer of a slow receiver
 STAMP = re.compile(rb'"at\\?": ?([0-9]+\.[0-9]+)\b.')  # with the next byte, which shows that the number is complete
 STAMP_BYTES = 40
-PING_OF_RECEIVERS = re.compile(
-    rb"\x89\x04(.{4})", re.DOTALL
-)  # as `websockets` sends it; the text of a message has no such bytes
+# As `websockets` sends it; the text of a message has no such bytes.
+PING_IN_STREAM = re.compile(rb"\x89\x04(.{4})", re.DOTALL)
 ENGINEIO_PING = b"\x81\x012"
 PATH = "/socket.io/?EIO=4&transport=websocket"  # a raw WebSocket server accepts it too
 
@@ -202,7 +201,7 @@ class Receiver(asyncio.Protocol):
                 return
             self._begin()
         if b"\x89\x04" in data:
-            for ping in PING_OF_RECEIVERS.finditer(data):
+            for ping in PING_IN_STREAM.finditer(data):
                 self.transport.write(masked_frame(ping[1], PONG))
         if ENGINEIO_PING in data:
             self.transport.write(masked_frame("3"))
