@@ -127,11 +127,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The cells of one step: those that prepare, and those that contain the answer."""
+    """The cells of one step: those that prepare, and those that contain the answer.
+
+    A `deeper` step (the tag "deeper" of its exercise) may be left out: the lab's first draft stands in.
+    """
 
     step: str
     setup: tuple[Cell, ...]
     answer: tuple[Cell, ...]
+    deeper: bool = False
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -151,7 +155,7 @@ class Part:
 def reference(solved: Raw) -> dict[str, Part]:
     """Return step -> part of a solved notebook, in order. A cell belongs to the next check after it."""
     return {
-        step: Part(step, tuple(_of("setup", cells)), tuple(_of("exercise", cells)))
+        step: Part(step, tuple(_of("setup", cells)), tuple(_of("exercise", cells)), _is_deeper(cells))
         for step, cells in _cells_by_step(solved)
         if step
     }
@@ -182,7 +186,7 @@ def own(theirs: Raw, solved: Raw) -> dict[str, Part]:
         elif step and kind in ("added", "setup"):
             where = answer if kind == "added" else setup
             where[step].insert(0, Cell(f"added {place}", source_of(cell), added=True))
-    return {s: Part(s, (*setup[s], *part.setup), tuple(answer[s])) for s, part in parts.items()}
+    return {s: Part(s, (*setup[s], *part.setup), tuple(answer[s]), part.deeper) for s, part in parts.items()}
 
 
 class _Known:
@@ -224,6 +228,10 @@ def _cells_by_step(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
 def _keys(cell: Raw) -> list[str]:
     grade_id, id = grade_id_of(cell), cell.get("id")
     return ([f"grade id {grade_id}"] if grade_id else []) + ([f"id {id}"] if id else [])
+
+
+def _is_deeper(cells: Iterable[Raw]) -> bool:
+    return any(kind_of(cell) == "exercise" and "deeper" in tags(cell) for cell in cells)
 
 
 def _of(kind: CellKind, cells: Iterable[Raw]) -> Iterator[Cell]:
