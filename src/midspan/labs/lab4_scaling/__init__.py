@@ -15,8 +15,8 @@ from midspan.labs.first_draft import FirstDraft
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.labs.lab4_scaling.searching import again, draft, look
 
-check = lab.checks
+borrow, check = lab.borrow, lab.checks
 _first = FirstDraft(Path(__file__).parent)
 first_draft, show_draft = _first.define, _first.show
 
-__all__ = ["again", "check", "draft", "first_draft", "lab", "look", "show", "show_draft"]
+__all__ = ["again", "borrow", "check", "draft", "first_draft", "lab", "look", "show", "show_draft"]
