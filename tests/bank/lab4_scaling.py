@@ -26,7 +26,6 @@ BROADCAST = [
 ]  # fmt: skip
 
 GAP = 'if facts["epoch"] != epoch or number > safe + 1:'
-TEXT = 'facts["end"] = str(int(facts.get("end", 0)) + 1)'
 ALL_NUMBERS = """    if facts["epoch"] != epoch or number > safe + 1:
         facts["end"] = str(int(facts.get("end", 0)) + 1)
 """
@@ -34,7 +33,7 @@ TWIN = [
     Wrong("copy-taken", "twin", "    if number <= safe:\n        return safe\n", ""),
     Wrong("gap-taken", "twin", GAP, 'if facts["epoch"] != epoch:'),
     Wrong("epoch-ignored", "twin", GAP, "if number > safe + 1:"),
-    Wrong("ids-with-holes", "twin", f"    {GAP}\n", ALL_NUMBERS, (("twin", f"        return safe\n    {TEXT}\n", f"        return safe\n    {TEXT}  # once more\n"),)),
+    Wrong("ids-with-holes", "twin", f"    {GAP}\n", ALL_NUMBERS),
     Wrong("log-unbounded", "twin", "    del stream[:-keep]\n", ""),
 ]  # fmt: skip
 

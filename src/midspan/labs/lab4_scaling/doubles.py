@@ -166,7 +166,7 @@ def _payload(data: bytes) -> str:
     return data[start:].decode()
 
 
-def frame(text: str) -> bytes:
+def text_frame(text: str) -> bytes:
     """Return a text frame as a server sends it."""
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 

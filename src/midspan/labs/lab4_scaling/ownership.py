@@ -11,7 +11,7 @@ from typing import Any
 from midspan.errors import Words
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab4_scaling.doubles import CheckBroker, ScriptedConnection, broker_for_check, frame
+from midspan.labs.lab4_scaling.doubles import CheckBroker, ScriptedConnection, broker_for_check, text_frame
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.simulation import Implementation
 from midspan.simulation.nodes import bus
@@ -201,7 +201,7 @@ def _said(connection: ScriptedConnection) -> list[Any]:
 
 def _give(t: Transcript, outlet: Any, *names: str, key: Any = None) -> None:
     for name in names:
-        given = outlet.give(frame(f'["{name}"]'), *([key] if key is not None else []))
+        given = outlet.give(text_frame(f'["{name}"]'), *([key] if key is not None else []))
         if inspect.iscoroutine(given):
             given.close()
             t.fail("give() returns at once", got=Words("a coroutine"), expected="a plain method", id="awaits-the-slow")

@@ -36,7 +36,7 @@ lab = Lab(
 Packets = list[tuple[str, Any]]
 
 
-class Plain:
+class PacketWire:
     """A wire whose messages are the packets themselves."""
 
     def write(self, packets: Packets) -> Packets:

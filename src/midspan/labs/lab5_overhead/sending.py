@@ -10,7 +10,7 @@ from midspan.errors import Words
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import Waiting, ended, in_virtual_time
 from midspan.labs.lab5_overhead.cost import costs_at_most
-from midspan.labs.lab5_overhead.searching import ListeningConnection, Packets, Plain, lab, search_holds
+from midspan.labs.lab5_overhead.searching import ListeningConnection, Packets, PacketWire, lab, search_holds
 from midspan.simulation import Bounds, History, Implementation, Join, Say, Schedule, play
 
 # Step 3: numbers that are not sent, and one frame for all waiting messages. Judged in virtual time.
@@ -94,7 +94,7 @@ async def _comes_back(t: Transcript, outbox: Waiting, sender: Any, line: Listeni
     await asyncio.wait([running], timeout=1.0)
     t.equal("when the connection ends, run() ends without an error", ended(running), None)
     again = ListeningConnection(line.now)
-    running = asyncio.ensure_future(sender.run(again, Plain()))
+    running = asyncio.ensure_future(sender.run(again, PacketWire()))
     await asyncio.sleep(1.0)
     _raised(running)
     expected = [[("number", 5), *_bodies("five", "six", "seven")]]
@@ -121,7 +121,7 @@ def _begun(make: Any, *bodies: str) -> tuple[Waiting, ListeningConnection, Any, 
     outbox, line = Waiting(), ListeningConnection(asyncio.get_running_loop().time)
     outbox.put(*bodies)
     sender = make(outbox)
-    return outbox, line, sender, asyncio.ensure_future(sender.run(line, Plain()))
+    return outbox, line, sender, asyncio.ensure_future(sender.run(line, PacketWire()))
 
 
 def _say(outbox: Waiting, sender: Any, body: str) -> None:
