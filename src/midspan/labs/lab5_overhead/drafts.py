@@ -138,7 +138,7 @@ def runs(entries: list[Entry], who: str, safe: int) -> list[Packet]:
     return packets
 
 
-class Book(Log):  # type: ignore[misc]
+class Book(Log):  # type: ignore[misc, valid-type]
     """Lab 3's log; each entry with its sender and number. It tells each connection's feed when one was added."""
 
     def __init__(self, store: Store, rng: random.Random, keep: int) -> None:

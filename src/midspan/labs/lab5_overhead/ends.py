@@ -84,7 +84,8 @@ class Server:
     """The server's end."""
 
     def __init__(self, context: ServerContext) -> None:
-        self.store, self.authorise = context.store, context.authorise
+        self.store: Any = context.store
+        self.authorise = context.authorise
         self.log, self.inbox = Book(context.store, context.rng, context.bounds.replay), Inbox()
         self.desk, self.most = Desk(self.inbox, self.log), max(1, context.bounds.outbox // 2)
 
