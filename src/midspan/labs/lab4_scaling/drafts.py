@@ -226,7 +226,7 @@ async def take(log: StreamLog, room: str, epoch: str, who: str, number: int, bod
 
 
 async def follow(log: StreamLog, room: str, epoch: str, offset: int) -> AsyncIterator[tuple[int, str]]:
-    """First draft: look again, and again, as long as the link lasts."""
+    """First draft: look again, ten times a second."""
     while True:
         for number, body in await log.after(room, offset, 2**53):
             yield number, body
