@@ -85,6 +85,14 @@ def test_the_core_alone_is_a_finished_lab(tmp_path: Path) -> None:
     assert search(names.ours, range(20)).outcome == "holds"
 
 
+@pytest.mark.parametrize("steps", [("deflate",), ("path",), ("path", "direct")], ids=lambda steps: steps[-1])
+def test_a_deeper_step_passes_without_those_that_it_does_not_build_on(steps: tuple[str, ...]) -> None:
+    """Its budgets know that bodies are sent in full. The notebook says that the last step builds on `path`."""
+    cells = [cell.source for step in steps for cell in LAB5.parts[step].answer]
+    result = judge_answers(lab.steps[steps[-1]], LAB5.stands("cheaper", "\n\n".join(cells)))
+    assert result.passed, str(result)
+
+
 def test_the_predictions_of_the_lab_have_their_right_answers() -> None:
     """What the notebook scores by, as relations: deflate, the network's share, frames at a low rate."""
     event = BODY.encode()
