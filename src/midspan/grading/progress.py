@@ -63,12 +63,24 @@ def failed(lab: str, step: str, verdict: str) -> None:
             data["passed"][lab] = [name for name in passing if name != step]
             _put(data, lab, {**lapsed, step: verdict})
 
-    if step in standing(lab):
+    if standing(lab).get(step) == "borrowed":
+        _change(lambda data: _put(data, lab, {k: v for k, v in _lapsed(data, lab).items() if k != step}))
+    elif step in standing(lab):
         _change(note)
 
 
+def borrowed(lab: str, step: str) -> None:
+    """Store that the reference's part stands in for a step."""
+
+    def note(data: Data) -> None:
+        data["passed"][lab] = [name for name in _sequence(data["passed"].get(lab)) if name != step]
+        _put(data, lab, {**_lapsed(data, lab), step: "borrowed"})
+
+    _change(note)
+
+
 def standing(lab: str) -> dict[str, str]:
-    """Return step -> the verdict of its last check, for the steps of a lab that have passed at least once."""
+    """Return step -> the verdict of its last check, for the steps of a lab that have passed once or are borrowed."""
     data = read_progress()
     return {**_lapsed(data, lab), **dict.fromkeys(_sequence(data["passed"].get(lab)), "passed")}
 
