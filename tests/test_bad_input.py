@@ -309,6 +309,8 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
     "grading.steps.Checks", "grading.steps.Hint", "grading.steps.Step", "grading.transcript.CheckFailed",
     "grading.transcript.Result", "grading.transcript.Transcript", "protocols.capture.Capture",
     "protocols.websocket.Frame",
+    "labs.lab1_framing.given.Closed", "labs.lab1_framing.given.Frame", "labs.lab1_framing.given.Header",
+    "labs.lab1_framing.given.ListeningServer", "labs.lab1_framing.given.Refused", "labs.lab1_framing.given.Violation",
     "simulation.implementation.Client", "simulation.implementation.ClientContext", "simulation.implementation.Server",
     "simulation.implementation.ServerContext", "simulation.loop.VirtualLoop",
     "simulation.shrinking.Counterexample", "simulation.baseline.BaselineClient", "simulation.baseline.BaselineServer",
@@ -331,6 +333,8 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "simulation.nodes.run.search_nodes",
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
+    "labs.lab1_framing.given.carry_bytes", "labs.lab1_framing.given.hang_up",  # tests/test_lab1_given.py
+    "labs.lab1_framing.given.library_handshake", "labs.lab1_framing.given.simple_server",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
     "labs.lab3_failure.session.again", "labs.lab3_failure.session.look",  # below
     "labs.lab4_scaling.searching.again", "labs.lab4_scaling.searching.draft",  # tests/test_lab4_checks.py
