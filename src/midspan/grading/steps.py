@@ -16,7 +16,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from midspan.errors import Fitting, Refusal, Words, need, running_shell
-from midspan.grading import limits, notebooks, progress
+from midspan.grading import limits, notebooks, progress, stopwatch
 from midspan.grading.borrowing import Borrow, counts_as_failure, result_if_borrowed
 from midspan.grading.transcript import CheckFailed, Line, Result, StepVerdict, Transcript, Wrong, error_in_words, since
 
@@ -160,6 +160,7 @@ class Step:
             progress.failed(self.lab.name, self.name, result.verdict)
             raise CheckFailed(result)
         progress.passed(self.lab.name, self.name)
+        stopwatch.step_passed(self.lab.name, self.name)
         return result
 
     def judge(self, *answers: object) -> Result:
@@ -310,6 +311,7 @@ def _unread_cell_names(names: Iterable[str]) -> bool:
 
 def _ran(result: Any) -> None:
     global _unread
+    stopwatch.cell_ran()
     source = str(getattr(getattr(result, "info", None), "raw_cell", ""))
     _unread = source if isinstance(getattr(result, "error_before_exec", None), SyntaxError) else ""
     try:
