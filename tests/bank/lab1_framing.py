@@ -73,7 +73,7 @@ READING = [
     Wrong("control-unlimited", "check_start", "if opcode >= CLOSE and first < 0x80:", "if opcode == CLOSE and first < 0x80:"),
     Wrong("control-unlimited/2", "check_start", "if opcode >= CLOSE and length > 125:", "if opcode == CLOSE and length > 125:"),
     Wrong("refused-without-reason", "check_start", "if opcode >= CLOSE and first < 0x80:", "if first < 0x80:"),
-    Wrong("refused-without-reason/2", "check_start", "if masked != (role == \"server\"):", "if not masked:"),
+    Wrong("masked-accepted/2", "check_start", "if masked != (role == \"server\"):", "if not masked:"),
     Wrong("waits-for-second-byte", "check_start", "    first, opcode = start[0], start[0] & 0x0F\n", "    if len(start) < 2:\n        return\n    first, opcode = start[0], start[0] & 0x0F\n"),
     Right("checks in another order", "check_start", "    if first & 0x70:\n        raise Violation(1002, \"a reserved bit is set, and no extension was agreed\")\n    if opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):\n        raise Violation(1002, f\"opcode {opcode} is reserved\")\n", "    if opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):\n        raise Violation(1002, f\"opcode {opcode} is reserved\")\n    if first >> 4 not in (0, 8):\n        raise Violation(1002, \"a reserved bit is set\")\n"),
     Wrong("mask-offset/2", "frame_parser", "mask(piece, self.header.key, self.offset)", "mask(piece, self.header.key)"),
