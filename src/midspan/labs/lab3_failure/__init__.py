@@ -11,9 +11,9 @@ from midspan.labs.lab3_failure import connecting, drafts, ends, reconnecting, se
 from midspan.labs.lab3_failure.searching import lab
 from midspan.labs.lab3_failure.session import again, implementation_of, earlier, look, own_column
 
-check = lab.checks
+borrow, check = lab.borrow, lab.checks
 
 __all__ = [
-    *("again", "check", "drafts", "earlier", "ends", "implementation_of", "lab", "look", "own_column"),
+    *("again", "borrow", "check", "drafts", "earlier", "ends", "implementation_of", "lab", "look", "own_column"),
     *("show", "show_source"),
 ]
