@@ -13,7 +13,5 @@ from midspan.labs.lab3_failure.session import again, implementation_of, earlier,
 
 borrow, check = lab.borrow, lab.checks
 
-__all__ = [
-    *("again", "borrow", "check", "drafts", "earlier", "ends", "implementation_of", "lab", "look", "own_column"),
-    *("show", "show_source"),
-]
+__all__ = ["again", "borrow", "check", "drafts", "earlier", "ends", "implementation_of", "lab", "look"]
+__all__ += ["own_column", "show", "show_source"]
