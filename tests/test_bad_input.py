@@ -331,6 +331,9 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "simulation.nodes.run.search_nodes",
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
+    # tests/test_experiments_bench_clients.py
+    "experiments.bench_clients.packet_client", "experiments.bench_clients.raw_client",
+    "experiments.bench_clients.socketio_client", "experiments.bench_clients.try_handshake",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
     "labs.lab3_failure.session.again", "labs.lab3_failure.session.look",  # below
     "labs.lab4_scaling.searching.again", "labs.lab4_scaling.searching.draft",  # tests/test_lab4_checks.py
