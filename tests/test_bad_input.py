@@ -230,6 +230,7 @@ CASES: dict[str, Good] = {
     "pictures.tables.table": good("times", exchange=exchange, times=False),
     # checks
     "grading.predictions.ledger": good(),
+    "grading.stopwatch.minutes": good(keep=None),
     "grading.predictions.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
     "grading.finished_labs.show": good(demonstration=lambda: nothing, limit_s=5.0),
     "grading.finished_labs.written": good(),
