@@ -340,6 +340,9 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "experiments.page.live_page", "experiments.conversations.reaction",
     "labs.lab1_framing.given.carry_bytes", "labs.lab1_framing.given.hang_up",  # tests/test_lab1_given.py
     "labs.lab1_framing.given.library_handshake", "labs.lab1_framing.given.simple_server",
+    # tests/test_experiments_bench_clients.py
+    "experiments.bench_clients.packet_client", "experiments.bench_clients.raw_client",
+    "experiments.bench_clients.socketio_client", "experiments.bench_clients.try_handshake",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
     "labs.lab3_failure.session.own_column",
     "labs.lab3_failure.session.again", "labs.lab3_failure.session.look",  # below
