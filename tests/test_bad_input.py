@@ -336,6 +336,10 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "grading.finished_labs.lab5_contender",  # tests/test_benchmark_sessions.py
     "simulation.nodes.run.play_nodes",  # tests/test_simulation_nodes.py
     "simulation.nodes.run.search_nodes",
+    "experiments.cluster_apps.by_hand", "experiments.cluster_apps.mailbox",  # a node calls them
+    "experiments.cluster_apps.with_adapter",
+    "experiments.cluster_trials.away_for_four", "experiments.cluster_trials.clients_served",  # test_chapter04.py
+    "experiments.cluster_trials.everybody_writes", "experiments.cluster_trials.one_slow_reader",
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
     "labs.lab1_framing.given.carry_bytes", "labs.lab1_framing.given.hang_up",  # tests/test_lab1_given.py

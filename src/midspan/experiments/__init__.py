@@ -8,6 +8,7 @@ In this order:
 3. `disconnection`: when clients notice a cut, what they buffer, and what is lost.
 4. `on_trial` (which implementations are compared) and `guarantee_matrix` (guarantee x implementation x fault).
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
+   `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
 6. `page`: a page for a browser, with what the tap sees of it.
 """
 
@@ -25,6 +26,13 @@ HOMES = {  # what notebooks use
     "opening": "byte_ledgers",
     "weigh": "byte_ledgers",
     "weigh_all": "byte_ledgers",
+    "by_hand": "cluster_apps",
+    "mailbox": "cluster_apps",
+    "with_adapter": "cluster_apps",
+    "away_for_four": "cluster_trials",
+    "clients_served": "cluster_trials",
+    "everybody_writes": "cluster_trials",
+    "one_slow_reader": "cluster_trials",
     "BLOB": "conversations",
     "CHANNELS": "conversations",
     "CHAT": "conversations",
