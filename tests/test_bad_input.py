@@ -229,6 +229,7 @@ CASES: dict[str, Good] = {
     "pictures.tables.frame_table": good("times", exchange=exchange, times=False),
     "pictures.tables.table": good("times", exchange=exchange, times=False),
     # checks
+    "grading.predictions.claims": good(letter="L"),
     "grading.predictions.ledger": good(),
     "grading.predictions.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
     "grading.finished_labs.show": good(demonstration=lambda: nothing, limit_s=5.0),

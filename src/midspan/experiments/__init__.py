@@ -8,6 +8,7 @@ In this order:
 4. `on_trial` (which implementations are compared) and `guarantee_matrix` (guarantee x implementation x fault).
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
 6. `page`: a page for a browser, with what the tap sees of it.
+7. `chat_runs`: the chat whose link is cut, which opens the course. `upgraded_streams`: frames written by hand.
 """
 
 from midspan.errors import imported_when_used
@@ -19,6 +20,7 @@ HOMES = {  # what notebooks use
     "opening": "byte_ledgers",
     "weigh": "byte_ledgers",
     "weigh_all": "byte_ledgers",
+    "run_chat": "chat_runs",
     "BLOB": "conversations",
     "CHANNELS": "conversations",
     "CHAT": "conversations",
@@ -35,6 +37,7 @@ HOMES = {  # what notebooks use
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
     "named": "on_trial",
+    "upgraded_stream": "upgraded_streams",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)
