@@ -25,13 +25,15 @@ check: $(READY)  ## whether an edit is right, in a minute and a half: lint, and 
 test: $(READY) chromium node lint  ## create what is missing, then pass every test (ARGS="-k frames" picks some)
 	$(SAY) "Compiling to bytecode (each kernel starts faster), then every test and every notebook"
 	@$(PY) -m compileall -q src tests
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval tests notebooks solutions $(ARGS)
+	@$(PY) -m tests.cores .cores
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval tests notebooks solutions .cores $(ARGS)
 
 test-pythons: | $(PY)  ## notebooks, solutions and labs on each other Python found here (PYTHONS="python3.13" names them)
 	@$(PY) tests/pythons.py --tested $(PY) --workers $(WORKERS) --pythons "$(PYTHONS)"
 
 nbval: $(READY)  ## run the notebooks and compare them with their stored outputs
-	$(PY) -m pytest --nbval notebooks solutions $(ARGS)
+	@$(PY) -m tests.cores .cores
+	$(PY) -m pytest --nbval notebooks solutions .cores $(ARGS)
 
 lint: $(READY)  ## ruff, mypy --strict, and the contracts between the layers
 	$(SAY) "Style, types, layers"
@@ -64,12 +66,12 @@ wheels:  ## ask whether each pin has a wheel for Linux, macOS (Apple's processor
 node: node_modules/.package-lock.json  ## install the JavaScript Socket.IO (chapter 02's page, and a peer for tests)
 
 clean:  ## remove the environments and the caches; your own work stays
-	rm -rf $(VENV) .venvs node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venvs .cores node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment follows the lock: it is brought up to date when the lock, or what the package says of itself, changes.
 # A Python is needed to make it; to bring it up to date, its own will do.
-$(READY): requirements.lock pyproject.toml $(wildcard jupyter/*/*.json jupyter/*/*/*.json)
+$(READY): requirements.lock pyproject.toml $(wildcard jupyter/*.json jupyter/*/*.json jupyter/*/*/*.json)
 	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "The course needs Python 3.11 or newer, but $(PYTHON) says: $$($(PYTHON) --version 2>&1 | head -1). Install one and name it: make study PYTHON=python3.13"; exit 1; }
 	@test -x $(PY) || $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) came without venv or ensurepip, which make the environment. On Debian and Ubuntu, as root: apt-get install python3-venv"; exit 1; }
 	@base=$(PY); test -x $$base || base=$(PYTHON); $$base install.py $(VENV)

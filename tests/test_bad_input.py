@@ -196,7 +196,7 @@ CASES: dict[str, Good] = {
     "benchmark.rounds.Events": good(events=8, together=1, connections=1, at_once=1),
     "benchmark.rounds.FanOut": good(times=1, connections=1),
     "benchmark.rounds.Idle": good(connections=1, until=2),
-    "benchmark.rounds.InsideOf": good(events=1, connections=1),
+    "benchmark.rounds.ServerWork": good(events=1, connections=1),
     "benchmark.rounds.Steady": good(events=1, every_s=0.01, connections=1),
     "simulation.tls.run.play_real": good(
         "watch", implementation=implementation, schedule=schedule, watch=None, speed=math.inf
@@ -231,6 +231,7 @@ CASES: dict[str, Good] = {
     # checks
     "grading.predictions.claims": good(letter="L"),
     "grading.predictions.ledger": good(),
+    "grading.stopwatch.minutes": good(keep=None),
     "grading.predictions.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
     "grading.finished_labs.show": good(demonstration=lambda: nothing, limit_s=5.0),
     "grading.finished_labs.written": good(),

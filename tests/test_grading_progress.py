@@ -25,7 +25,7 @@ def fresh_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_written_until_there_is_something_to_remember() -> None:
-    assert progress.read_progress() == {"passed": {}, "lapsed": {}, "hints": {}, "predictions": {}}
+    assert progress.read_progress() == {part: {} for part in progress.PARTS}
     assert not progress.path().parent.exists()
 
 
@@ -42,6 +42,7 @@ def test_what_is_done_is_remembered_in_one_plain_file() -> None:
         "lapsed": {},
         "hints": {"lab1": {"a": 2}},
         "predictions": {},
+        "minutes": {},
     }
     assert sorted(p.name for p in progress.path().parent.iterdir()) == ["progress.json", "progress.lock"]
 

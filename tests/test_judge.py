@@ -13,7 +13,8 @@ import pytest
 
 from midspan.__main__ import main
 from midspan.errors import Refusal
-from midspan.grading.judging import JudgeReport, judge, junit, settle
+from midspan.grading.judging import JudgeReport, judge, settle
+from midspan.grading.junit_report import junit
 from midspan.grading.transcript import Line, Result
 from tests.labs import lab0_adding
 from tests.labs.lab0_adding import SOLVED, UNSOLVED, checking, code, exercise, notebook, write

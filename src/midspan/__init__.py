@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from midspan.grading.predictions import predict as predict
     from midspan.grading.predictions import score as score
     from midspan.grading.predictions import verdict as verdict
+    from midspan.grading.stopwatch import minutes as minutes
     from midspan.labs.lab3_failure.session import guarantee_matrix as guarantee_matrix
     from midspan.net.receivers import open_receivers as open_receivers
     from midspan.net.servers import raw_server as raw_server
@@ -53,6 +54,7 @@ HOMES = {
     "live_page": "experiments.page",
     "claims": "grading.predictions",
     "ledger": "grading.predictions",
+    "minutes": "grading.stopwatch",
     "verdict": "grading.predictions",
     "guarantee_matrix": "labs.lab3_failure.session",
     "predict": "grading.predictions",

@@ -42,7 +42,8 @@ def _study(options: argparse.Namespace) -> int:
 def _judge(options: argparse.Namespace) -> int:
     if options.seeds is not None:
         return _judge_seeds(options)
-    from midspan.grading.judging import judge, junit
+    from midspan.grading.judging import judge
+    from midspan.grading.junit_report import junit
 
     report = judge(options.file)
     print(report)

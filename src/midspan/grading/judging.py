@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 import signal
 import subprocess
@@ -13,21 +12,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from midspan.errors import Refusal, Words, need
 from midspan.grading import notebooks, steps
+from midspan.grading.borrowing import IN_WORDS
 from midspan.grading.judge_process import CELLS_LIMIT_S, NODES
 from midspan.grading.limits import kept_waiting_s, patience
 from midspan.grading.notebooks import Cell, Part
 from midspan.grading.steps import Lab, Step
-from midspan.grading.transcript import SIGNS, Result
+from midspan.grading.transcript import SIGNS, Result, StepVerdict
 from midspan.net.child_process import plain_environment
 
 START = "from midspan.grading.judge_process import main; main()"
@@ -167,12 +165,13 @@ class JudgeReport:
         count = sum(result.passed for result in self.results)
         end = f"{count} of {len(rows)} steps pass."
         wrong = [f"\n{result}" for result in self.results if result.verdict == "wrong"]
-        return "\n".join([f"{self.lab.name}, answers from {self.file}", *rows, end, *self._to_do(), *wrong])
+        lines = [f"{self.lab.name}, answers from {self.file}", *rows, end]
+        return "\n".join([*lines, *self._all("to do", "Still to do"), *self._all("borrowed", "Borrowed"), *wrong])
 
-    def _to_do(self) -> list[str]:
-        """Put all steps that are to do into one paragraph, since in a new lab these are all steps."""
-        steps = [result.step for result in self.results if result.verdict == "to do"]
-        return [f"Still to do: {', '.join(steps)}."] if steps else []
+    def _all(self, verdict: StepVerdict, words: str) -> list[str]:
+        """Put all steps with this verdict into one paragraph, since in a new lab all steps are to do."""
+        steps = [result.step for result in self.results if result.verdict == verdict]
+        return [f"{words}: {', '.join(steps)}."] if steps else []
 
 
 @dataclass(frozen=True)
@@ -186,8 +185,11 @@ class Submission:
 
     @property
     def hopeful(self) -> dict[str, bool]:
-        """Step -> whether its answer may pass; False where the stub still stands."""
-        return {step: not any(cell.unsolved for cell in part.answer) for step, part in self.own.items()}
+        """Step -> whether its answer may pass; False where the stub still stands or the step is borrowed."""
+        return {
+            step: not part.borrowed and not any(cell.unsolved for cell in part.answer)
+            for step, part in self.own.items()
+        }
 
     def cells(self, step: str, earlier: Own) -> list[Cell]:
         """Return the cells to run before the check of `step`; its answer and the `earlier` ones are the learner's."""
@@ -200,12 +202,15 @@ class Submission:
         return cells
 
     def results(self) -> dict[str, Result]:
-        """Try each step in a process of its own; return step -> result."""
+        """Try each step in a process of its own, unless it is borrowed; return step -> result."""
         module, folder = steps.modules()[self.lab.name], self.file.resolve().parent
-        return settle(
-            self.hopeful,
-            lambda step, earlier: trial(self.lab.steps[step], module, self.cells(step, earlier), folder),
-        )
+
+        def try_step(step: str, earlier: Own) -> Result:
+            if self.own[step].borrowed:
+                return Result(self.lab.name, step, "borrowed", message=IN_WORDS)
+            return trial(self.lab.steps[step], module, self.cells(step, earlier), folder)
+
+        return settle(self.hopeful, try_step)
 
 
 def opened(file: Path) -> Submission:
@@ -266,40 +271,6 @@ def _pairs(hopeful: Mapping[str, bool], known: Mapping[Pair, Result]) -> list[Pa
         if known[step, passing].passed if (step, passing) in known else hope:
             passing |= {step}
     return pairs
-
-
-# A report as JUnit XML, which continuous integration and many learning platforms read.
-
-
-# XML 1.0, section 2.2: characters that a document must not contain, even escaped
-NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def junit(report: JudgeReport) -> str:
-    """Write the XML text: one suite, one case for each step. A wrong answer is a failure; one to do is skipped."""
-    verdicts = Counter(result.verdict for result in report.results)
-    counts = {"tests": len(report.results), "failures": verdicts["wrong"], "errors": 0, "skipped": verdicts["to do"]}
-    numbers = {name: str(count) for name, count in counts.items()}
-    suites = ElementTree.Element("testsuites", numbers)
-    suite = ElementTree.SubElement(suites, "testsuite", {"name": report.lab.name, **numbers})
-    for result in report.results:
-        _case(suite, result)
-    ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
-
-
-def _case(suite: ElementTree.Element, result: Result) -> None:
-    case = ElementTree.SubElement(suite, "testcase", {"classname": result.lab, "name": result.step})
-    message = _clean(result.message.partition("\n")[0] or result.verdict)
-    if result.verdict == "to do":
-        ElementTree.SubElement(case, "skipped", {"message": message})
-    elif result.verdict == "wrong":
-        failure = ElementTree.SubElement(case, "failure", {"type": result.verdict, "message": message})
-        failure.text = _clean(str(result))
-
-
-def _clean(text: str) -> str:
-    return NO_CHARACTER.sub("?", text)
 
 
 # Many schedules: `python -m midspan judge FILE.ipynb --seeds N --start S --link simulated|real`.

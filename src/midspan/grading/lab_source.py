@@ -16,6 +16,7 @@ from midspan.grading import notebooks, progress
 from midspan.grading.judge_process import run_cells
 from midspan.grading.judging import Submission, opened
 from midspan.grading.notebooks import Answers
+from midspan.grading.sections import fold
 
 # labs/ is generated from solutions/; a later lab uses the learner's own answers to an earlier lab.
 #
@@ -137,7 +138,7 @@ def _theirs(lab: str) -> tuple[Submission | None, str]:
 #
 # Stored outputs come from here and not from a browser, which puts late output elsewhere. What differs between runs and
 # means nothing (times, Python's version) is left out, so that a second run changes nothing in the file. Outputs are
-# portable (see `pictures`), since a reader opens the file before JupyterLab trusts it.
+# portable (see `pictures`), since a reader opens the file before JupyterLab trusts it. Answers are hidden (`sections`).
 
 
 CELL_LIMIT_S = 120
@@ -155,6 +156,7 @@ def store(path: Path) -> bool:
     _run(notebook, path)
     notebook.metadata["kernelspec"] = dict(KERNEL)
     notebooks.leave_out_what_differs(notebook)
+    fold(notebook)
     stored, before = text(notebook), path.read_text("utf-8")
     if stored != before:
         part = path.with_suffix(".part")

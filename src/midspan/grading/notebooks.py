@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import contextlib
 import inspect
 import json
 import linecache
@@ -132,6 +133,7 @@ class Part:
     step: str
     setup: tuple[Cell, ...]
     answer: tuple[Cell, ...]
+    borrowed: bool = False  # the answer is the reference's, since the learner's notebook borrows the step
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -169,9 +171,9 @@ def own(theirs: Raw, solved: Raw) -> dict[str, Part]:
     """Return step -> part of a learner's notebook. The setup is the reference's.
 
     A setup cell that the learner edited runs before the reference's setup. So an added import works, and a changed
-    definition has no effect.
+    definition has no effect. The answer to a step that the notebook borrows is the reference's.
     """
-    known, parts = _Known(solved), reference(solved)
+    known, parts, lent = _Known(solved), reference(solved), _borrowed(theirs)
     setup: dict[str, list[Cell]] = {step: [] for step in parts}
     answer: dict[str, list[Cell]] = {step: [] for step in parts}
     step = ""
@@ -182,7 +184,21 @@ def own(theirs: Raw, solved: Raw) -> dict[str, Part]:
         elif step and kind in ("added", "setup"):
             where = answer if kind == "added" else setup
             where[step].insert(0, Cell(f"added {place}", source_of(cell), added=True))
-    return {s: Part(s, (*setup[s], *part.setup), tuple(answer[s])) for s, part in parts.items()}
+    return {
+        s: Part(s, (*setup[s], *part.setup), part.answer if s in lent else tuple(answer[s]), s in lent)
+        for s, part in parts.items()
+    }
+
+
+def _borrowed(notebook: Raw) -> frozenset[str]:
+    """Return the steps that a notebook names in calls of `borrow`."""
+    found: set[str] = set()
+    for cell in code_cells(notebook):
+        with contextlib.suppress(SyntaxError, ValueError):
+            for node in ast.walk(ast.parse(without_magics(source_of(cell)))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "borrow":
+                    found |= {str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)}
+    return frozenset(found)
 
 
 class _Known:
@@ -311,12 +327,18 @@ class Answers(ModuleType):
             await result
 
     def _compiled(self, cell: Cell) -> CodeType:
-        file = f"{CELL}{cell.name}>"
-        source = without_magics(cell.source)
-        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-        code: CodeType = compile(source, file, "exec", flags=self._flags, dont_inherit=True)
+        code = compiled(cell, self._flags)
         self._flags |= sum(flag for flag in FUTURE.values() if code.co_flags & flag)  # they stay set, as in a kernel
         return code
+
+
+def compiled(cell: Cell, flags: int = 0) -> CodeType:
+    """Compile a cell, with the flags of `compile`; tracebacks and `inspect` then find its lines."""
+    file = f"{CELL}{cell.name}>"
+    source = without_magics(cell.source)
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    code: CodeType = compile(source, file, "exec", flags=flags, dont_inherit=True)
+    return code
 
 
 def without_magics(source: str) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 
 
 Data = dict[str, Any]
-PARTS = ("passed", "lapsed", "hints", "predictions")
+PARTS = ("passed", "lapsed", "hints", "predictions", "minutes")
+AGREED = "agreed"  # the key in "minutes" that says that the learner agreed
 _told: set[str] = set()  # print each sentence once in a kernel
 
 
@@ -30,7 +31,7 @@ def read_progress() -> Data:
     """Read the progress; each part is empty at first.
 
     `{"passed": {lab: [step, ...]}, "lapsed": {lab: {step: verdict}}, "hints": {lab: {step: level}},
-    "predictions": {id: {...}}}`
+    "predictions": {id: {...}}, "minutes": {lab: {step: minutes}}}`; `minutes` is empty unless the learner agreed.
     """
     try:
         data = json.loads(path().read_text("utf-8"))
@@ -63,12 +64,24 @@ def failed(lab: str, step: str, verdict: str) -> None:
             data["passed"][lab] = [name for name in passing if name != step]
             _put(data, lab, {**lapsed, step: verdict})
 
-    if step in standing(lab):
+    if standing(lab).get(step) == "borrowed":
+        _change(lambda data: _put(data, lab, {k: v for k, v in _lapsed(data, lab).items() if k != step}))
+    elif step in standing(lab):
         _change(note)
 
 
+def borrowed(lab: str, step: str) -> None:
+    """Store that the reference's part stands in for a step."""
+
+    def note(data: Data) -> None:
+        data["passed"][lab] = [name for name in _sequence(data["passed"].get(lab)) if name != step]
+        _put(data, lab, {**_lapsed(data, lab), step: "borrowed"})
+
+    _change(note)
+
+
 def standing(lab: str) -> dict[str, str]:
-    """Return step -> the verdict of its last check, for the steps of a lab that have passed at least once."""
+    """Return step -> the verdict of its last check, for the steps of a lab that have passed once or are borrowed."""
     data = read_progress()
     return {**_lapsed(data, lab), **dict.fromkeys(_sequence(data["passed"].get(lab)), "passed")}
 
@@ -100,6 +113,33 @@ def predicted(id: str, **facts: str) -> None:
         data["predictions"][id] = {**_mapping(data["predictions"].get(id)), **facts}
 
     _change(note)
+
+
+def keep_minutes(keep: bool) -> None:
+    """Store whether the learner agrees that minutes are kept; without agreement, remove those that are there."""
+
+    def note(data: Data) -> None:
+        data["minutes"] = {AGREED: {}, **data["minutes"]} if keep else {}
+
+    _change(note)
+
+
+def took(lab: str, step: str, minutes: float) -> None:
+    """Store the minutes of a step, the first time, if the learner agreed."""
+
+    def note(data: Data) -> None:
+        data["minutes"][lab] = {step: round(minutes, 1), **_mapping(data["minutes"].get(lab))}
+
+    kept, known = minutes_kept()
+    if kept and step not in known.get(lab, {}):
+        _change(note)
+
+
+def minutes_kept() -> tuple[bool, dict[str, dict[str, float]]]:
+    """Return whether minutes are kept, and lab -> step -> minutes."""
+    data = read_progress()["minutes"]
+    labs = {lab: _mapping(steps) for lab, steps in data.items() if lab != AGREED}
+    return AGREED in data, {lab: {k: v for k, v in m.items() if isinstance(v, int | float)} for lab, m in labs.items()}
 
 
 def _change(note: Callable[[Data], None]) -> None:

@@ -9,13 +9,15 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import CodeType, FunctionType
 from typing import Any
 
 from midspan.errors import Fitting, Refusal, Words, need, running_shell
-from midspan.grading import limits, notebooks, progress
+from midspan.grading import limits, notebooks, progress, stopwatch
+from midspan.grading.borrowing import Borrow, counts_as_failure, result_if_borrowed
 from midspan.grading.transcript import CheckFailed, Line, Result, StepVerdict, Transcript, Wrong, error_in_words, since
 
 # From a step's body and its answers to a verdict: run the body within the limit, then put the outcome into words.
@@ -142,7 +144,15 @@ class Step:
         return tuple(inspect.signature(self.body).parameters)[1:]
 
     def __call__(self, *answers: object) -> Result:
-        """Judge the answers, store the verdict in the progress, and raise `CheckFailed` unless the step passed."""
+        """Judge the answers, store the verdict in the progress, and raise `CheckFailed` unless the step passed.
+
+        A step that the calling notebook has borrowed is not judged, and does not raise.
+        """
+        if lent := result_if_borrowed(self.lab.name, self.name, sys._getframe(1).f_globals):
+            progress.borrowed(self.lab.name, self.name)
+            if counts_as_failure():
+                raise CheckFailed(lent)
+            return lent
         result = self.judge(*answers)
         if _unread_cell_names(self.answers):
             result = replace(result, lines=(*result.lines, Line("note", STALE)))
@@ -150,6 +160,7 @@ class Step:
             progress.failed(self.lab.name, self.name, result.verdict)
             raise CheckFailed(result)
         progress.passed(self.lab.name, self.name)
+        stopwatch.step_passed(self.lab.name, self.name)
         return result
 
     def judge(self, *answers: object) -> Result:
@@ -201,6 +212,11 @@ class Lab(Fitting):
         """The checks of the lab; a notebook imports them as `check`."""
         _watch_cells()
         return Checks(self)
+
+    @property
+    def borrow(self) -> Borrow:
+        """Defines the reference's part of a step in a notebook; a notebook imports it as `borrow`."""
+        return Borrow(self.name, self.steps)
 
     def step(
         self,
@@ -295,6 +311,7 @@ def _unread_cell_names(names: Iterable[str]) -> bool:
 
 def _ran(result: Any) -> None:
     global _unread
+    stopwatch.cell_ran()
     source = str(getattr(getattr(result, "info", None), "raw_cell", ""))
     _unread = source if isinstance(getattr(result, "error_before_exec", None), SyntaxError) else ""
     try:

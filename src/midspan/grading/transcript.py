@@ -81,10 +81,10 @@ def _shortened(text: str) -> str:
 # gives the same text on every run (nbval compares it).
 
 
-StepVerdict = Literal["passed", "to do", "wrong"]
+StepVerdict = Literal["passed", "to do", "wrong", "borrowed"]
 LineKind = Literal["said", "held", "broken", "note"]
 
-SIGNS: dict[str, str] = {"passed": "✓", "to do": "○", "wrong": "✗", "lapsed": "↻"}
+SIGNS: dict[str, str] = {"passed": "✓", "to do": "○", "wrong": "✗", "borrowed": "◇", "lapsed": "↻"}
 MARKS: dict[LineKind, str] = {"said": " ", "held": "✓", "broken": "✗", "note": "!"}
 
 
@@ -92,6 +92,8 @@ def since(last: str | None) -> tuple[str, str]:
     """Return sign and words for a step; `last` is the verdict of its last check, None if it never passed."""
     if last is None or last == "passed":
         return SIGNS[last or "to do"], ""
+    if last == "borrowed":
+        return SIGNS[last], "borrowed from the reference"
     return SIGNS["lapsed"], f"passed once, {last} at the last check"
 
 
@@ -117,9 +119,9 @@ class Result:
 
     Args:
         lab, step: the names of the lab and of the step.
-        verdict: "passed", "to do" or "wrong".
+        verdict: "passed", "to do", "wrong", or "borrowed" when the reference's part stands in.
         lines: the transcript, in order.
-        message: the words for the learner: why the answer is wrong, or what is still to do ("" when passed).
+        message: the words for the learner: why the answer is wrong, or what is to do ("" when passed).
         misconception: its id in the lab's table; "" when none was recognised.
         where: the lines of the learner's code that led to the error, outermost first.
         printed: what the answer printed while it was judged.

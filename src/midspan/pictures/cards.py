@@ -19,7 +19,7 @@ from midspan.pictures.svg import FAULT, INK, LINE, MONO, QUIET, SHADE, SOCKETIO,
 # markup, and a check can show a hostile payload.
 
 
-COLOURS = {"passed": SOCKETIO.colour, "to do": "#8a8a8a", "wrong": FAULT.colour}
+COLOURS = {"passed": SOCKETIO.colour, "to do": "#8a8a8a", "wrong": FAULT.colour, "borrowed": WEBSOCKET.colour}
 LINE_COLOURS = {"held": SOCKETIO.colour, "broken": FAULT.colour}
 
 
@@ -149,7 +149,7 @@ def _step(step: str, standing: Mapping[str, str]) -> str:
 
 def _step_chip(step: str, standing: Mapping[str, str], title: str) -> str:
     last = standing.get(step)
-    colour = LINE if last is None else COLOURS["passed" if last == "passed" else "wrong"]
+    colour = LINE if last is None else COLOURS[last if last in ("passed", "borrowed") else "wrong"]
     style = f"border:1.5px solid {colour};background:{SHADE};border-radius:9px;padding:1px 9px;margin-right:6px"
     words = escape(_step(step, standing))
     return f'<span title="{escape(title)}" style="{style};white-space:nowrap;display:inline-block">{words}</span>'

@@ -10,6 +10,6 @@ from midspan.labs.lab3_failure import connecting, reconnecting, sending, resumin
 from midspan.labs.lab3_failure.searching import lab
 from midspan.labs.lab3_failure.session import again, implementation_of, earlier, look
 
-check = lab.checks
+borrow, check = lab.borrow, lab.checks
 
-__all__ = ["again", "check", "earlier", "implementation_of", "lab", "look", "show"]
+__all__ = ["again", "borrow", "check", "earlier", "implementation_of", "lab", "look", "show"]

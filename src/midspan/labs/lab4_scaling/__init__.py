@@ -11,6 +11,6 @@ from midspan.labs.lab4_scaling import membership, broker_log, ownership, departu
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.labs.lab4_scaling.searching import again, draft, look
 
-check = lab.checks
+borrow, check = lab.borrow, lab.checks
 
-__all__ = ["again", "check", "draft", "lab", "look", "show"]
+__all__ = ["again", "borrow", "check", "draft", "lab", "look", "show"]

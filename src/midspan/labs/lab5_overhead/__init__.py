@@ -11,6 +11,6 @@ from midspan.labs.lab5_overhead.searching import lab
 from midspan.labs.lab3_failure.session import earlier
 from midspan.labs.lab5_overhead.searching import again, cost, look
 
-check = lab.checks
+borrow, check = lab.borrow, lab.checks
 
-__all__ = ["again", "check", "cost", "earlier", "lab", "look", "show"]
+__all__ = ["again", "borrow", "check", "cost", "earlier", "lab", "look", "show"]
