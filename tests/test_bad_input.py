@@ -188,6 +188,7 @@ CASES: dict[str, Good] = {
     ),
     "experiments.clusters.cluster": good(authority=Authority, choose=lambda: round_robin, durable=False),
     "experiments.on_trial.named": good(name="raw"),
+    "experiments.chat_runs.run_chat": good(name="websockets", messages=2, cut=1),
     "experiments.disconnection.noticed": good(
         name="websockets", interval_s=1.0, timeout_s=1.0, player=lambda: simulation.play
     ),
@@ -331,6 +332,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "grading.finished_labs.lab5_contender",  # tests/test_benchmark_sessions.py
     "simulation.nodes.run.play_nodes",  # tests/test_simulation_nodes.py
     "simulation.nodes.run.search_nodes",
+    "experiments.upgraded_streams.upgraded_stream",  # tests/test_chapter01.py
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
