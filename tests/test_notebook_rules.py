@@ -128,16 +128,6 @@ def test_what_a_rule_is_for_is_caught(rule: str, change: Callable[[dict[str, Any
     assert complaints(written(data, tmp_path / "notebooks")) == {rule}
 
 
-def test_deeper_sections_do_not_count(tmp_path: Path) -> None:
-    """A chapter's size is its core's."""
-    data = good()
-    headings = [
-        {"cell_type": "markdown", "source": f"## {words}", "metadata": {}} for words in ("Deeper: Why?", "Close")
-    ]
-    data["cells"][-2:-2] = [headings[0], *data["cells"][1:2] * 40, headings[1]]
-    assert complaints(written(data, tmp_path / "notebooks")) == set()
-
-
 def test_a_task_group_owns_its_tasks(tmp_path: Path) -> None:
     """What a group starts ends with the group."""
     data = good()
