@@ -190,6 +190,7 @@ CASES: dict[str, Good] = {
     ),
     "experiments.clusters.cluster": good(authority=Authority, choose=lambda: round_robin, durable=False),
     "experiments.on_trial.named": good(name="raw"),
+    "experiments.chat_runs.run_chat": good(name="websockets", messages=2, cut=1),
     "experiments.disconnection.noticed": good(
         name="websockets", interval_s=1.0, timeout_s=1.0, player=lambda: simulation.play
     ),
@@ -231,6 +232,7 @@ CASES: dict[str, Good] = {
     "pictures.tables.frame_table": good("times", exchange=exchange, times=False),
     "pictures.tables.table": good("times", exchange=exchange, times=False),
     # checks
+    "grading.predictions.claims": good(letter="L"),
     "grading.predictions.ledger": good(),
     "grading.stopwatch.minutes": good(keep=None),
     "grading.predictions.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
@@ -340,6 +342,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "experiments.cluster_apps.with_adapter",
     "experiments.cluster_trials.away_for_four", "experiments.cluster_trials.clients_served",  # test_chapter04.py
     "experiments.cluster_trials.everybody_writes", "experiments.cluster_trials.one_slow_reader",
+    "experiments.upgraded_streams.upgraded_stream",  # tests/test_chapter01.py
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
     "labs.lab1_framing.given.carry_bytes", "labs.lab1_framing.given.hang_up",  # tests/test_lab1_given.py

@@ -10,6 +10,7 @@ In this order:
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
    `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
 6. `page`: a page for a browser, with what the tap sees of it.
+7. `chat_runs`: the chat whose link is cut, which opens the course. `upgraded_streams`: frames written by hand.
 """
 
 from midspan.errors import imported_when_used
@@ -33,6 +34,7 @@ HOMES = {  # what notebooks use
     "clients_served": "cluster_trials",
     "everybody_writes": "cluster_trials",
     "one_slow_reader": "cluster_trials",
+    "run_chat": "chat_runs",
     "BLOB": "conversations",
     "CHANNELS": "conversations",
     "CHAT": "conversations",
@@ -49,6 +51,7 @@ HOMES = {  # what notebooks use
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
     "named": "on_trial",
+    "upgraded_stream": "upgraded_streams",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)
