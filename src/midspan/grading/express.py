@@ -55,6 +55,7 @@ def express_way(course: Path) -> Raw:
     """
     sources = [notebooks.read(course / source) for source in SOURCES]
     cells = [_prose("title", TITLE), *(cell for source in sources for cell in _tagged(source))]
+    _name_apart(cells)
     metadata = {"kernelspec": sources[0]["metadata"]["kernelspec"], "midspan": ABOUT}
     return {"cells": cells, "metadata": copy.deepcopy(metadata), "nbformat": 4, "nbformat_minor": 5}
 
@@ -70,6 +71,15 @@ def _tagged(source: Raw) -> Iterator[Raw]:
             yield _prose("borrowed", BORROWED)
             yield _code("borrow", f"borrow({', '.join(map(repr, left_out))})".replace("'", '"'))
         yield _lowered(cell)
+
+
+def _name_apart(cells: list[Raw]) -> None:
+    """Give a new id, in place, to each cell that has the id of a cell of another source."""
+    seen: set[str] = set()
+    for place, cell in enumerate(cells):
+        if cell["id"] in seen:
+            cell["id"] = _id(f"{place} {cell['id']}")
+        seen.add(cell["id"])
 
 
 def _steps_left_out(source: Raw) -> list[str]:

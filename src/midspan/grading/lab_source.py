@@ -58,7 +58,7 @@ def regenerate(force: bool = False) -> list[str]:
 
     A lab with at least one answer in it is not overwritten unless `force`.
     """
-    changed = [EXPRESS] if _write_express(progress.course()) else []
+    changed = [f"solutions/{EXPRESS}"] if _write_express(progress.course()) else []
     for path in sorted((progress.course() / "solutions").glob("*.ipynb")):
         generated, lab = text(clear(notebooks.read(path))), notebooks.lab(path.stem)
         before = lab.read_text("utf-8") if lab.exists() else ""
