@@ -264,7 +264,7 @@ def test_answers_that_cannot_serve_are_told_in_a_sentence(
 
 @in_a_loop
 async def test_what_stands_behind_the_server_may_be_unwritten(course: Path) -> None:
-    """The server of lab 1 is written two steps before its end."""
+    """The server of lab 1 is written a step before its end."""
     front = {"later": SOLVED["later"].replace("total([x])", "2 * x"), "double": UNSOLVED["double"]}
     write(course / "solutions" / "lab0_adding.ipynb", notebook({**front, "total": SOLVED["total"]}))
     write(course / "labs" / "lab0_adding.ipynb", notebook({**front, "total": "1 / 0"}))

@@ -51,7 +51,7 @@ def sending_half(t: Transcript, SendingHalf: Any) -> None:  # noqa: N803 - the a
     _ends(t, SendingHalf)
 
 
-def _end(make: Any, role: str = "server") -> Any:
+def _one_end(make: Any, role: str = "server") -> Any:
     return make(role, random=lambda size: KEY[:size])
 
 
@@ -62,7 +62,7 @@ def _says(t: Transcript, one: Any, expected: list[str], id: str = "", because: s
 
 def _sends(t: Transcript, make: Any) -> None:
     t.say("a server sends text, then bytes, then a ping")
-    one = _end(make)
+    one = _one_end(make)
     one.send("Hi")
     one.send(b"\0")
     one.ping(b"p")
@@ -79,7 +79,7 @@ def _sends(t: Transcript, make: Any) -> None:
 
 def _begins_to_close(t: Transcript, make: Any) -> None:
     t.say("we close with 1000, and ask again with 1001")
-    one = _end(make)
+    one = _one_end(make)
     one.close(1000, "enough")
     one.close(1001)
     _says(t, one, ['CLOSE 1000 "enough"'], "second-close")
@@ -90,13 +90,13 @@ def _begins_to_close(t: Transcript, make: Any) -> None:
 
 def _ends(t: Transcript, make: Any) -> None:
     t.say("the stream ends")
-    one = _end(make)
+    one = _one_end(make)
     one.eof()
     t.equal("without a close: 1006 (section 7.1.5)", (one.done, one.close_code), (True, 1006), id="eof-is-1000")
     t.equal("to send now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
     one.close()
     _says(t, one, [], "second-close")
-    one = _end(make)
+    one = _one_end(make)
     one.close_code = 1000
     t.say("the stream ends behind a close of the peer: close_code is 1000 already")
     one.eof()
@@ -145,7 +145,7 @@ def connection(t: Transcript, Connection: Any) -> None:  # noqa: N803 - the answ
     _their_close(t, Connection)
     _our_close(t, Connection)
     t.say("the stream ends behind a close of a server")
-    one = _end(Connection, "client")
+    one = _one_end(Connection, "client")
     _heard(t, one, server_frame(CLOSE, b"\x03\xe8"), [])
     one.eof()
     t.equal("the close's code stays", one.close_code, 1000, id="eof-forgets-close")
@@ -158,7 +158,7 @@ def _heard(t: Transcript, one: Any, data: bytes, expected: list[object], id: str
 
 def _messages(t: Transcript, make: Any) -> None:
     t.say("messages, both ways")
-    one = _end(make)
+    one = _one_end(make)
     _heard(t, one, HI_FRAME + client_frame(BINARY, b"\0"), ["Hi", b"\0"])
     one.send("Hi")
     _says(t, one, [SAYS_HI])
@@ -166,7 +166,7 @@ def _messages(t: Transcript, make: Any) -> None:
 
 def _pongs(t: Transcript, make: Any) -> None:
     t.say("section 5.5.2: H, a ping in between, then i")
-    one = _end(make)
+    one = _one_end(make)
     data = client_frame(TEXT, b"H", False) + client_frame(PING, b"p") + client_frame(CONTINUATION, b"i")
     _heard(t, one, data, ["Hi"], "control-breaks-message")
     _says(t, one, ["PONG 1 byte 70"], "pong-without-payload")
@@ -176,25 +176,25 @@ def _pongs(t: Transcript, make: Any) -> None:
 
 def _their_close(t: Transcript, make: Any) -> None:
     t.say("section 5.5.1: Hi, a close with 1001, and two frames behind it, in one piece; we answer each message")
-    one = _end(make)
+    one = _one_end(make)
     heard = _echoed(t, one, HI_FRAME + CLOSE_FRAME + HI_FRAME + client_frame(PING))
     t.equal("what came before the close is heard", heard, ["Hi"], id="data-after-close")
     t.equal(f"it says {SAYS_HI}, {SAYS_CLOSE}", _codes(one.take()), [SAYS_HI, SAYS_CLOSE], id="close-not-answered")
     t.equal("code and reason", (one.close_code, one.close_reason, one.done), (1001, "bye", True))
     t.equal("to send now", outcome(one.send, "late"), "Closed 1001", id="data-after-close")
-    one = _end(make)
+    one = _one_end(make)
     _heard(t, one, client_frame(CLOSE), [], what="a close without a payload")
     _says(t, one, ["CLOSE"], "1005-sent")
     t.equal("is reported as 1005 (section 7.1.5)", one.close_code, 1005, id="empty-close-is-1000")
     for bad, code in ((b"\x03", 1002), (b"\x03\xed", 1002), (b"\x03\xe8\xff", 1007)):
-        one = _end(make)
+        one = _one_end(make)
         _heard(t, one, client_frame(CLOSE, bad), [], "close-not-checked", f"a close with [{bad.hex(' ')}]")
         _ends_with(t, one, code, "close-not-checked")
 
 
 def _our_close(t: Transcript, make: Any) -> None:
     t.say("we close with 1000; a message of the peer crosses it, then its close comes")
-    one = _end(make)
+    one = _one_end(make)
     one.close(1000)
     _says(t, one, ["CLOSE 1000"], "second-close")
     _heard(t, one, HI_FRAME, ["Hi"], "done-too-early")
@@ -210,13 +210,13 @@ def _violations(t: Transcript, make: Any) -> None:
         (bytes.fromhex("82ff7fffffffffffffff"), 1009, "a frame of 2**63 - 1 bytes"),
     ):
         t.say(f"section 7.1.7: Hi, {what}, and Hi again")
-        one = _end(make)
+        one = _one_end(make)
         heard = _echoed(t, one, HI_FRAME + data + HI_FRAME)
         t.equal("only the first Hi is heard", heard, ["Hi"], id="violation-not-told")
         _ends_with(t, one, code, "violation-not-told", before=[SAYS_HI])
         _heard(t, one, HI_FRAME, [], "violation-not-told", "nothing more is processed")
         _says(t, one, [])
-    one = _end(make)
+    one = _one_end(make)
     one.close()
     _heard(t, one, b"\x83", [], what="a violation behind our own close")
     _says(t, one, ["CLOSE 1000"], "second-close")

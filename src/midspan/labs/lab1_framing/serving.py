@@ -225,7 +225,7 @@ async def connect(t: Transcript, connect: Any) -> None:
         t.equal("the close was answered", socket.connection.close_code, 1000, id="close-not-answered")
     for answer, status in ((b"HTTP/1.1 403 Forbidden\r\n\r\n", 403), (NO_ACCEPT, 101)):
         t.say(f"a server that answers {status}{' with a wrong Accept' if status == 101 else ''}")
-        async with _says(answer) as port:
+        async with _server_that_sends(answer) as port:
             with t.raising("connect raises Refused", Exception, where=_is_refused(status), id="accept-not-checked"):
                 async with connect(f"ws://{HOST}:{port}/", timeout_s=REFUSED_S):
                     pass
@@ -236,7 +236,7 @@ def _is_refused(status: int) -> Callable[[Exception], bool]:
 
 
 @asynccontextmanager
-async def _says(answer: bytes) -> AsyncIterator[int]:
+async def _server_that_sends(answer: bytes) -> AsyncIterator[int]:
     """Run a server that sends the same bytes to every client."""
 
     writers: list[asyncio.StreamWriter] = []
