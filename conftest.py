@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -23,7 +24,13 @@ _made = pytest.StashKey[set[str]]()  # what a test has been alone for, in this p
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Kernels inherit folders of their own: a test run leaves the learner's progress and history alone."""
+    """Kernels inherit folders of their own: a test run leaves the learner's progress and history alone.
+
+    A shell in the background (`nohup make test &`) starts us with Ctrl-C ignored, and what we start inherits that. Some
+    tests are about Ctrl-C.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = getattr(config, "workerinput", {})
     if not worker:
         config.stash[_folder] = tempfile.TemporaryDirectory(prefix="midspan-home-")

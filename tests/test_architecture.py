@@ -327,10 +327,15 @@ def namesakes(folder: Path) -> list[str]:
     ]
 
 
+DRAFTED = ("drafts", "ends")  # of a lab: their names are those of its notebook, as the names of steps are
+
+
 def defined_twice(folder: Path) -> dict[str, list[str]]:
     """Public name -> the modules that define it, where these are two or more."""
     homes: defaultdict[str, list[str]] = defaultdict(list)
     for name, path in modules(folder).items():
+        if path.stem in DRAFTED:
+            continue
         for node in definitions(path):
             if not node.name.startswith("_") and not is_step(node):
                 homes[node.name].append(name)

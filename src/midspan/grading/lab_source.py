@@ -14,6 +14,8 @@ from typing import Any
 
 from midspan.errors import Refusal, need
 from midspan.grading import notebooks, progress
+from midspan.grading.express import NAME as EXPRESS
+from midspan.grading.express import SOURCES, express_way, with_outputs_of
 from midspan.grading.judge_process import run_cells
 from midspan.grading.judging import Submission, opened
 from midspan.grading.notebooks import Answers
@@ -52,11 +54,11 @@ def as_node(notebook: notebooks.Raw) -> Any:
 
 
 def regenerate(force: bool = False) -> list[str]:
-    """Write each lab again from its solved notebook; return the names of the labs that changed.
+    """Write the express notebook and each lab again from their sources; return the names of those that changed.
 
     A lab with at least one answer in it is not overwritten unless `force`.
     """
-    changed = []
+    changed = [EXPRESS] if _write_express(progress.course()) else []
     for path in sorted((progress.course() / "solutions").glob("*.ipynb")):
         generated, lab = text(clear(notebooks.read(path))), notebooks.lab(path.stem)
         before = lab.read_text("utf-8") if lab.exists() else ""
@@ -66,6 +68,24 @@ def regenerate(force: bool = False) -> list[str]:
         lab.parent.mkdir(exist_ok=True)
         lab.write_text(generated, "utf-8")
         changed.append(path.stem)
+    return changed
+
+
+def _write_express(course: Path) -> bool:
+    """Write the solved express notebook where the whole course is there; return whether it changed.
+
+    Outputs stay where the source of a cell is the same; all others need `store`.
+    """
+    if not all((course / source).exists() for source in SOURCES):
+        return False
+    path = notebooks.solution(EXPRESS)
+    old = notebooks.read(path) if path.exists() else {"cells": [], "metadata": {}}
+    new = with_outputs_of(express_way(course), old)
+    new["metadata"] = {**old["metadata"], **new["metadata"]}
+    fold(new)
+    changed = not path.exists() or text(new) != path.read_text("utf-8")
+    if changed:
+        path.write_text(text(new), "utf-8")
     return changed
 
 
