@@ -40,6 +40,7 @@ from midspan.grading import Transcript, notebooks
 from midspan.grading.finished_labs import written
 from midspan.grading.judging import judge
 from midspan.grading.lab_source import earlier
+from midspan.labs.lab3_failure.ends import two_ends
 from midspan.labs.lab3_failure.session import again, look
 from midspan.net.balancers import round_robin
 from midspan.net.servers import Authority
@@ -73,8 +74,6 @@ INNER = {
     ),
     "midspan.pictures": "IPython calls it",
     "midspan.protocols.capture": "words for the records' own text",
-    "midspan.labs.lab3_failure.drafts": "first drafts, which a learner reads and replaces",
-    **dict.fromkeys((f"labs.lab3_failure.ends.{name}" for name in ("hear", "beside")), "the two ends call it"),
     **dict.fromkeys(
         (f"pictures.cards.{name}_card" for name in ("result", "hint", "guess", "score")), "IPython calls it"
     ),
@@ -360,7 +359,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "labs.first_draft.FirstDraft.define", "labs.first_draft.FirstDraft.show",  # tests/test_lab4_checks.py
 ]  # fmt: skip
 ALSO = (  # what the labs' authors and the command line call
-    *(written, judge, earlier),
+    *(written, judge, earlier, two_ends),
     *(play_nodes, search_nodes, MemberContext, NodeContext),
 )
 
