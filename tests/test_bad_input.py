@@ -196,7 +196,7 @@ CASES: dict[str, Good] = {
     "benchmark.rounds.Events": good(events=8, together=1, connections=1, at_once=1),
     "benchmark.rounds.FanOut": good(times=1, connections=1),
     "benchmark.rounds.Idle": good(connections=1, until=2),
-    "benchmark.rounds.InsideOf": good(events=1, connections=1),
+    "benchmark.rounds.ServerWork": good(events=1, connections=1),
     "benchmark.rounds.Steady": good(events=1, every_s=0.01, connections=1),
     "simulation.tls.run.play_real": good(
         "watch", implementation=implementation, schedule=schedule, watch=None, speed=math.inf

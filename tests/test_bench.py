@@ -21,6 +21,7 @@ from midspan.net.background_loop import END_S, LoopThread
 from midspan.pictures.scenes import parties
 from tests.course import ROOT
 from tests.loops import in_a_loop
+from tests.tls_in_threads import for_threads
 
 
 async def never_ends(_connection: ServerConnection) -> None:
@@ -62,7 +63,7 @@ async def test_a_cleared_tap_still_reads_what_comes_next_and_forgets_the_dead() 
 @in_a_loop
 async def test_a_synchronous_client_in_a_cell_is_served() -> None:
     async with Bench() as bench:
-        with connect_and_block(bench.raw.url, ssl=bench.trust) as client:
+        with connect_and_block(bench.raw.url, ssl=for_threads(bench.trust)) as client:
             client.send("hello")
             assert client.recv() == "hello"
 

@@ -16,8 +16,8 @@ import pytest
 
 from midspan.benchmark import contender, contenders, growth, paired
 from midspan.benchmark.clients import Echo, Envelope
-from midspan.benchmark.contenders import Code, Contender, Started, code_of, made, started
-from midspan.benchmark.rounds import Events, FanOut, Idle, InsideOf, Steady, averaged
+from midspan.benchmark.contenders import Code, Contender, Started, code_of, load_code, started
+from midspan.benchmark.rounds import Events, FanOut, Idle, ServerWork, Steady, averaged
 from midspan.benchmark.servers import websockets_envelope
 from midspan.benchmark.statistics import Comparison
 from midspan.errors import Refusal
@@ -124,7 +124,7 @@ async def test_everybody_is_told() -> None:
 @in_a_loop
 async def test_what_is_counted_inside_is_the_same_each_time() -> None:
     two = [contenders.WEBSOCKETS_ENVELOPE, contenders.AIOHTTP_SOCKETIO]
-    run = await paired(two, InsideOf(events=10), rounds=2, tls=False, warm_up=WARM_UP)
+    run = await paired(two, ServerWork(events=10), rounds=2, tls=False, warm_up=WARM_UP)
     assert run.values("websockets + envelope", "tasks") == (0, 0)
     assert run.median("aiohttp + python-socketio", "tasks") >= 1
     assert run.median("aiohttp + python-socketio", "calls") > 1.5 * run.median("websockets + envelope", "calls")
@@ -181,7 +181,7 @@ async def test_a_cell_a_command_and_an_address_are_contenders(tmp_path: Path) ->
         (lambda: contender("x", "node server.mjs", Echo), "a command line that is told its port"),
         (lambda: contender("x", lambda tls: tls, Echo), "a function or a class with a name"),
         (lambda: contender("x", nothing(), Echo), "for `server` of contender"),
-        (lambda: made(Code("app", source="x = 1").to_json()), "source that defines app"),
+        (lambda: load_code(Code("app", source="x = 1").to_json()), "source that defines app"),
     ],
 )
 def test_no_contender(make: Any, words: str) -> None:
@@ -334,12 +334,12 @@ def test_the_thin_client_reads_and_writes_frames(size: int, cut: int) -> None:
 def test_a_function_of_a_module_goes_by_its_name() -> None:
     code = code_of(websockets_envelope, {"a": 1})
     assert (str(code), code.options) == ("midspan.benchmark.servers:websockets_envelope", {"a": 1})
-    assert made(code.to_json()) is websockets_envelope
+    assert load_code(code.to_json()) is websockets_envelope
 
 
 def test_dialects_count_what_is_acknowledged() -> None:
     one = Envelope()
     assert [*one.events(2), *one.events(1)] == [f"{Echo.text[:-1]},{number}]" for number in range(3)]
-    one.hear('{"ack":0}')
-    one.hear('["say",{}]')
+    one.receive('{"ack":0}')
+    one.receive('["say",{}]')
     assert (one.acked, one.delivered) == (1, 1)

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 import socketio
 
-from midspan.benchmark import Events, Idle, InsideOf, Several, contenders, node_contenders, paired
+from midspan.benchmark import Events, Idle, ServerWork, Several, contenders, node_contenders, paired
 from midspan.benchmark.statistics import WIDE
 from midspan.errors import Refusal
 from midspan.net.servers import HOST, Authority, asgi_server
@@ -89,7 +89,7 @@ def test_no_line_of_code_is_wider_than_a_page() -> None:
 
 @in_a_loop
 async def test_several_questions_stand_in_one_row() -> None:
-    probe = Several(FEW, InsideOf(events=10), Idle(2, 22))
+    probe = Several(FEW, ServerWork(events=10), Idle(2, 22))
     run = await paired([contenders.WEBSOCKETS_ECHO], probe, rounds=1, tls=False, warm_up=8)
     assert probe.connections == 2
     assert {"cpu_us", "p50_us", "wire_bytes", "tasks", "calls", "blocks", "kib"} <= {*run.measured}
@@ -100,7 +100,7 @@ async def test_several_questions_stand_in_one_row() -> None:
 @needs_node("socket.io")
 @in_a_loop
 async def test_a_server_that_is_no_python_is_not_looked_into() -> None:
-    run = await paired([node_contenders()[0]], Several(FEW, InsideOf()), rounds=1, tls=False, warm_up=1)
+    run = await paired([node_contenders()[0]], Several(FEW, ServerWork()), rounds=1, tls=False, warm_up=1)
     assert {"cpu_us", "tasks"} & {*run.measured} == {"cpu_us"}
 
 

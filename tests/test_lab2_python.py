@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import queue
-import select
-import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -21,6 +19,7 @@ from midspan.net.background_loop import LoopThread
 from midspan.net.servers import Authority
 from tests.lab2 import SOON_S, Application, served
 from tests.loops import in_a_loop
+from tests.tls_in_threads import for_threads
 
 WHERE: dict[str, Any] = {"transports": ["websocket"], "wait_timeout": SOON_S}
 BOTH = ["/", "/custom"]
@@ -205,39 +204,6 @@ async def test_when_the_server_goes_the_client_is_told() -> None:
 # --- the sync client, which runs threads of its own; the server lives in another one
 
 
-class OneThreadAtATime(ssl.SSLSocket):
-    """A TLS socket for a client that reads and writes in two threads: one of them at a time is in OpenSSL.
-
-    Without it python-engineio 4.15.1 takes a read that meets a write for the end of the connection
-    (its issue 461): 23 of 800 connections here. The lock is never held while waiting for the network.
-    """
-
-    turn = threading.RLock()
-
-    def recv(self, *size_and_flags: int) -> bytes:
-        return self._in_turn(super().recv, *size_and_flags)
-
-    def send(self, *data_and_flags: Any) -> int:
-        return self._in_turn(super().send, *data_and_flags)
-
-    def _in_turn(self, call: Callable[..., T], *arguments: Any) -> T:
-        while True:
-            awaited: tuple[list[ssl.SSLSocket], list[ssl.SSLSocket]]
-            with self.turn:
-                timeout_s = self.gettimeout()
-                self.settimeout(0)
-                try:
-                    return call(*arguments)
-                except ssl.SSLWantReadError:
-                    awaited = [self], []
-                except ssl.SSLWantWriteError:
-                    awaited = [], [self]
-                finally:
-                    self.settimeout(timeout_s)
-            if not any(select.select(*awaited, [], timeout_s)):
-                raise TimeoutError
-
-
 @contextmanager
 def sync_client(namespaces: list[str]) -> Iterator[tuple[socketio.Client, Heard]]:
     """A sync client of a server that lives in a thread; it waits until the client's threads have ended."""
@@ -245,8 +211,7 @@ def sync_client(namespaces: list[str]) -> Iterator[tuple[socketio.Client, Heard]
     before = set(threading.enumerate())
     serving = served(None, authority.server)
     address = thread.run(serving.__aenter__())
-    context = authority.client
-    context.sslsocket_class = OneThreadAtATime
+    context = for_threads(authority.client)
     client = socketio.Client(reconnection=False, websocket_extra_options={"sslopt": {"context": context}})
     heard = Heard(client, namespaces)
     try:

@@ -18,6 +18,7 @@ from midspan.experiments.bench import Bench
 from midspan.net.fault_proxy import Link, link
 from midspan.net.servers import HOST, Authority
 from tests.loops import in_a_loop, in_jumping_time
+from tests.tls_in_threads import for_threads
 
 
 @asynccontextmanager
@@ -146,7 +147,7 @@ async def test_the_tap_of_a_bench_sees_what_has_crossed_its_link() -> None:
 async def test_faults_work_from_a_cell_that_awaits_and_from_one_that_blocks() -> None:
     """The link lives in the bench's thread; the blocks of several cells may overlap in any order."""
     async with Bench(links=True) as bench:
-        with connect_and_block(bench.raw.url, ssl=bench.trust) as client:
+        with connect_and_block(bench.raw.url, ssl=for_threads(bench.trust)) as client:
             first, second = bench.raw.link.slice(10), bench.raw.link.latency(0.001)
             first.__enter__()
             second.__enter__()

@@ -117,8 +117,8 @@ async def test_nobody_behind_the_tap_ends_the_connection() -> None:
 
 def test_past_its_bound_the_tap_keeps_nothing_and_says_how_much() -> None:
     seen = Tap(lambda: 0.0)
-    seen.saw(1, "client", "data", bytes(KEPT_BYTES))
-    seen.saw(1, "client", "data", b"one more")
+    seen.keep_chunk(1, "client", "data", bytes(KEPT_BYTES))
+    seen.keep_chunk(1, "client", "data", b"one more")
     assert (len(seen.capture), seen.not_kept_bytes) == (1, 8)
     seen.clear()
     assert (len(seen.capture), seen.not_kept_bytes) == (0, 0)

@@ -94,6 +94,7 @@ CAUGHT: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("nothing_forbidden", line("serve(handler, port=8765)")),
     ("nothing_forbidden", line("url = 'wss://localhost:8765'")),
     ("nothing_forbidden", line("open('/home/me/x')")),
+    ("nothing_forbidden", line("from websockets.sync.client import connect")),
     ("nothing_forbidden", line("url = 'wss://echo.websocket.events'")),
     ("imports_name_midspan_or_a_folder", line("from midspan.net.taps import tap")),
     ("loops_end_and_tasks_have_owners", line("while True:\n    a = 1")),

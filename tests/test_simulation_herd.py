@@ -14,7 +14,7 @@ import websockets.client
 
 from midspan.errors import Refusal
 from midspan.pictures.scenes import herd_picture
-from midspan.simulation.reconnect_herd import Herd, Return, herd, javascript_waits, with_names
+from midspan.simulation.reconnect_herd import HerdReport, LibraryReturns, herd, javascript_waits, with_names
 from midspan.simulation.reconnect_herd import python_socketio as python_socketio_herd
 from tests.test_pictures_pictures import as_any, texts
 
@@ -121,5 +121,5 @@ def test_bad_input_is_refused_in_a_sentence(attempt: Callable[[], object], words
 
 def test_a_return_counts_in_windows() -> None:
     """250 ms each."""
-    assert Return("x", (0.0, 0.1, 0.3)).peak == 2
-    assert Herd((Return("x", (0.0, 0.1, 0.3)),)).returns[0].windows() == {0: 2, 1: 1}
+    assert LibraryReturns("x", (0.0, 0.1, 0.3)).peak == 2
+    assert HerdReport((LibraryReturns("x", (0.0, 0.1, 0.3)),)).returns[0].windows() == {0: 2, 1: 1}

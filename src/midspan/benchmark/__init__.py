@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from midspan.benchmark.rounds import Events as Events
     from midspan.benchmark.rounds import FanOut as FanOut
     from midspan.benchmark.rounds import Idle as Idle
-    from midspan.benchmark.rounds import InsideOf as InsideOf
+    from midspan.benchmark.rounds import ServerWork as ServerWork
     from midspan.benchmark.rounds import Several as Several
     from midspan.benchmark.rounds import Steady as Steady
     from midspan.benchmark.rounds import paired as paired
@@ -74,7 +74,7 @@ HOMES = {
     "Events": "rounds",
     "FanOut": "rounds",
     "Idle": "rounds",
-    "InsideOf": "rounds",
+    "ServerWork": "rounds",
     "Several": "rounds",
     "Steady": "rounds",
     "Interval": "statistics",

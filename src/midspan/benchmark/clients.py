@@ -44,11 +44,11 @@ class Dialect(Protocol):
     acked: int
     delivered: int
 
-    def first(self) -> list[MessageData]: ...
+    def opening(self) -> list[MessageData]: ...
     def events(self, count: int) -> list[MessageData]: ...
-    def quietly(self, count: int) -> list[MessageData]: ...
-    def tell(self) -> MessageData: ...
-    def hear(self, message: MessageData, /) -> list[MessageData]: ...
+    def unawaited_events(self, count: int) -> list[MessageData]: ...
+    def fan_out_message(self) -> MessageData: ...
+    def receive(self, message: MessageData, /) -> list[MessageData]: ...
 
 
 def message_bytes(dialect: Dialect, message: MessageData) -> bytes:
@@ -67,19 +67,19 @@ class Echo:
     def __init__(self) -> None:
         self.path, self.ready, self.acked, self.delivered = "/", True, 0, 0
 
-    def first(self) -> list[MessageData]:
+    def opening(self) -> list[MessageData]:
         return []
 
     def events(self, count: int) -> list[MessageData]:
         return [self.text] * count
 
-    def quietly(self, count: int) -> list[MessageData]:
+    def unawaited_events(self, count: int) -> list[MessageData]:
         return self.events(count)
 
-    def tell(self) -> MessageData:
+    def fan_out_message(self) -> MessageData:
         return self.text
 
-    def hear(self, _message: MessageData) -> list[MessageData]:
+    def receive(self, _message: MessageData) -> list[MessageData]:
         self.acked += 1
         return []
 
@@ -96,7 +96,7 @@ class TcpEcho(Echo):
     def events(self, count: int) -> list[MessageData]:
         return [self.text.encode()] * count
 
-    def hear(self, message: MessageData) -> list[MessageData]:
+    def receive(self, message: MessageData) -> list[MessageData]:
         self._bytes += len(message)
         self.acked = self._bytes // len(self.text)
         return []
@@ -113,10 +113,10 @@ class Envelope(Echo):
         first, self._number = self._number, self._number + count
         return [f"{self.text[:-1]},{number}]" for number in range(first, self._number)]
 
-    def tell(self) -> MessageData:
+    def fan_out_message(self) -> MessageData:
         return '["say",{"text":"hello, everybody"}]'
 
-    def hear(self, message: MessageData) -> list[MessageData]:
+    def receive(self, message: MessageData) -> list[MessageData]:
         if message[:6] in ('{"ack"', b'{"ack"'):
             self.acked += 1
         else:
@@ -131,17 +131,17 @@ class SocketIo(Envelope):
         super().__init__()
         self.path, self.ready = "/socket.io/?EIO=4&transport=websocket", False
 
-    def first(self) -> list[MessageData]:
+    def opening(self) -> list[MessageData]:
         return ["40"]  # CONNECT to the main namespace
 
     def events(self, count: int) -> list[MessageData]:
         first, self._number = self._number, self._number + count
         return [f"42{number}{self.text}" for number in range(first, self._number)]
 
-    def tell(self) -> MessageData:
+    def fan_out_message(self) -> MessageData:
         return '42["say",{"text":"hello, everybody"}]'
 
-    def hear(self, message: MessageData) -> list[MessageData]:
+    def receive(self, message: MessageData) -> list[MessageData]:
         kind = message[:2]
         if kind == "43":
             self.acked += 1
@@ -208,7 +208,7 @@ class Peer(asyncio.Protocol):
         """Give each complete message to the dialect, then call `on_news`."""
         if not self.dialect.websocket:
             self.frame_bytes += len(data)
-            self.dialect.hear(data)
+            self.dialect.receive(data)
         elif self.upgraded.done():
             self._hear(data)
         else:
@@ -227,7 +227,7 @@ class Peer(asyncio.Protocol):
     def _hear(self, data: bytes) -> None:
         self.frame_bytes += len(data)
         for message in self._reader.feed(data):
-            for answer in self.dialect.hear(message):
+            for answer in self.dialect.receive(message):
                 self.send(answer)
         while self._reader.pings:
             self.transport.write(masked_frame(self._reader.pings.pop(0), PONG))
@@ -245,7 +245,7 @@ class Peer(asyncio.Protocol):
             self.transport.abort()
             return
         self.upgraded.set_result(None)
-        for message in self.dialect.first():
+        for message in self.dialect.opening():
             self.send(message)
         self._hear(rest)
 
@@ -268,7 +268,7 @@ def round_trips_s(url: str, dialect: Dialect, trust_pem: str, turns: int, togeth
             for message in dialect.events(together):
                 client.send(message)
             while dialect.acked < until:
-                client.hear()
+                client.read_available()
             took_s.append(time.perf_counter() - began_s)
     return sorted(took_s[-turns:])
 
@@ -283,14 +283,14 @@ class LatencyClient:
         """Send one message in one write."""
         self._sock.sendall(message_bytes(self._dialect, message))
 
-    def hear(self) -> None:
+    def read_available(self) -> None:
         """Wait for data, and give it to `heard`."""
         self.heard(self._read())
 
     def heard(self, data: bytes) -> None:
         """Give received messages to the dialect, and send its answers."""
         for message in self._reader.feed(data) if self._dialect.websocket else (data,):
-            for answer in self._dialect.hear(message):
+            for answer in self._dialect.receive(message):
                 self.send(answer)
 
     def open(self, host: str, path: str) -> None:
@@ -300,11 +300,11 @@ class LatencyClient:
             head = b""
             while b"\r\n\r\n" not in head:
                 head += self._read()
-            for message in self._dialect.first():
+            for message in self._dialect.opening():
                 self.send(message)
             self.heard(head.partition(b"\r\n\r\n")[2])
         while not self._dialect.ready:
-            self.hear()
+            self.read_available()
 
     def _read(self) -> bytes:
         data = self._sock.recv(READ_BYTES)

@@ -144,7 +144,7 @@ def code_of(thing: Any, options: dict[str, Any] | None = None) -> Code:
     return Code(name, source=source, options=options or {})
 
 
-def made(code: Made) -> Any:
+def load_code(code: Made) -> Any:
     """In the other process: load the function or class."""
     if code["source"]:
         names: dict[str, Any] = {"__name__": "measured"}

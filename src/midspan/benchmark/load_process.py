@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from midspan.benchmark.clients import Peer, path_of, round_trips_s
-from midspan.benchmark.contenders import Made, made
+from midspan.benchmark.contenders import Made, load_code
 from midspan.errors import Refusal
-from midspan.net.child_process import Child, child, obey
+from midspan.net.child_process import Child, child, run_commands
 from midspan.net.receivers import OPENING
 
 # How the load sends events: in turns that wait, at a fixed rate, or one event to all clients.
@@ -89,7 +89,7 @@ class PacedLoop:
 
     def __init__(self, peer: Peer, events: int, every_s: float, waits: bool) -> None:
         self._peer, self.said, self._every_s = peer, events, every_s
-        self._words = peer.dialect.events if waits else peer.dialect.quietly
+        self._words = peer.dialect.events if waits else peer.dialect.unawaited_events
         self._until = peer.dialect.acked + events
         self._all = asyncio.Event()
 
@@ -112,7 +112,7 @@ class PacedLoop:
             self._all.set()
 
 
-class Told:
+class FanOutWait:
     """Waits until each connection has received one more message."""
 
     def __init__(self, peers: list[Peer]) -> None:
@@ -158,7 +158,7 @@ class Load:
 
     async def open(self, url: str, dialect: Made, until: int, trust_pem: str = "") -> int:
         """Open connections, and send the dialect's first messages, until there are `until`; return how many."""
-        turn, kind = asyncio.Semaphore(OPENING), made(dialect)
+        turn, kind = asyncio.Semaphore(OPENING), load_code(dialect)
         tls = ssl.create_default_context(cadata=trust_pem) if trust_pem else None
 
         async def one() -> Peer:
@@ -182,7 +182,7 @@ class Load:
         self, url: str, dialect: Made, turns: int, together: int = 1, trust_pem: str = ""
     ) -> dict[str, float]:
         """Measure round trips on one more connection while the others are idle; return their median and their floor."""
-        one = made(dialect)(**dialect["options"])
+        one = load_code(dialect)(**dialect["options"])
         took_s = await asyncio.to_thread(round_trips_s, url, one, trust_pem, turns, together)
         return {"p50_s": median(took_s), "floor_s": took_s[int(len(took_s) * FLOOR)]}
 
@@ -196,8 +196,8 @@ class Load:
         peers = self.peers[url]
         async with asyncio.timeout(RUN_S):
             for _ in range(times):
-                told, began_s = Told(peers), time.perf_counter()
-                peers[0].send(peers[0].dialect.tell())
+                told, began_s = FanOutWait(peers), time.perf_counter()
+                peers[0].send(peers[0].dialect.fan_out_message())
                 await told.done
                 took_s.append(time.perf_counter() - began_s)
         return {"p50_s": median(took_s), "deliveries": times * len(peers)}
@@ -249,7 +249,9 @@ async def main() -> None:
     """Answer the parent's requests until the parent ends."""
     sslproto.SSLProtocol.max_size = SMALL_READ_BYTES
     program = Load()
-    await obey(program, "a server that acknowledges events", "See what the server says, and how its dialect goes")
+    await run_commands(
+        program, "a server that acknowledges events", "See what the server says, and how its dialect goes"
+    )
     await program.close()
 
 

@@ -59,7 +59,7 @@ def _cpu() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-FELT = 0.01  # of one core: a smaller difference has no effect in practice
+LEAST_CPU_SHARE = 0.01  # of one core: a smaller difference has no effect in practice
 CONNECTIONS = (10, 100, 1000, 5000)
 
 
@@ -75,7 +75,7 @@ class Growth:
         return next(iter(self.runs.values())).names
 
     @checked
-    def line_per_s(self, ours: str, theirs: str, share: float = FELT) -> float:
+    def line_per_s(self, ours: str, theirs: str, share: float = LEAST_CPU_SHARE) -> float:
         """Return the events a second at which two contenders differ by `share` of a core.
 
         The numbers are those with the most connections. Infinite if there is no difference.

@@ -132,8 +132,8 @@ class FanOut(Fitting):
 
 
 @dataclass(frozen=True)
-class InsideOf(Fitting):
-    """Counts what a Python server does for one event: tasks, calls, allocations; see `serving.Inside`."""
+class ServerWork(Fitting):
+    """Counts what a Python server does for one event: tasks, calls, allocations; see `serving.ServerCounters`."""
 
     once: ClassVar[bool] = True
     events: int = 50
@@ -217,7 +217,7 @@ async def paired(
 
     Args:
         contenders: at least one, each with a name of its own.
-        probe: what is measured: `Events()`, `Steady()`, `Idle()`, `FanOut()`, `InsideOf()`, with numbers of your own.
+        probe: what is measured: `Events()`, `Steady()`, `Idle()`, `FanOut()`, `ServerWork()`, with numbers of your own.
         rounds: how many; each has new processes, and the reverse order of the round before.
         slices: how often a round measures all in turn; the round's number is their median. Many short slices keep a
             burst of other work from deciding a round.
@@ -296,7 +296,7 @@ async def _connect_and_warm_up(client: Child, server: Started, connections: int,
 class Several:
     """Runs several probes and puts their numbers into one row. Of two numbers with one name, the first counts.
 
-    `InsideOf` is skipped for a server that is not a Python function.
+    `ServerWork` is skipped for a server that is not a Python function.
 
     Args:
         probes: in the order in which they run; `Idle` opens more connections, so it must be the last.
@@ -308,7 +308,7 @@ class Several:
     once: ClassVar[bool] = True  # `Idle` opens connections, which stay open
 
     def __init__(self, *probes: Probe) -> None:
-        need(len(probes) > 0, "a probe or more", probes, "Pass Several(Events(), InsideOf())")
+        need(len(probes) > 0, "a probe or more", probes, "Pass Several(Events(), ServerWork())")
         last = not any(isinstance(probe, Idle) for probe in probes[:-1])
         need(last, "Idle, if at all, as the last probe", probes, "Move it to the end: it opens more connections")
         self.probes = probes
@@ -323,6 +323,6 @@ class Several:
         numbers: Numbers = {}
         for probe in self.probes:
             inside = server.process is not None and server.contender.server is not None
-            if inside or not isinstance(probe, InsideOf):
+            if inside or not isinstance(probe, ServerWork):
                 numbers = await probe(client, server) | numbers
         return numbers

@@ -14,15 +14,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from midspan.benchmark.contenders import Made, made
+from midspan.benchmark.contenders import Made, load_code
 from midspan.errors import Refusal, need
-from midspan.net.child_process import obey
+from midspan.net.child_process import run_commands
 from midspan.net.servers import HOST, Authority
 
 # Numbers that only the server's own process can count: tasks, calls, allocations.
 
 
-class Inside:
+class ServerCounters:
     """Counters that are switched on, read, and switched off, since a server is slow while they are on.
 
     tasks: how many asyncio tasks were made.
@@ -90,13 +90,13 @@ class Serving:
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
         self._authority = Authority()
-        self._inside = Inside()
+        self._inside = ServerCounters()
 
     async def serve(self, code: Made, tls: bool, small_reads: bool = False) -> dict[str, Any]:
         """Serve a function; return its port, its process, and the certificate to trust."""
         if small_reads:
             sslproto.SSLProtocol.max_size = SMALL_READ_BYTES
-        app = _server_context(made(code), self._authority.server if tls else None, code["options"])
+        app = _server_context(load_code(code), self._authority.server if tls else None, code["options"])
         port = await self._stack.enter_async_context(app)
         need(isinstance(port, int), "a port", port, HOW)
         return self._served(port, os.getpid(), tls)
@@ -112,7 +112,7 @@ class Serving:
         return self._served(port, process.pid, tls)
 
     async def counted(self, what: str) -> Any:
-        """Count something inside the server; see `Inside`."""
+        """Count something inside the server; see `ServerCounters`."""
         return await getattr(self._inside, what)()
 
     async def stop(self) -> None:
@@ -176,7 +176,7 @@ async def _listens(port: int, process: asyncio.subprocess.Process) -> None:
 async def main() -> None:
     """Answer the parent's requests until the parent ends."""
     program = Serving()
-    await obey(program, "a server that runs", "Mend it, and measure again")
+    await run_commands(program, "a server that runs", "Mend it, and measure again")
     await program.stop()
 
 

@@ -184,7 +184,7 @@ class Cluster:
         await asyncio.gather(*(node.serve(self.broker.prefix) for node in nodes))
         for node in nodes:
             if node.is_placed:
-                self._front.place(node.name, node.port)
+                self._front.add_node(node.name, node.port)
 
     @asynccontextmanager
     async def _killed(self, name: str) -> AsyncIterator[None]:

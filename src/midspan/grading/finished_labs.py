@@ -163,14 +163,14 @@ class Lab3(Envelope):
         self.me, self.ready = room or f"c{next(_rooms)}", False
         self.path = f"/{self.me}"  # by default each connection has its own room
 
-    def first(self) -> list[MessageData]:
+    def opening(self) -> list[MessageData]:
         return [json.dumps(["hello", self.me, "token", "", 0, 1])]
 
     def events(self, count: int) -> list[MessageData]:
         first, self._number = self._number + 1, self._number + count
         return [json.dumps(["say", number, Echo.text]) for number in range(first, self._number + 1)]
 
-    def hear(self, message: MessageData) -> list[MessageData]:
+    def receive(self, message: MessageData) -> list[MessageData]:
         kind, number, *_ = json.loads(message)
         if kind == "ack":
             self.acked = max(self.acked, number)
@@ -195,7 +195,7 @@ class Lab5(Lab3):
     def events(self, count: int) -> list[MessageData]:
         return [self._kept.get((count, True)) or self._said(count, True)]
 
-    def quietly(self, count: int) -> list[MessageData]:
+    def unawaited_events(self, count: int) -> list[MessageData]:
         return [self._kept.get((count, False)) or self._said(count, False)]
 
     def _said(self, count: int, asks: bool) -> bytes:
@@ -205,7 +205,7 @@ class Lab5(Lab3):
         self._last[count, asks] = said
         return said
 
-    def hear(self, message: MessageData) -> list[MessageData]:
+    def receive(self, message: MessageData) -> list[MessageData]:
         if isinstance(message, str):  # the welcome, in JSON
             self.ready = True
             return []

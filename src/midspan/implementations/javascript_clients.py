@@ -45,7 +45,7 @@ class NodeJs:
         self._rest = b""
 
     @contextmanager
-    def party(self, hear: Hear) -> Iterator[int]:
+    def registered(self, hear: Hear) -> Iterator[int]:
         """Give an id for a new server or client. `hear` gets its events. It is killed at the end of the block."""
         loop, out = asyncio.get_running_loop(), _file(self._process.stdout)
         number = next(self._ids)
@@ -124,12 +124,12 @@ class NodeServer:
     async def serving(self, _tls: ssl.SSLContext) -> AsyncIterator[int]:
         """Serve a real link. Gives the port."""
         self.port = asyncio.get_running_loop().create_future()
-        with self.process.party(self.hear) as number:
+        with self.process.registered(self.handle_news) as number:
             key, cert = self.authority.identity_pem
             self.process.tell("serve", id=number, key=key, cert=cert)
             yield await self.port
 
-    def hear(self, news: dict[str, Any]) -> None:
+    def handle_news(self, news: dict[str, Any]) -> None:
         if news["what"] == "listening":
             self.port.set_result(news["value"])
         else:
@@ -159,7 +159,7 @@ class NodeClient:
         need(self.context.trust is not None, "a real link", "the simulated one", "Play it with play_real")
         auth = {"who": self.context.me, "token": self.context.token}
         url, ca = self.context.url.replace("wss", "https", 1), self.authority.pem.decode()
-        with self.process.party(self.hear) as self.number:
+        with self.process.registered(self.handle_news) as self.number:
             self.process.tell("connect", id=self.number, url=url, ca=ca, auth=auth)
             await asyncio.get_running_loop().create_future()
 
@@ -167,7 +167,7 @@ class NodeClient:
         self.pending.add(body)
         self.process.tell("say", id=self.number, body=body)
 
-    def hear(self, news: dict[str, Any]) -> None:
+    def handle_news(self, news: dict[str, Any]) -> None:
         told = {"delivered": self.context.app.delivered, "acknowledged": self.acknowledged}
         told[news["what"]](news["value"])
 

@@ -112,7 +112,7 @@ class Balancer:
         self.choose, self._number = choose, 0
         self.answered.clear()
 
-    def place(self, name: str, port: int) -> None:
+    def add_node(self, name: str, port: int) -> None:
         """Add a node that serves at this loopback port."""
         self._ports[name] = port
 

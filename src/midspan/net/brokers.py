@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from midspan.errors import Refusal, Words, need
-from midspan.net.child_process import Child, child, refuse, tell_parent
+from midspan.net.child_process import Child, child, refuse, send_to_parent
 
 # A process that runs a Valkey server and ends with its owner: `python -m midspan.net.brokers [--durable]`.
 #
@@ -84,10 +84,10 @@ def _wait_for_signal(server: Any) -> None:
 
 def _follow_commands(server: Any) -> None:
     """As a child of `broker`: follow the commands until the input ends."""
-    tell_parent(url=_address(server))
+    send_to_parent(url=_address(server))
     for line in sys.stdin:
         _run_command(server, json.loads(line)["do"])
-        tell_parent(answer=None)
+        send_to_parent(answer=None)
 
 
 def _address(server: Any) -> str:

@@ -84,9 +84,9 @@ class Child:
             with suppress(ConnectionError):  # the read below raises ChildGone
                 self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
                 await self._process.stdin.drain()
-            return (await self.said(ANSWER_S)).get("answer")
+            return (await self.read_line(ANSWER_S)).get("answer")
 
-    async def said(self, within_s: float) -> dict[str, Any]:
+    async def read_line(self, within_s: float) -> dict[str, Any]:
         """Read the next line of the child."""
         assert self._process.stdout is not None
         async with asyncio.timeout(within_s):
@@ -135,7 +135,7 @@ async def child(module: str, *arguments: str) -> AsyncIterator[Child]:
     """
     running = Child(await _start([sys.executable, "-m", module, *arguments]))
     try:
-        running.ready = await running.said(READY_S)
+        running.ready = await running.read_line(READY_S)
         yield running
     finally:
         await running.end()
@@ -165,7 +165,7 @@ def _own_group() -> dict[str, Any]:
 # Functions for the child itself
 
 
-def tell_parent(**words: Any) -> None:
+def send_to_parent(**words: Any) -> None:
     """In a child: write one line to the parent. If the parent has ended, the input of the child ends next."""
     with suppress(OSError):
         print(json.dumps(words), flush=True)
@@ -173,10 +173,10 @@ def tell_parent(**words: Any) -> None:
 
 def refuse(refusal: Refusal) -> None:
     """In a child: send the three parts of a refusal to the parent."""
-    tell_parent(refused=[refusal.expected, refusal.came, refusal.do])
+    send_to_parent(refused=[refusal.expected, refusal.came, refusal.do])
 
 
-async def obey(program: object, expected: str, do: str) -> None:
+async def run_commands(program: object, expected: str, do: str) -> None:
     """In a child: run the commands of the parent until the input ends. A command is a method of `program`.
 
     An exception of a method goes to the parent as a refusal, with `expected`, the error, and `do`.
@@ -184,11 +184,11 @@ async def obey(program: object, expected: str, do: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Stop must end the cell only
     _allow_files()
     loop = asyncio.get_running_loop()
-    tell_parent(ready=True)
+    send_to_parent(ready=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):  # a loop cannot watch this pipe on every system
         words = json.loads(line)
         try:
-            tell_parent(answer=await getattr(program, words.pop("do"))(**words))
+            send_to_parent(answer=await getattr(program, words.pop("do"))(**words))
         except Refusal as refusal:
             refuse(refusal)
         except Exception as error:  # the notebook shows it to the caller
@@ -327,7 +327,7 @@ class Program:
 async def main() -> None:
     """Run until the parent has ended."""
     program = Program()
-    await obey(program, "an application that runs", "Mend it, and serve again")
+    await run_commands(program, "an application that runs", "Mend it, and serve again")
     await program.stop()
 
 

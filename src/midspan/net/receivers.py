@@ -22,7 +22,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from midspan.net.child_process import Child, child, obey
+from midspan.net.child_process import Child, child, run_commands
 
 # The part of RFC 6455 that a minimal client needs, without a socket: send masked frames, read unmasked frames.
 
@@ -230,7 +230,7 @@ class Receiver(asyncio.Protocol):
 async def main() -> None:
     """Run until the parent has ended."""
     people = Receivers()
-    await obey(people, "an address where a server takes connections", "Pass what nodes.direct_url(name) gives")
+    await run_commands(people, "an address where a server takes connections", "Pass what nodes.direct_url(name) gives")
     await people.close()
 
 

@@ -76,7 +76,9 @@ class Authority:
 # `websockets` puts a message into a queue and wakes the task that waits in `recv`. The task runs in the next turn of
 # the loop. This costs as much as the message itself. So a connection of this class first offers it to `at_once`:
 #
-#     async with serve(handler, HOST, 0, create_connection=Direct): ...      # in the handler: connection.at_once = ...
+#     async with serve(handler, HOST, 0, create_connection=Direct): ...
+#
+# and in the handler: `connection.at_once = ...`
 #
 # The order of messages must not change. So a message is offered only while a task waits in `recv` and no message is in
 # the queue. If `at_once` does not handle it, this message and all later ones go to `recv`, until `recv` waits again.

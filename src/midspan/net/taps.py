@@ -174,7 +174,7 @@ class Tap:
         counted = {at: wire_count(writer.get_extra_info("socket")) for at, writer in self._hops.items()}
         return {at: count for at, count in counted.items() if count is not None}
 
-    def saw(self, connection: int, sender: Side, kind: ChunkKind, data: bytes = b"", tls: bytes = b"") -> None:
+    def keep_chunk(self, connection: int, sender: Side, kind: ChunkKind, data: bytes = b"", tls: bytes = b"") -> None:
         """Keep one chunk."""
         if kind in ("ended", "reset"):
             self._ending.setdefault(connection, asyncio.Event())
@@ -188,14 +188,14 @@ class Tap:
         """Number a new connection."""
         self._connections += 1
         self._open.add(self._connections)
-        self.saw(self._connections, "client", "opened")
+        self.keep_chunk(self._connections, "client", "opened")
         return self._connections
 
-    def reaches(self, connection: int, side: Side, writer: asyncio.StreamWriter) -> None:
+    def remember_writer(self, connection: int, side: Side, writer: asyncio.StreamWriter) -> None:
         """Remember the writer to one side of a connection, for `counts`."""
         self._hops[connection, side] = writer
 
-    def gone(self, connection: int) -> None:
+    def ended(self, connection: int) -> None:
         """Both sides of a connection have ended."""
         for side in OTHER:
             self._hops.pop((connection, side), None)
@@ -252,9 +252,9 @@ async def _pass_on(
         near, far = ends_of((reader, writer), onward, authority)
         ends: dict[Side, TlsEnd | TcpEnd] = {"client": near, "server": far}
         for side, end in ends.items():
-            seen.reaches(connection, side, end.writer)
+            seen.remember_writer(connection, side, end.writer)
             async for record in end.handshake():
-                seen.saw(connection, side, "data", tls=record)
+                seen.keep_chunk(connection, side, "data", tls=record)
         async with asyncio.TaskGroup() as group:
             for side in ends:
                 group.create_task(_pump(seen, connection, side, ends[side], ends[OTHER[side]]))
@@ -263,7 +263,7 @@ async def _pass_on(
             reset_on_close(each.transport)
     finally:
         await close(writers)
-        seen.gone(connection)
+        seen.ended(connection)
 
 
 def ends_of(near: Ends, onward: Ends, authority: Authority | None) -> tuple[TlsEnd | TcpEnd, TlsEnd | TcpEnd]:
@@ -277,10 +277,10 @@ async def _pump(seen: Tap, connection: int, sender: Side, source: TlsEnd | TcpEn
     """Forward what `sender` sends until it ends, and note how it ended."""
     try:
         async for record, plaintext in source.records():
-            seen.saw(connection, sender, "data", plaintext, record)
+            seen.keep_chunk(connection, sender, "data", plaintext, record)
             await sink.send(plaintext)
     except ConnectionResetError:
-        seen.saw(connection, sender, "reset")
+        seen.keep_chunk(connection, sender, "reset")
         raise
-    seen.saw(connection, sender, "ended")
+    seen.keep_chunk(connection, sender, "ended")
     await sink.end()

@@ -28,7 +28,7 @@ from midspan.pictures.svg import (
     rect,
 )
 from midspan.protocols.capture import shortened
-from midspan.simulation.reconnect_herd import WINDOW_S, Herd, Return
+from midspan.simulation.reconnect_herd import WINDOW_S, HerdReport, LibraryReturns
 
 ROW_PX = 66.0
 SPEAKS = {"raw": (TLS, WEBSOCKET), "socketio": (TLS, HTTP, WEBSOCKET, SOCKETIO)}  # the protocols to each server
@@ -113,7 +113,7 @@ COLOURS = {"python-socketio": SOCKETIO.colour, "socket.io-client": SOCKETIO.colo
 EVERY_S = 10  # a tick on the axis
 
 
-def herd_picture(herd: Herd, *, title: str = "") -> Picture:
+def herd_picture(herd: HerdReport, *, title: str = "") -> Picture:
     """Draw how many clients of each library come back at each time.
 
     Args:
@@ -124,7 +124,7 @@ def herd_picture(herd: Herd, *, title: str = "") -> Picture:
         Refusal: not a herd.
     """
     need_title(title)
-    need(isinstance(herd, Herd), "a herd", herd, "Pass what herd(5000) returned")
+    need(isinstance(herd, HerdReport), "a herd", herd, "Pass what herd(5000) returned")
     drawing = _Rows(herd)
     body = [label(16, 20, title, size=15, bold=True)]
     for row, each in enumerate(herd):
@@ -138,14 +138,14 @@ def herd_picture(herd: Herd, *, title: str = "") -> Picture:
 class _Rows:
     """The scales that all rows share."""
 
-    def __init__(self, herd: Herd) -> None:
+    def __init__(self, herd: HerdReport) -> None:
         self.most = max(each.peak for each in herd)
         self.until_s = EVERY_S * (max(each.last_s for each in herd) // EVERY_S + 1)
 
     def x(self, at_s: float) -> float:
         return LEFT + (RIGHT - LEFT) * at_s / self.until_s
 
-    def row(self, each: Return, top: float) -> list[str]:
+    def row(self, each: LibraryReturns, top: float) -> list[str]:
         """Draw the bars of one library, its name, its peak and its last client."""
         base = top + BARS_PX + 14
         colour = COLOURS.get(each.name.split()[0], QUIET)  # a library without a protocol colour
@@ -157,7 +157,7 @@ class _Rows:
         elements += self.ticks(base)
         return [*elements, *self.words(each, base)]
 
-    def words(self, each: Return, base: float) -> list[str]:
+    def words(self, each: LibraryReturns, base: float) -> list[str]:
         """Draw name and peak beside the bars, and a mark where the last client comes back."""
         last = self.x(each.last_s)
         room = last < RIGHT - 320  # right of the last bar
@@ -168,7 +168,7 @@ class _Rows:
             label(last + (8 if room else -8), base - 6, said, size=12, anchor="start" if room else "end"),
         ]
 
-    def title(self, each: Return) -> str:
+    def title(self, each: LibraryReturns) -> str:
         return f"{each.name}: at most {each.peak} in {WINDOW_S * 1000:.0f} ms"
 
     def ticks(self, base: float) -> list[str]:

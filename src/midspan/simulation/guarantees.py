@@ -43,14 +43,14 @@ class Predicate:
     Args:
         name: of the guarantee.
         claims: what the guarantee promises, as a sentence.
-        wrong: gives a sentence that says how a history violates the guarantee; "" if it does not.
-        idle: gives a sentence that says why a history has not tested the guarantee; "" if it has.
+        violation: gives a sentence that says how a history violates the guarantee; "" if it does not.
+        vacuity: gives a sentence that says why a history has not tested the guarantee; "" if it has.
     """
 
     name: str
     claims: str
-    wrong: Callable[[Index], str]
-    idle: Callable[[Index], str]
+    violation: Callable[[Index], str]
+    vacuity: Callable[[Index], str]
     holds: Verdict = field(init=False, repr=False, compare=False)  # made once: a search needs it thousands of times
 
     def __post_init__(self) -> None:
@@ -61,10 +61,10 @@ class Predicate:
 
     def judge(self, index: Index) -> Verdict:
         """Judge one history."""
-        reason = self.wrong(index)
+        reason = self.violation(index)
         if reason:
             return Verdict(self.name, "violated", reason)
-        reason = self.idle(index)
+        reason = self.vacuity(index)
         return Verdict(self.name, "vacuous", reason) if reason else self.holds
 
 

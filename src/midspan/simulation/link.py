@@ -49,7 +49,9 @@ class Link:
         self._faults_at: dict[tuple[Way, int], list[TimedFault]] = {}
         self._awaiting_reply: dict[LinkEnd, list[TimedFault]] = {}
         self._refusals: set[int] = set()
-        self._joined: list[SimConnection] = []  # all ends of the run; `let_go` removes the references between them
+        self._joined: list[
+            SimConnection
+        ] = []  # all ends of the run; `drop_references` removes the references between them
         for fault in network.faults:
             if isinstance(fault, Refuse):
                 if fault.link == name:
@@ -208,7 +210,7 @@ class Link:
                 who = self.name if end.side == "client" else f"server/{self.name}"
                 self.recorder.note(who, "silent", value=until_s)
 
-    def let_go(self) -> None:
+    def drop_references(self) -> None:
         """The run has ended: remove the references between the two ends of each connection."""
         for end in self._joined:
             end.state = CLOSED  # for a task that ignored its cancellation
@@ -327,10 +329,10 @@ class Network:
         else:
             await connection.close()
 
-    def let_go(self) -> None:
+    def drop_references(self) -> None:
         """The run has ended: remove the references between its parts."""
         for link in self.links.values():
-            link.let_go()
+            link.drop_references()
         self.links.clear()
         self.handler = None
         del self.fire, self.on_open, self.spawn

@@ -59,13 +59,15 @@ class Process:
         self.tasks.clear()
 
 
-class Actor:
+class ScheduledClient:
     """One client over the whole run: its disk, which survives a restart, and its current process."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.disk = Disk()
-        self.unsaid: list[Say] = []  # messages of the schedule while no process ran; sent when the next one starts
+        self.waiting_says: list[
+            Say
+        ] = []  # messages of the schedule while no process ran; sent when the next one starts
         self.client: Client | None = None
         self.process: Process
         self.app: App
@@ -87,10 +89,10 @@ class Processes:
         self.loop, self.implementation, self.recorder, self.network = loop, implementation, recorder, network
         self.write_s = schedule.write_s
         self.rng = random.Random(schedule.seed)  # one for all clients and the server
-        self.actors = {who: Actor(who) for who in schedule.clients}
+        self.actors = {who: ScheduledClient(who) for who in schedule.clients}
         self.disk = Disk()
         self.server: Server | None = None
-        self.unsaid = len(schedule.says)
+        self.says_left = len(schedule.says)
         self.revoked: set[str] = set()
         self.peaks: dict[tuple[str, str], int] = {}
         self._processes: list[Process] = []  # of the whole run
@@ -139,7 +141,7 @@ class Processes:
 
     # the clients
 
-    def start_client(self, actor: Actor) -> None:
+    def start_client(self, actor: ScheduledClient) -> None:
         name = actor.name
         actor.process, actor.app = self._process(), self.recorder.app(name)
         actor.store = Store(actor.disk, self.write_s)
@@ -162,10 +164,10 @@ class Processes:
         """The context of a client."""
         return ClientContext(**given)
 
-    async def _run_client(self, actor: Actor, context: ClientContext) -> None:
+    async def _run_client(self, actor: ScheduledClient, context: ClientContext) -> None:
         try:
             actor.client = self.implementation.client(context)
-            says, actor.unsaid = actor.unsaid, []
+            says, actor.waiting_says = actor.waiting_says, []
             for say in says:
                 self.say(say)
             await actor.client.run()
@@ -174,14 +176,14 @@ class Processes:
         except Exception as error:
             self._crashed(actor.name, error)
 
-    def kill_client(self, actor: Actor) -> None:
+    def kill_client(self, actor: ScheduledClient) -> None:
         """Close its application and store first, then its connections, then its tasks."""
         actor.client, actor.app.gone = None, True
         actor.store.kill()
         self.network.link(actor.name).cut_all()
         actor.process.kill()
 
-    def restart_client(self, actor: Actor) -> None:
+    def restart_client(self, actor: ScheduledClient) -> None:
         self.recorder.note(actor.name, "restarted")
         self.start_client(actor)
 
@@ -189,9 +191,9 @@ class Processes:
         """Give a message of the schedule to its client, or keep it until the client has a process."""
         actor = self.actors[say.who]
         if actor.client is None:
-            actor.unsaid.append(say)
+            actor.waiting_says.append(say)
             return
-        self.unsaid -= 1
+        self.says_left -= 1
         self.recorder.sent(say.who, say.body)
         try:
             actor.client.send(say.body)
@@ -223,7 +225,7 @@ class Processes:
             self.recorder.note(who, "size", detail=name, value=size)
         self.recorder.note("run", "ended")
 
-    def let_go(self) -> None:
+    def drop_references(self) -> None:
         """The run has ended: remove the references to its tasks."""
         self.server = None
         for process in self._processes:

@@ -34,7 +34,7 @@ Waits = Callable[[Random], Iterator[float]]
 
 
 @dataclass(frozen=True)
-class Return:
+class LibraryReturns:
     """How the clients of one library reconnected.
 
     Args:
@@ -64,12 +64,12 @@ class Return:
 
 
 @dataclass(frozen=True)
-class Herd:
+class HerdReport:
     """The results of all libraries, for the same clients and the same outage."""
 
-    returns: tuple[Return, ...]
+    returns: tuple[LibraryReturns, ...]
 
-    def __iter__(self) -> Iterator[Return]:
+    def __iter__(self) -> Iterator[LibraryReturns]:
         return iter(self.returns)
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ class Herd:
 
 
 @checked
-def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1, **more: Waits) -> Herd:
+def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1, **more: Waits) -> HerdReport:
     """Let `clients` clients lose their server at 0 s, and reconnect after `outage_s`.
 
     Args:
@@ -98,10 +98,10 @@ def herd(clients: int = 5000, outage_s: float = OUTAGE_S, seed: int = 1, **more:
         **{name.replace("_", " "): own for name, own in more.items()},
     }
     simulated = [simulate(name, each, clients, outage_s, Random(f"{seed} {name}")) for name, each in waits.items()]
-    return Herd((python_socketio(clients, outage_s, Random(f"{seed} python-socketio")), *simulated))
+    return HerdReport((python_socketio(clients, outage_s, Random(f"{seed} python-socketio")), *simulated))
 
 
-def simulate(name: str, waits: Waits, clients: int, outage_s: float, rng: Random) -> Return:
+def simulate(name: str, waits: Waits, clients: int, outage_s: float, rng: Random) -> LibraryReturns:
     """Each client tries after each of its waits. Its first attempt after the outage succeeds."""
 
     def back_s() -> float:
@@ -110,7 +110,7 @@ def simulate(name: str, waits: Waits, clients: int, outage_s: float, rng: Random
                 return at_s - outage_s
         raise Refusal(f"waits that outlast {outage_s:g} s", Words(f"{name}, too short or too few"), "Yield longer ones")
 
-    return Return(name, tuple(sorted(back_s() for _ in range(clients))))
+    return LibraryReturns(name, tuple(sorted(back_s() for _ in range(clients))))
 
 
 def with_names(function: Any, **names: object) -> Callable[..., Any]:
@@ -131,7 +131,7 @@ def javascript_waits(rng: Random) -> Iterator[float]:
         yield int(min(wait_ms, 5000)) / 1000
 
 
-def python_socketio(clients: int, outage_s: float, rng: Random) -> Return:
+def python_socketio(clients: int, outage_s: float, rng: Random) -> LibraryReturns:
     """Run the reconnection loop of `AsyncClient` for one client after another, with a simulated clock."""
     clock, back_s = _Clock(outage_s), []
     client = socketio.AsyncClient()
@@ -141,7 +141,7 @@ def python_socketio(clients: int, outage_s: float, rng: Random) -> Return:
         clock.now_s = 0.0
         _to_its_end(reconnect(client))
         back_s.append(clock.now_s - outage_s)
-    return Return(f"python-socketio {version('python-socketio')}", tuple(sorted(back_s)))
+    return LibraryReturns(f"python-socketio {version('python-socketio')}", tuple(sorted(back_s)))
 
 
 class _Clock:

@@ -214,7 +214,7 @@ class ScheduleRun:
 
     def _complete(self) -> bool:
         processes, recorder = self.processes, self.recorder
-        if processes.unsaid or self.disturbed or not processes.revoked.issuperset(recorder.unacknowledged.values()):
+        if processes.says_left or self.disturbed or not processes.revoked.issuperset(recorder.unacknowledged.values()):
             return False
         here = processes.actors.keys() - processes.revoked if processes.revoked else processes.actors
         if not all(self.network.link(who).connected for who in here):
@@ -238,10 +238,10 @@ class ScheduleRun:
         if not self.ended.done():
             self.ended.set_result(None)
 
-    def let_go(self) -> None:
+    def drop_references(self) -> None:
         """Remove the references between the parts of the run, so that its memory is free at once."""
-        self.network.let_go()
-        self.processes.let_go()
+        self.network.drop_references()
+        self.processes.drop_references()
         del self.recorder.on_progress, self.recorder.on_durable
 
 
@@ -278,7 +278,7 @@ def _play(implementation: Implementation, schedule: Schedule, watch: Watch) -> H
         history = to_the_end(schedule_run)
     finally:
         loop.clear()
-    schedule_run.let_go()
+    schedule_run.drop_references()
     if loop.refused is not None:
         raise loop.refused
     return history

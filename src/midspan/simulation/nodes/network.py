@@ -182,7 +182,7 @@ class Observer:
 # The link of one node to the broker, through a listener of the run: it has a latency, and faults can cut it.
 
 
-class BrokerWay:
+class BrokerLink:
     """The link of one node process to the broker, with all its connections.
 
     Args:
@@ -279,11 +279,11 @@ class _End(asyncio.Protocol):
             reset(self._transport)
 
 
-# The balancer is no process of its own: the relay of each client (`midspan.simulation.tls.link`) asks `place` to which
-# node the next connection goes. `place` takes the nodes that listen in turn.
+# The balancer is no process of its own: the relay of each client (`midspan.simulation.tls.link`) asks `next_server`
+# to which node the next connection goes. `next_server` takes the nodes that listen in turn.
 
 
-NOT_ITS_FAULT = (ConnectionClosed, BrokerGone, BrokerSilent, OSError)  # a client or the broker is gone
+HARMLESS_ERRORS = (ConnectionClosed, BrokerGone, BrokerSilent, OSError)  # a client or the broker is gone
 
 
 class NodesNetwork(RealNetwork):
@@ -296,11 +296,11 @@ class NodesNetwork(RealNetwork):
 
     def __init__(self, *args: Any, bus: RunBroker, left: list[Redis], **options: Any) -> None:
         super().__init__(*args, **options)
-        self.bus, self._left = bus, left
+        self.broker, self._left = bus, left
         self.behind = None, None  # the balancer ends TLS
         self.prefix = bus.new_prefix()
         self.closing = False  # the run has ended: start no node
-        self.ways: list[BrokerWay] = []  # of all node processes of the run
+        self.broker_links: list[BrokerLink] = []  # of all node processes of the run
         self.ports: dict[str, int] = {}  # by node: the ports to which the balancer sends connections
         self.cuts = 0  # how many faults make the balancer unavailable now
         self._latest = len(NODES) - 1
@@ -309,7 +309,7 @@ class NodesNetwork(RealNetwork):
     def up(self) -> bool:
         return bool(self.ports) and not self.cuts
 
-    def place(self) -> tuple[str, int]:
+    def next_server(self) -> tuple[str, int]:
         """The name and port of the next node in turn.
 
         Raises:
@@ -332,7 +332,7 @@ class NodesNetwork(RealNetwork):
         async def excused(connection: Any) -> None:
             try:
                 await handler(connection)
-            except NOT_ITS_FAULT:
+            except HARMLESS_ERRORS:
                 await connection.close(1011)
 
         await super()._handle(excused, connection, who)
@@ -357,7 +357,7 @@ class NodesNetwork(RealNetwork):
 
     async def close(self) -> None:
         self.closing = True
-        for way in self.ways:
+        for way in self.broker_links:
             way.close()
         await super().close()
         for client in self._left:

@@ -18,9 +18,9 @@ from midspan.simulation.history import History, Recorder
 from midspan.simulation.implementation import ClientContext, Implementation
 from midspan.simulation.nodes.broker import bus, clients, patched_random
 from midspan.simulation.nodes.network import (
-    NOT_ITS_FAULT,
+    HARMLESS_ERRORS,
     ROOMS,
-    BrokerWay,
+    BrokerLink,
     MemberContext,
     Node,
     NodeContext,
@@ -41,18 +41,18 @@ DRAIN_S = 5.0  # the longest time to drain; then the node is killed, as an orche
 APART_S = 1e-6  # latencies to the broker differ by this, so that it receives commands in the same order on each replay
 
 
-class Life:
+class NodeRun:
     """One node from start to kill: its process, its link to the broker, and the node under test."""
 
-    def __init__(self, process: Process, way: BrokerWay) -> None:
-        self.process, self.way = process, way
+    def __init__(self, process: Process, broker_link: BrokerLink) -> None:
+        self.process, self.broker_link = process, broker_link
         self.node: Node | None = None
 
 
 class NodesProcesses(Processes):
     """As `Processes`, with nodes in place of a server."""
 
-    harmless = NOT_ITS_FAULT
+    harmless = HARMLESS_ERRORS
     network: NodesNetwork
     recorder: RoomsRecorder
     loop: VirtualTimeSelectorLoop
@@ -62,10 +62,10 @@ class NodesProcesses(Processes):
     ) -> None:
         super().__init__(loop, implementation, schedule, recorder, network)
         self.recorder.take_contexts(schedule.joins)
-        self.lives: dict[str, Life] = {}
+        self.node_runs: dict[str, NodeRun] = {}
         self._latencies_s = count(self.write_s / 2, APART_S)
         self.cut_off: list[str] = []  # nodes whose link to the broker is cut, listed once for each fault
-        self.observer = Observer(self.loop, self.network.bus.url, self.network.prefix, self.recorder)
+        self.observer = Observer(self.loop, self.network.broker.url, self.network.prefix, self.recorder)
 
     # the nodes
 
@@ -87,71 +87,71 @@ class NodesProcesses(Processes):
 
     def start_node(self, name: str) -> None:
         """Start a node in a new process, with an empty memory."""
-        way = BrokerWay(self.loop, self.network.bus.url, self._latencies_s, partial(self._passable, name))
-        self.network.ways.append(way)
-        life = self.lives[name] = Life(Process(self.loop), way)
+        broker_link = BrokerLink(self.loop, self.network.broker.url, self._latencies_s, partial(self._passable, name))
+        self.network.broker_links.append(broker_link)
+        run_of_node = self.node_runs[name] = NodeRun(Process(self.loop), broker_link)
         bounds, prefix = self.implementation.bounds, self.network.prefix
-        context = NodeContext(name, way.url, prefix, self._authorise, self.rng, self.loop.time, bounds)
-        life.process.spawn(self._serve_node(life, context))
+        context = NodeContext(name, broker_link.url, prefix, self._authorise, self.rng, self.loop.time, bounds)
+        run_of_node.process.spawn(self._serve_node(run_of_node, context))
 
     def _passable(self, name: str) -> bool:
-        return name not in self.cut_off and self.network.bus.up
+        return name not in self.cut_off and self.network.broker.up
 
-    async def _serve_node(self, life: Life, context: NodeContext) -> None:
+    async def _serve_node(self, run_of_node: NodeRun, context: NodeContext) -> None:
         try:
-            node = life.node = cast("Node", self.implementation.server(context))
+            node = run_of_node.node = cast("Node", self.implementation.server(context))
             start = getattr(node, "start", None)
             if start is not None:
                 await start()
             await self.network.run_node(context.name, node)
-        except NOT_ITS_FAULT:
-            self.loop.call_later(AGAIN_S, self._again, context.name, life, context=contextvars.Context())
+        except HARMLESS_ERRORS:
+            self.loop.call_later(AGAIN_S, self._again, context.name, run_of_node, context=contextvars.Context())
         except Exception as error:
             self._crashed(context.name, error)
 
-    def _again(self, name: str, life: Life) -> None:
-        if self.lives.get(name) is life:
+    def _again(self, name: str, run_of_node: NodeRun) -> None:
+        if self.node_runs.get(name) is run_of_node:
             self.kill_node(name)
             self.restart_node(name)
 
     def kill_node(self, name: str) -> None:
         """Close its link to the broker first, then its connections, then its tasks: so a `finally` has no effect."""
-        life = self.lives.pop(name, None)
-        if life is not None:
-            life.way.close()
+        run_of_node = self.node_runs.pop(name, None)
+        if run_of_node is not None:
+            run_of_node.broker_link.close()
             self.network.cut_node(name)
-            life.process.kill()
+            run_of_node.process.kill()
 
     def restart_node(self, name: str) -> None:
-        if name not in self.lives and not self.network.closing:
+        if name not in self.node_runs and not self.network.closing:
             self.recorder.note(name, "restarted")
             self.start_node(name)
 
     def drain_node(self, name: str, stopped: Callable[[], None]) -> None:
         """Send a node no new connections, let it drain, and kill it. Then call `stopped`."""
-        life = self.lives.get(name)
-        if life is None or life.node is None:
+        run_of_node = self.node_runs.get(name)
+        if run_of_node is None or run_of_node.node is None:
             self.kill_node(name)
             stopped()
             return
         self.network.ports.pop(name, None)
-        life.process.spawn(self._drain(name, life, life.node, stopped))
+        run_of_node.process.spawn(self._drain(name, run_of_node, run_of_node.node, stopped))
 
-    async def _drain(self, name: str, life: Life, node: Node, stopped: Callable[[], None]) -> None:
+    async def _drain(self, name: str, run_of_node: NodeRun, node: Node, stopped: Callable[[], None]) -> None:
         try:
             async with asyncio.timeout(DRAIN_S):
                 await node.drain()
         except TimeoutError:
             self.recorder.note(name, "gave up", detail=f"drained for {DRAIN_S:g} s")
-        except NOT_ITS_FAULT:
+        except HARMLESS_ERRORS:
             pass
         except Exception as error:
             self._crashed(name, error)
         finally:
-            self.loop.call_soon(self._stop, name, life, stopped, context=contextvars.Context())
+            self.loop.call_soon(self._stop, name, run_of_node, stopped, context=contextvars.Context())
 
-    def _stop(self, name: str, life: Life, stopped: Callable[[], None]) -> None:
-        if self.lives.get(name) is life:
+    def _stop(self, name: str, run_of_node: NodeRun, stopped: Callable[[], None]) -> None:
+        if self.node_runs.get(name) is run_of_node:
             self.kill_node(name)
         stopped()
 
@@ -160,26 +160,26 @@ class NodesProcesses(Processes):
     def cut_off_broker(self, name: str) -> None:
         """Reset this node's connections to the broker, and refuse new ones."""
         self.cut_off.append(name)
-        if name in self.lives:
-            self.lives[name].way.cut()
+        if name in self.node_runs:
+            self.node_runs[name].broker_link.cut()
 
     def join_to_broker(self, name: str) -> None:
         self.cut_off.remove(name)
         self.recorder.note(name, "healed")
 
     def kill_broker(self, keeps_log: bool) -> None:
-        """Cut the links to it first, so that bytes on their way have no effect."""
-        for life in self.lives.values():
-            life.way.cut()
+        """Cut the links to it first, so that bytes on their broker_link have no effect."""
+        for run_of_node in self.node_runs.values():
+            run_of_node.broker_link.cut()
         self.observer.stop()
-        self.network.bus.kill()
+        self.network.broker.kill()
         if not keeps_log:
             self.recorder.wiped()
 
     def start_broker(self, keeps_log: bool) -> None:
-        self.network.bus.start()
+        self.network.broker.start()
         if not keeps_log:
-            self.network.bus.forget(self.network.prefix)
+            self.network.broker.forget(self.network.prefix)
         self.observer.start(anew=not keeps_log)
         self.recorder.note("broker", "restarted")
 
@@ -191,8 +191,8 @@ class NodesProcesses(Processes):
     # notes for the history
 
     def _sample_server(self) -> None:
-        for name, life in self.lives.items():
-            self.loop.call_soon(self._sample, name, life.node)
+        for name, run_of_node in self.node_runs.items():
+            self.loop.call_soon(self._sample, name, run_of_node.node)
 
 
 class NodesScheduleRun(ScheduleRun):
@@ -226,12 +226,12 @@ class NodesScheduleRun(ScheduleRun):
         return fault.node or self.network.serves(fault.at.link)
 
     def _kill_node(self, name: str, down_s: float) -> None:
-        if name in self.processes.lives:  # else it is down already
+        if name in self.processes.node_runs:  # else it is down already
             self.processes.kill_node(name)
             self.until(down_s, lambda: self.processes.restart_node(name))
 
     def _drain_node(self, name: str, down_s: float) -> None:
-        if name not in self.processes.lives:
+        if name not in self.processes.node_runs:
             return
 
         def stopped() -> None:
@@ -242,7 +242,7 @@ class NodesScheduleRun(ScheduleRun):
         self.processes.drain_node(name, stopped)
 
     def _restart_broker(self, fault: BrokerRestart) -> None:
-        if self.network.bus.up:
+        if self.network.broker.up:
             self.processes.kill_broker(fault.keeps_log)
             self.until(fault.down_s, lambda: self.processes.start_broker(fault.keeps_log))
 

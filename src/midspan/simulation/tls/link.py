@@ -245,7 +245,7 @@ class RealLink(Link):
         client.peer, server.peer, up.to, down.to = server, client, server, client
         try:
             await self.admit()
-            server.served_by, port = self.network.place()
+            server.served_by, port = self.network.next_server()
             await self.loop.create_connection(lambda: server, HOST, port, ssl=self.network.behind[0])
         except BaseException as error:
             reset(sock)
@@ -312,7 +312,7 @@ class RealNetwork(Network):
     def up(self) -> bool:
         return self.port != 0
 
-    def place(self) -> tuple[str, int]:
+    def next_server(self) -> tuple[str, int]:
         """The name of the node that serves the next connection ("" without nodes), and the port."""
         return "", self.port
 
