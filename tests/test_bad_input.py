@@ -309,7 +309,7 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
     "labs.lab2_events.given.Envelope", "labs.lab2_events.given.Failed", "labs.lab2_events.given.Left",
     "labs.lab2_events.given.Limits", "labs.lab2_events.given.Namespace", "labs.lab2_events.given.Options",
     "labs.lab2_events.given.Refused", "labs.lab2_events.given.TaskOwner", "labs.lab2_events.given.Violation",
-    "labs.lab2_events.websocket_layer.Closed",
+    "labs.lab2_events.lab1_server.Closed",
     "simulation.nodes.network.MemberContext", "simulation.nodes.network.NodeContext",
     "grading.steps.Checks", "grading.steps.Hint", "grading.steps.Step", "grading.transcript.CheckFailed",
     "grading.transcript.Result", "grading.transcript.Transcript", "protocols.capture.Capture",
@@ -336,8 +336,8 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "simulation.nodes.run.search_nodes",
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
-    "labs.lab2_events.websocket_layer.serve_websocket",  # tests/test_lab2_layer.py
-    "labs.lab2_events.websocket_layer.websocket_layer",
+    "labs.lab2_events.lab1_server.serve_websocket",  # tests/test_lab2_layer.py
+    "labs.lab2_events.lab1_server.websocket_layer",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
     "labs.lab3_failure.session.again", "labs.lab3_failure.session.look",  # below
     "labs.lab4_scaling.searching.again", "labs.lab4_scaling.searching.draft",  # tests/test_lab4_checks.py

@@ -174,7 +174,7 @@ async def test_a_client_that_answers_no_close_is_cut() -> None:
 
     async with served(handler, close_s=0.05) as url:
         client = await connect(url, max_queue=1)
-        client.transport.pause_reading()  # type: ignore[attr-defined]
+        client.transport.pause_reading()
         async with asyncio.timeout(SOON_S):
             await ended.wait()
         client.transport.abort()

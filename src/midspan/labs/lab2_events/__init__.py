@@ -1,14 +1,14 @@
 """Lab 2, Names, answers, namespaces: from an envelope on raw WSS to a Socket.IO server.
 
-A module for each group of steps, in the order of the notebook: `peers` (the envelope, events), `calls` (calls with
+A module for each group of steps, in the order of the notebook: `peers` (the envelope, events), `calling` (calls with
 answers), `sessions` (several namespaces), `packets` (the text of a Socket.IO packet), `engineio` (Engine.IO),
 `conversations` (one client on one connection), `permissions`, `attachments` (bytes beside JSON), `hostile` (refused
 input), `heartbeat`, `serving` (bytes on the wire, the clock, real sockets). `lab` defines the lab, and the doubles that
-its checks give to an answer. `given` has what the notebook imports, `websocket_layer` puts lab 1's server under it.
+its checks give to an answer. `given` has what the notebook imports, `lab1_server` puts lab 1's server under it.
 """
 
 from midspan.grading.finished_labs import show, written  # noqa: I001 - importing registers the steps, in the notebook's order
-from midspan.labs.lab2_events import peers, calls, sessions, packets, engineio, conversations, permissions
+from midspan.labs.lab2_events import peers, calling, sessions, packets, engineio, conversations, permissions
 from midspan.labs.lab2_events import attachments, hostile, heartbeat, serving
 from midspan.labs.lab2_events.given import (
     KINDS,
@@ -27,7 +27,7 @@ from midspan.labs.lab2_events.given import (
     Violation,
 )
 from midspan.labs.lab2_events.lab import lab
-from midspan.labs.lab2_events.websocket_layer import Closed, serve_websocket, websocket_layer
+from midspan.labs.lab2_events.lab1_server import Closed, serve_websocket, websocket_layer
 
 borrow, check = lab.borrow, lab.checks
 

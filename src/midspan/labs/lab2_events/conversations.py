@@ -11,14 +11,14 @@ import socketio
 from midspan.grading import Transcript
 from midspan.labs.lab2_events.given import Namespace
 from midspan.labs.lab2_events.lab import awaited_outcome, lab, let_tasks_run
-from midspan.labs.lab2_events.websocket_layer import Closed
+from midspan.labs.lab2_events.lab1_server import Closed
 from midspan.net.servers import HOST, http_session
 
 Serve = Callable[..., Awaitable[Any]]
 Message = str | bytes
 
 
-class ScriptedConnection:
+class ConnectionDouble:
     """A connection without a socket: it gives the messages of a script, and keeps what is sent and how it is closed."""
 
     def __init__(self, *script: Message) -> None:
@@ -33,7 +33,7 @@ class ScriptedConnection:
         self.sent.append(message)
         await asyncio.sleep(0)
 
-    def __aiter__(self) -> ScriptedConnection:
+    def __aiter__(self) -> ConnectionDouble:
         return self
 
     async def __anext__(self) -> Message:
@@ -101,7 +101,7 @@ class EchoApplication:
         "goodbye-is-an-error": "A client that closes ends the loop: Left and Closed are how a conversation ends.",
         "handlers-left-running": "When the connection ends, so do the tasks that work for it.",
     },
-    limit_s=6.0,
+    limit_s=8.0,
 )
 async def conversation(t: Transcript, Conversation: Any, serve_conversations: Serve) -> None:  # noqa: N803
     await _speaks(t, Conversation)
@@ -122,9 +122,9 @@ async def _speaks(t: Transcript, make: Any) -> None:
     t.equal("the conversation itself closes nothing", connection.closes, [])
 
 
-async def _ran(t: Transcript, make: Any, *script: Message) -> ScriptedConnection:
+async def _ran(t: Transcript, make: Any, *script: Message) -> ConnectionDouble:
     """Run a conversation to the end of its script; it raises nothing."""
-    connection = ScriptedConnection(*script)
+    connection = ConnectionDouble(*script)
     got = await awaited_outcome(make(connection, EchoApplication().namespaces).run())
     if got is not None:
         t.equal(f"{script[-1]!r} ends the conversation without an error", got, None, id="goodbye-is-an-error")
@@ -142,7 +142,7 @@ async def _ends(t: Transcript, make: Any) -> None:
     t.equal("1 ends the conversation, and is no violation", connection.closes, [], id="goodbye-is-an-error")
     t.say("a handler waits, and the connection ends")
     application = EchoApplication()
-    conversation = make(ScriptedConnection("40", '42["waits"]'), application.namespaces)
+    conversation = make(ConnectionDouble("40", '42["waits"]'), application.namespaces)
     await t.soon("run ends", conversation.run(), id="handlers-left-running")
     t.equal("the handler has ended too", application.ended.is_set(), True, id="handlers-left-running")
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from midspan.labs.lab2_events.websocket_layer import Closed
+from midspan.labs.lab2_events.lab1_server import Closed
 
 KINDS = ("join", "leave", "event", "answer", "refused", "error")
 

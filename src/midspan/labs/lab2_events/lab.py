@@ -71,7 +71,7 @@ async def awaited_outcome(awaitable: Awaitable[Any]) -> Any:
         return error
 
 
-def started(coroutine: Any) -> asyncio.Task[Any]:
+def started_task(coroutine: Any) -> asyncio.Task[Any]:
     """Start a task with the coroutine's own name, since a learner may read which task was left running."""
     wrapped: Any = awaited_outcome(coroutine)
     wrapped.__name__ = wrapped.__qualname__ = getattr(coroutine, "__name__", "awaited_outcome")

@@ -7,7 +7,7 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab2_events.given import Envelope, Namespace, Refused
-from midspan.labs.lab2_events.lab import LEFT, Outbox, awaited_outcome, lab, let_tasks_run, started
+from midspan.labs.lab2_events.lab import LEFT, Outbox, awaited_outcome, lab, let_tasks_run, started_task
 from midspan.labs.lab2_events.sessions import JOIN, LEAVE, RecordingApplication, event, join, running_session
 
 LASTS_S = 0.25  # a busy machine may need a part of it to check the join
@@ -117,7 +117,7 @@ async def _expires(t: Transcript, make: Any) -> None:
         t.say(f"a permission for {LASTS_S:g} s, beside a namespace without a limit")
         await join(t, session, out)
         await join(t, session, out, VIP, {"token": "x", "lasts_s": LASTS_S})
-        call = started(application.peers[-1].call("slow"))
+        call = started_task(application.peers[-1].call("slow"))
         await let_tasks_run()
         out.take()
         await t.soon("the client is told", out.left.wait(), within_s=0.5, id="never-expires")

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.grading import Transcript
 from midspan.grading.limits import within
-from midspan.labs.lab2_events.conversations import EchoApplication, ScriptedConnection, Serve
+from midspan.labs.lab2_events.conversations import ConnectionDouble, EchoApplication, Serve
 from midspan.labs.lab2_events.given import Envelope, Options
 from midspan.labs.lab2_events.lab import LEFT, awaited_outcome, lab
 from midspan.net.servers import HOST, http_session
@@ -47,13 +47,13 @@ PLACEHOLDER = '{"_placeholder":true,"num":0}'
     },
 )
 async def binary_conversation(t: Transcript, BinaryConversation: Any) -> None:  # noqa: N803
-    connection = ScriptedConnection("40", f'451-7["echo",{PLACEHOLDER}]', b"abc")
+    connection = ConnectionDouble("40", f'451-7["echo",{PLACEHOLDER}]', b"abc")
     t.say("a client that joins, and sends an event with one attachment")
     await BinaryConversation(connection, EchoApplication().namespaces).run()
     expected = [f'451-["back",{PLACEHOLDER}]', b"abc", f"461-7[{PLACEHOLDER}]", b"abc"]
     t.equal("it comes back with its attachment, twice", connection.sent[3:], expected)
     await _stay_together(t, BinaryConversation)
-    connection = ScriptedConnection()
+    connection = ConnectionDouble()
     conversation = BinaryConversation(connection, {})
     got = await awaited_outcome(conversation.send(Envelope("error", {"message": "no"}, "/", 1)))
     t.equal("an error is not written", (got, connection.sent), (None, []), id="error-on-the-wire")
@@ -63,7 +63,7 @@ async def binary_conversation(t: Transcript, BinaryConversation: Any) -> None:  
 
 
 async def _stay_together(t: Transcript, make: Any) -> None:
-    connection = ScriptedConnection()
+    connection = ConnectionDouble()
     conversation = make(connection, {})
     t.say("four tasks send an envelope with two attachments each, at the same time")
     words = [b"a", b"b", b"c", b"d"]
@@ -182,7 +182,7 @@ async def _joined(t: Transcript, client: ClientConnection) -> None:
         "clock-waits-for-send": "A client that reads nothing blocks our sends, the ping too: the clock must not wait.",
         "never-joins": "A client that joins nothing in time is let go of: idle connections are a cheap attack.",
     },
-    limit_s=6.0,
+    limit_s=8.0,
 )
 async def serve_socketio(t: Transcript, serve_socketio: Serve, TimedConversation: Any) -> None:  # noqa: N803
     written = inspect.iscoroutinefunction(TimedConversation.keep_time)

@@ -9,7 +9,7 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab2_events.given import Envelope, Limits, Namespace
-from midspan.labs.lab2_events.lab import LEFT, VIOLATION, Outbox, awaited_outcome, lab, let_tasks_run, started
+from midspan.labs.lab2_events.lab import LEFT, VIOLATION, Outbox, awaited_outcome, lab, let_tasks_run, started_task
 
 JOIN, LEAVE = Envelope("join"), Envelope("leave")
 
@@ -149,7 +149,7 @@ async def _leaves(t: Transcript, make: Any, delivered: list[Any]) -> None:
     async with running_session(make, application) as (session, out):
         await join(t, session, out)
         await join(t, session, out, "/chat")
-        call = started(application.peers[1].call("slow"))
+        call = started_task(application.peers[1].call("slow"))
         await let_tasks_run()
         out.take()
         t.say("the client leaves /chat while we wait for an answer there")
@@ -205,7 +205,7 @@ async def _works(t: Transcript, make: Any) -> None:
         await let_tasks_run()
         t.equal("then the first", out.take(), [Envelope("answer", ["a"], "/", 1)])
         t.say("a handler calls the client, whose answer comes in between")
-        call = started(application.peers[0].call("confirm"))
+        call = started_task(application.peers[0].call("confirm"))
         await let_tasks_run()
         await session.receive(Envelope("answer", ["yes"], "/", out.take()[0].id))
         t.equal("the call gets it", await t.soon("the call ends", call), "yes")

@@ -18,7 +18,7 @@ from midspan.labs.lab2_events.lab import (
     let_tasks_run,
     of_values,
     outcome,
-    started,
+    started_task,
 )
 
 SHORT_S = 0.02
@@ -59,9 +59,9 @@ async def _asks(t: Transcript, make: Any) -> None:
     out = Outbox()
     peer = make(out, "/chat")
     t.say("two calls at once in /chat, answered in the other order")
-    first = started(peer.call("add", 2, 3))
+    first = started_task(peer.call("add", 2, 3))
     await let_tasks_run()
-    second = started(peer.call("who"))
+    second = started_task(peer.call("who"))
     await let_tasks_run()
     asked = out.take()
     shown = [envelope[:3] for envelope in asked]
@@ -182,7 +182,7 @@ async def _is_cancelled(t: Transcript, peer: Any) -> None:
 
 async def _comes_twice(t: Transcript, peer: Any, out: Outbox) -> None:
     t.say("an answer comes twice")
-    call = started(peer.call("twice"))
+    call = started_task(peer.call("twice"))
     await let_tasks_run()
     answer = Envelope("answer", [1], "/", out.take()[-1].id)
     got = [outcome(peer.answered, answer), outcome(peer.answered, answer)]
@@ -228,13 +228,13 @@ async def _hears_an_error(t: Transcript, make: Any) -> None:
     out = Outbox()
     peer = make(out)
     t.say("the other handler fails")
-    call = started(peer.call("sqrt", -1))
+    call = started_task(peer.call("sqrt", -1))
     await let_tasks_run()
     id = out.take()[0].id
     peer.answered(Envelope("error", {"message": "no root"}, "/", id))
     got = await t.soon("the call ends", call)
     t.equal("the call raises Failed with its text", got, Raises("Failed", "no root"), id="error-is-a-value")
-    call = started(peer.call("add", 2, 3))
+    call = started_task(peer.call("add", 2, 3))
     await let_tasks_run()
     peer.answered(Envelope("answer", [5], "/", out.take()[0].id))
     t.equal("a call that is answered has its value", await t.soon("the call ends", call), 5)
@@ -278,7 +278,7 @@ async def _is_left(t: Transcript, make: Any) -> None:
     out = Outbox()
     peer = make(out)
     t.say("the namespace is left while a call waits")
-    call = started(peer.call("slow"))
+    call = started_task(peer.call("slow"))
     await let_tasks_run()
     peer.end()
     got = await t.soon("the call ends at once", call, within_s=0.3, id="calls-outlive-the-peer")
