@@ -73,6 +73,8 @@ INNER = {
     ),
     "midspan.pictures": "IPython calls it",
     "midspan.protocols.capture": "words for the records' own text",
+    "midspan.labs.lab3_failure.drafts": "first drafts, which a learner reads and replaces",
+    **dict.fromkeys((f"labs.lab3_failure.ends.{name}" for name in ("hear", "beside")), "the two ends call it"),
     **dict.fromkeys(
         (f"pictures.cards.{name}_card" for name in ("result", "hint", "guess", "score")), "IPython calls it"
     ),
@@ -234,6 +236,8 @@ CASES: dict[str, Good] = {
     "grading.predictions.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
     "grading.finished_labs.show": good(demonstration=lambda: nothing, limit_s=5.0),
     "grading.finished_labs.written": good(),
+    "grading.finished_labs.show_source": good(),
+    "labs.lab3_failure.ends.two_ends": good(made_of=lambda: nothing),
     "grading.judging.judge": good(file=lambda: notebooks.solution("lab0_adding")),
     "grading.lab_source.earlier": good(lab="lab0_adding"),
     "grading.predictions.predict": good(id="x", question="?", options=lambda: OPTIONS, mine="?"),
@@ -314,6 +318,8 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
     "grading.steps.Checks", "grading.steps.Hint", "grading.steps.Step", "grading.transcript.CheckFailed",
     "grading.transcript.Result", "grading.transcript.Transcript", "protocols.capture.Capture",
     "protocols.websocket.Frame",
+    "labs.lab1_framing.given.Closed", "labs.lab1_framing.given.Frame", "labs.lab1_framing.given.Header",
+    "labs.lab1_framing.given.ListeningServer", "labs.lab1_framing.given.Refused", "labs.lab1_framing.given.Violation",
     "simulation.implementation.Client", "simulation.implementation.ClientContext", "simulation.implementation.Server",
     "simulation.implementation.ServerContext", "simulation.loop.VirtualLoop",
     "simulation.shrinking.Counterexample", "simulation.baseline.BaselineClient", "simulation.baseline.BaselineServer",
@@ -338,7 +344,13 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "experiments.page.live_page", "experiments.conversations.reaction",
     "labs.lab2_events.lab1_server.serve_websocket",  # tests/test_lab2_layer.py
     "labs.lab2_events.lab1_server.websocket_layer",
+    "labs.lab1_framing.given.carry_bytes", "labs.lab1_framing.given.hang_up",  # tests/test_lab1_given.py
+    "labs.lab1_framing.given.library_handshake", "labs.lab1_framing.given.simple_server",
+    # tests/test_experiments_bench_clients.py
+    "experiments.bench_clients.packet_client", "experiments.bench_clients.raw_client",
+    "experiments.bench_clients.socketio_client", "experiments.bench_clients.try_handshake",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
+    "labs.lab3_failure.session.own_column",
     "labs.lab3_failure.session.again", "labs.lab3_failure.session.look",  # below
     "labs.lab4_scaling.searching.again", "labs.lab4_scaling.searching.draft",  # tests/test_lab4_checks.py
     "labs.lab4_scaling.searching.look",

@@ -2,7 +2,8 @@
 
 In this order:
 
-1. `bench`: opens the two servers with a tap in front of each, and reports at the end what was left open.
+1. `bench`: opens the two servers with a tap in front of each, and reports at the end what was left open;
+   `bench_clients`: the clients that chapter 02 connects to them.
 2. `conversations` and `byte_ledgers`: conversations of real libraries through a tap, and what their bytes are for.
 3. `disconnection`: when clients notice a cut, what they buffer, and what is lost.
 4. `on_trial` (which implementations are compared) and `guarantee_matrix` (guarantee x implementation x fault).
@@ -13,6 +14,11 @@ In this order:
 from midspan.errors import imported_when_used
 
 HOMES = {  # what notebooks use
+    "WEBSOCKET_TARGET": "bench_clients",
+    "packet_client": "bench_clients",
+    "raw_client": "bench_clients",
+    "socketio_client": "bench_clients",
+    "try_handshake": "bench_clients",
     "Weighing": "byte_ledgers",
     "code_lines": "byte_ledgers",
     "library_lines": "byte_ledgers",

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +103,22 @@ class Earlier:
     __repr__ = __str__
 
 
-def earlier(lab: str) -> Earlier:
-    """Judge the learner's answers to an earlier lab now; return those that pass, and the reference's for the others."""
+def earlier(lab: str, upto: str = "") -> Earlier:
+    """Judge the learner's answers to an earlier lab now; return those that pass, and the reference's for the others.
+
+    Args:
+        lab: its name, "lab2_events".
+        upto: the last step whose answers are needed; "" for all steps.
+
+    Raises:
+        Refusal: there is no such lab, or it has no such step.
+    """
     solved = opened(notebooks.solution(lab))
     paper, why = _theirs(lab)
+    paper = _begun(paper or solved, upto)
     passing: frozenset[str] = frozenset()
-    if paper and any(paper.hopeful.values()):
+    if not why and any(paper.hopeful.values()):
         passing = frozenset(step for step, result in paper.results().items() if result.passed)
-    paper = paper or solved
     cells = [
         cell
         for step, part in paper.own.items()
@@ -121,6 +130,14 @@ def earlier(lab: str) -> Earlier:
         raise ran.error
     mine = tuple(step for step in paper.own if step in passing)
     return Earlier(lab, mine, tuple(step for step in paper.own if step not in passing), answers, why)
+
+
+def _begun(paper: Submission, upto: str) -> Submission:
+    """Return the first steps of a submission, `upto` as the last one; all of them for ""."""
+    steps = list(paper.own)
+    need(not upto or upto in steps, f"one of the steps {', '.join(steps)}", upto, "Name one of them")
+    wanted = steps[: steps.index(upto) + 1] if upto else steps
+    return replace(paper, own={step: paper.own[step] for step in wanted})
 
 
 def _theirs(lab: str) -> tuple[Submission | None, str]:
