@@ -11,7 +11,7 @@ from midspan.labs.lab2_events.lab import (
     LEFT,
     TIMEOUT,
     VIOLATION,
-    Outbox,
+    EnvelopeOutbox,
     Raises,
     awaited_outcome,
     lab,
@@ -56,7 +56,7 @@ async def calls(t: Transcript, Calls: Any) -> None:  # noqa: N803 - the answer i
 
 
 async def _asks(t: Transcript, make: Any) -> None:
-    out = Outbox()
+    out = EnvelopeOutbox()
     peer = make(out, "/chat")
     t.say("two calls at once in /chat, answered in the other order")
     first = started_task(peer.call("add", 2, 3))
@@ -97,7 +97,7 @@ async def _answered_at_once(t: Transcript, make: Any) -> None:
 
 
 async def _answers(t: Transcript, make: Any) -> None:
-    out = Outbox()
+    out = EnvelopeOutbox()
     peer = make(out, "/chat")
 
     async def handler(result: Any) -> Any:
@@ -136,7 +136,7 @@ async def _answers(t: Transcript, make: Any) -> None:
     },
 )
 async def timed_calls(t: Transcript, TimedCalls: Any) -> None:  # noqa: N803 - the answer is a class
-    out = Outbox()
+    out = EnvelopeOutbox()
     peer = TimedCalls(out)
     await _ends_in_time(t, peer, out)
     await _hangs_in_send(t, TimedCalls)
@@ -147,7 +147,7 @@ async def timed_calls(t: Transcript, TimedCalls: Any) -> None:  # noqa: N803 - t
         t.equal(f"an answer to call {id}, which was never made", got, VIOLATION, id="answer-never-asked")
 
 
-async def _ends_in_time(t: Transcript, peer: Any, out: Outbox) -> None:
+async def _ends_in_time(t: Transcript, peer: Any, out: EnvelopeOutbox) -> None:
     t.say("no answer at all")
     call = awaited_outcome(peer.call("silence", timeout_s=SHORT_S))
     got = await t.soon("call ends", call, id="waits-for-ever")
@@ -180,7 +180,7 @@ async def _is_cancelled(t: Transcript, peer: Any) -> None:
     t.equal("no call waits any more", dict(peer.waiting), {}, id="call-leaks")
 
 
-async def _comes_twice(t: Transcript, peer: Any, out: Outbox) -> None:
+async def _comes_twice(t: Transcript, peer: Any, out: EnvelopeOutbox) -> None:
     t.say("an answer comes twice")
     call = started_task(peer.call("twice"))
     await let_tasks_run()
@@ -225,7 +225,7 @@ async def peer(t: Transcript, Peer: Any) -> None:  # noqa: N803 - the answer is 
 
 
 async def _hears_an_error(t: Transcript, make: Any) -> None:
-    out = Outbox()
+    out = EnvelopeOutbox()
     peer = make(out)
     t.say("the other handler fails")
     call = started_task(peer.call("sqrt", -1))
@@ -241,7 +241,7 @@ async def _hears_an_error(t: Transcript, make: Any) -> None:
 
 
 async def _fails(t: Transcript, make: Any) -> None:
-    out = Outbox()
+    out = EnvelopeOutbox()
     peer = make(out, "/chat")
 
     async def handler(result: Any) -> Any:
@@ -275,7 +275,7 @@ def _tells(t: Transcript, sent: list[Any], text: str | None) -> None:
 
 
 async def _is_left(t: Transcript, make: Any) -> None:
-    out = Outbox()
+    out = EnvelopeOutbox()
     peer = make(out)
     t.say("the namespace is left while a call waits")
     call = started_task(peer.call("slow"))

@@ -18,7 +18,7 @@ lab = Lab("lab2_events", title="Names, answers, namespaces", serves="serve_lab")
 TURNS = 20  # turns of the loop: enough for a task that starts a task that sends
 
 
-class Outbox:
+class EnvelopeOutbox:
     """Its `send` keeps the envelopes."""
 
     def __init__(self) -> None:

@@ -9,7 +9,16 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab2_events.given import Envelope
-from midspan.labs.lab2_events.lab import FAILED, VIOLATION, Outbox, Raises, awaited_outcome, lab, of_values, outcome
+from midspan.labs.lab2_events.lab import (
+    FAILED,
+    VIOLATION,
+    EnvelopeOutbox,
+    Raises,
+    awaited_outcome,
+    lab,
+    of_values,
+    outcome,
+)
 
 ENVELOPES = (
     (Envelope("event", ["typing_start", "ann"]), '{"kind":"event","data":["typing_start","ann"]}'),
@@ -124,7 +133,7 @@ async def _awaited(t: Transcript, what: str, got: Any) -> Any:
     },
 )
 async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer is a class
-    out = Outbox()
+    out = EnvelopeOutbox()
     await _awaited(t, "emit", Events(out).emit("typing_start", "ann", {"at": [1, 2]}))
     sent = len(out.sent)
     t.equal("the number of envelopes that emit has sent", sent, 1, id="handler-not-awaited")

@@ -7,7 +7,7 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab2_events.given import Envelope, Namespace, Refused
-from midspan.labs.lab2_events.lab import LEFT, Outbox, awaited_outcome, lab, let_tasks_run, started_task
+from midspan.labs.lab2_events.lab import LEFT, EnvelopeOutbox, awaited_outcome, lab, let_tasks_run, started_task
 from midspan.labs.lab2_events.sessions import JOIN, LEAVE, RecordingApplication, event, join, running_session
 
 LASTS_S = 0.25  # a busy machine may need a part of it to check the join
@@ -60,7 +60,7 @@ async def asked_session(t: Transcript, AskedSession: Any) -> None:  # noqa: N803
         t.equal("limit is called after each join, with the seconds", limits, expected, id="never-expires")
 
 
-async def _refuses(t: Transcript, application: RecordingApplication, session: Any, out: Outbox) -> None:
+async def _refuses(t: Transcript, application: RecordingApplication, session: Any, out: EnvelopeOutbox) -> None:
     for auth, why in (
         ({"token": "wrong"}, "a wrong token"),
         ({}, None),
@@ -133,7 +133,7 @@ async def _expires(t: Transcript, make: Any) -> None:
         t.equal("and is open again", out.take(), [Envelope("event", ["back", 2], VIP)], id="expired-for-good")
 
 
-async def _comes_late(t: Transcript, session: Any, out: Outbox) -> None:
+async def _comes_late(t: Transcript, session: Any, out: EnvelopeOutbox) -> None:
     t.say("what was on its way: an event, an answer, a leave")
     late = event("echo", 1, namespace=VIP, id=1), Envelope("answer", [], VIP, 1), LEAVE._replace(namespace=VIP)
     for envelope in late:

@@ -9,7 +9,15 @@ from typing import Any
 
 from midspan.grading import Transcript
 from midspan.labs.lab2_events.given import Envelope, Limits, Namespace
-from midspan.labs.lab2_events.lab import LEFT, VIOLATION, Outbox, awaited_outcome, lab, let_tasks_run, started_task
+from midspan.labs.lab2_events.lab import (
+    LEFT,
+    VIOLATION,
+    EnvelopeOutbox,
+    awaited_outcome,
+    lab,
+    let_tasks_run,
+    started_task,
+)
 
 JOIN, LEAVE = Envelope("join"), Envelope("leave")
 
@@ -46,9 +54,9 @@ class RecordingApplication:
 @asynccontextmanager
 async def running_session(
     make: Any, application: RecordingApplication, **more: Any
-) -> AsyncIterator[tuple[Any, Outbox]]:
+) -> AsyncIterator[tuple[Any, EnvelopeOutbox]]:
     """Run a session with the namespaces `/` and `/chat`, and give it with its outbox; it ends with the block."""
-    out, welcome = Outbox(), application.welcome
+    out, welcome = EnvelopeOutbox(), application.welcome
     namespaces = {"/": Namespace(welcome), "/chat": Namespace(welcome)} | more.pop("namespaces", {})
     session = make(out, namespaces, **more)
     try:
@@ -62,7 +70,7 @@ def event(name: str, *arguments: Any, namespace: str = "/", id: int | None = Non
     return Envelope("event", [name, *arguments], namespace, id)
 
 
-async def join(t: Transcript, session: Any, out: Outbox, namespace: str = "/", auth: Any = None) -> None:
+async def join(t: Transcript, session: Any, out: EnvelopeOutbox, namespace: str = "/", auth: Any = None) -> None:
     """Join, and check the reply and the event that `welcome` sends."""
     await session.receive(JOIN._replace(namespace=namespace, data=auth))
     await let_tasks_run()
