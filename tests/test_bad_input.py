@@ -311,6 +311,10 @@ CASES: dict[str, Good] = {
 }
 RESULTS = [  # made by us and handed out, or a shape that the learner's own class has
     "experiments.byte_ledgers.Weighing", "benchmark.reporting.Growth",
+    "labs.lab2_events.given.Envelope", "labs.lab2_events.given.Failed", "labs.lab2_events.given.Left",
+    "labs.lab2_events.given.Limits", "labs.lab2_events.given.Namespace", "labs.lab2_events.given.Options",
+    "labs.lab2_events.given.Refused", "labs.lab2_events.given.TaskOwner", "labs.lab2_events.given.Violation",
+    "labs.lab2_events.lab1_server.Closed",
     "simulation.nodes.network.MemberContext", "simulation.nodes.network.NodeContext",
     "grading.steps.Checks", "grading.steps.Hint", "grading.steps.Step", "grading.transcript.CheckFailed",
     "grading.transcript.Result", "grading.transcript.Transcript", "protocols.capture.Capture",
@@ -344,6 +348,8 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "experiments.upgraded_streams.upgraded_stream",  # tests/test_chapter01.py
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
+    "labs.lab2_events.lab1_server.serve_websocket",  # tests/test_lab2_layer.py
+    "labs.lab2_events.lab1_server.websocket_layer",
     "labs.lab1_framing.given.carry_bytes", "labs.lab1_framing.given.hang_up",  # tests/test_lab1_given.py
     "labs.lab1_framing.given.library_handshake", "labs.lab1_framing.given.simple_server",
     # tests/test_experiments_bench_clients.py
