@@ -24,8 +24,8 @@ BROKER_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, 
 
 @lab.step(
     "Follow the log",
-    minutes=25,
-    lines=10,
+    minutes=27,
+    lines=11,
     points=3,
     hints=(
         "It is lab 3's feed: from where we stand. What can end meanwhile, and which of it is no end of the log?",
