@@ -8,7 +8,7 @@ from typing import Any
 
 from midspan.errors import Words
 from midspan.grading import Transcript
-from midspan.labs.lab3_failure.searching import Waiting, ended, in_virtual_time
+from midspan.labs.lab3_failure.searching import MemoryOutbox, ended, in_virtual_time
 from midspan.labs.lab5_overhead.cost import costs_at_most
 from midspan.labs.lab5_overhead.searching import ListeningConnection, Packets, PacketWire, lab, search_holds
 from midspan.simulation import Bounds, History, Implementation, Join, Say, Schedule, play
@@ -75,7 +75,7 @@ async def _sends(t: Transcript, make: Any) -> None:
     await _comes_back(t, outbox, sender, line, running)
 
 
-async def _is_asked(t: Transcript, outbox: Waiting, sender: Any, line: ListeningConnection) -> None:
+async def _is_asked(t: Transcript, outbox: MemoryOutbox, sender: Any, line: ListeningConnection) -> None:
     t.say("somebody waits for the fifth, nobody for the sixth")
     sender.asks = True
     _say(outbox, sender, "five")
@@ -86,7 +86,9 @@ async def _is_asked(t: Transcript, outbox: Waiting, sender: Any, line: Listening
     t.equal("the sixth", line.said[3:], [_bodies("six")], id="ask-kept")
 
 
-async def _comes_back(t: Transcript, outbox: Waiting, sender: Any, line: ListeningConnection, running: Any) -> None:
+async def _comes_back(
+    t: Transcript, outbox: MemoryOutbox, sender: Any, line: ListeningConnection, running: Any
+) -> None:
     t.say("four are acknowledged, the link is cut, and a new connection begins")
     outbox.acknowledge(4)
     line.cut()
@@ -116,15 +118,15 @@ async def _after_an_outage(t: Transcript, make: Any) -> None:
     running.cancel()
 
 
-def _begun(make: Any, *bodies: str) -> tuple[Waiting, ListeningConnection, Any, asyncio.Future[None]]:
+def _begun(make: Any, *bodies: str) -> tuple[MemoryOutbox, ListeningConnection, Any, asyncio.Future[None]]:
     """Start a sender on a connection, with these messages in its outbox."""
-    outbox, line = Waiting(), ListeningConnection(asyncio.get_running_loop().time)
+    outbox, line = MemoryOutbox(), ListeningConnection(asyncio.get_running_loop().time)
     outbox.put(*bodies)
     sender = make(outbox)
     return outbox, line, sender, asyncio.ensure_future(sender.run(line, PacketWire()))
 
 
-def _say(outbox: Waiting, sender: Any, body: str) -> None:
+def _say(outbox: MemoryOutbox, sender: Any, body: str) -> None:
     outbox.put(body)
     sender.more.set()
 

@@ -1,0 +1,157 @@
+"""Chapter 04 concludes nothing that it has not asserted; its trials find what they say, and refuse bad arguments."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from midspan.errors import Refusal
+from midspan.experiments import away_for_four, clients_served, everybody_writes, mailbox, one_slow_reader
+from midspan.experiments import cluster_apps as apps
+from midspan.experiments.clusters import Cluster
+from midspan.experiments.clusters import cluster as open_cluster
+from midspan.net.background_loop import LoopThread
+from midspan.net.balancers import by_cookie, round_robin
+from midspan.net.servers import Authority
+from tests.course import Notebook, calls, found, words
+from tests.loops import in_a_loop
+
+AUTHORITY = Authority()
+PARTS = {"sticky sessions", "connection ownership", "cross-node messages", "backpressure"}
+ROWS = {"S1": PARTS, "S2": {""}, "S3": {""}, "S4": {""}}  # the fifth part of S1, fan-out, is in chapter 05
+
+
+def chapter() -> Notebook:
+    (notebook,) = (notebook for notebook in found("notebooks") if notebook.path.stem == "04_scaling")
+    return notebook
+
+
+def test_every_row_of_a_claim_has_its_verdict() -> None:
+    entered = [tuple(map(words, call.args[:2])) for cell in chapter().code for call in calls(cell, "verdict")]
+    assert sorted(entered) == sorted((claim, row) for claim, rows in ROWS.items() for row in rows)
+
+
+def test_every_prediction_is_scored_by_what_ran() -> None:
+    asked = {words(call.args[0]): n for n, cell in enumerate(chapter().code) for call in calls(cell, "predict")}
+    scored = {words(call.args[0]): n for n, cell in enumerate(chapter().code) for call in calls(cell, "score")}
+    assert asked.keys() == scored.keys()
+    assert len(asked) >= 7
+    for question, n in scored.items():
+        assert n > asked[question] + 1, question  # something ran in between
+        assert any(isinstance(node, ast.Assert) for node in ast.walk(chapter().code[n].tree)), question
+
+
+def test_an_application_imports_what_it_needs() -> None:
+    """A cluster sends its source alone: no name of its module may stand in it."""
+    for app in (apps.mailbox, apps.with_adapter, apps.by_hand):
+        names = inspect.getclosurevars(app).globals
+        assert names == {} or set(names) <= {"Any"}, app.__name__
+
+
+# The trials, on a cluster of two nodes
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Cluster]:
+    """Two nodes, in a thread of their own, as a bench has them."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("REDIS_URL", raising=False)
+        thread = LoopThread("cluster")
+        opening = open_cluster("a", "b", authority=AUTHORITY)
+        yield thread.run(opened(opening))
+        thread.run(closed(opening))
+        thread.close()
+
+
+async def opened(opening: AbstractAsyncContextManager[Cluster]) -> Cluster:
+    return await opening.__aenter__()
+
+
+async def closed(opening: AbstractAsyncContextManager[Cluster]) -> None:
+    await opening.__aexit__(None, None, None)
+
+
+def names_itself(node: Any) -> Any:
+    """A Socket.IO server that says which node it is."""
+
+    def register(sio: Any) -> None:
+        async def who(_sid: str) -> str:
+            return str(node.name)
+
+        sio.on("who", who)
+
+    return node.socketio(register)
+
+
+def stops(node: Any, policy: str) -> Any:
+    """A ticker that sends one message, and then no more; its option is told back."""
+    import json
+    import time
+
+    from websockets.asyncio.server import broadcast
+
+    def start(ticks: int) -> None:
+        broadcast(node.here, json.dumps({"at": time.monotonic(), "of": ticks, "policy": policy}))
+
+    node.asked["start"] = start
+    node.asked["waiting"] = lambda: 3 * 1024
+    return node.raw(compression=None)
+
+
+@in_a_loop
+async def test_a_mailbox_reaches_the_people_of_its_own_node(nodes: Cluster) -> None:
+    await nodes.serve(mailbox)
+    reached = await everybody_writes(nodes, AUTHORITY.client, ["ana", "ben", "cleo"])
+    assert reached == {
+        "ana (a)": {"ana (a)": "", "ben (b)": "-", "cleo (a)": "heard"},
+        "ben (b)": {"ana (a)": "-", "ben (b)": "", "cleo (a)": "-"},
+        "cleo (a)": {"ana (a)": "heard", "ben (b)": "-", "cleo (a)": ""},
+    }
+
+
+@in_a_loop
+async def test_a_client_that_polls_is_served_when_the_balancer_is_sticky() -> None:
+    """On a cluster of its own: its end also ends the tunnels of clients that were not served."""
+    async with open_cluster("a", "b", authority=AUTHORITY) as own:
+        await own.serve(names_itself)
+        assert await clients_served(own, AUTHORITY.client, by_cookie, ["polling"], visits=3) == 3
+        assert await clients_served(own, AUTHORITY.client, round_robin, ["polling"], visits=1) == 0
+        assert await clients_served(own, AUTHORITY.client, by_cookie, ["websocket"], visits=3) == 3
+
+
+@in_a_loop
+async def test_a_stream_has_what_a_channel_forgets(nodes: Cluster) -> None:
+    async with nodes.broker.client() as bus:
+        found = await away_for_four(bus, nodes.broker.name("channel"), nodes.broker.name("stream"))
+    assert found == ([0, 1, 2, 7, 8, 9], [*range(10)])
+
+
+@in_a_loop
+async def test_the_others_are_counted_and_the_slow_one_is_not(nodes: Cluster) -> None:
+    found = await one_slow_reader(nodes, stops, "any", ticks=1, others=2)
+    assert found["others heard"] == 1
+    assert found["waiting KiB"] == 3
+    assert 0 < found["p50 ms"] <= found["p99 ms"]
+
+
+Call = Callable[[Cluster], Awaitable[object]]
+REFUSED: list[tuple[str, Call]] = [
+    ("two names or more", lambda nodes: everybody_writes(nodes, AUTHORITY.client, ["ana"])),
+    ("each once", lambda nodes: everybody_writes(nodes, AUTHORITY.client, ["ana", "ana"])),
+    ("one client or more", lambda nodes: clients_served(nodes, AUTHORITY.client, by_cookie, visits=0)),
+    ("one tick and one reader", lambda nodes: one_slow_reader(nodes, stops, "any", ticks=0)),
+    ("text", lambda nodes: one_slow_reader(nodes, stops, 3)),
+    ("bus", lambda _: away_for_four("redis://", "channel", "stream")),
+]
+
+
+@pytest.mark.parametrize(("what", "call"), REFUSED, ids=[what for what, _ in REFUSED])
+@in_a_loop
+async def test_what_cannot_be_tried_is_refused(what: str, call: Call, nodes: Cluster) -> None:
+    with pytest.raises(Refusal, match=what):
+        await call(nodes)
