@@ -74,6 +74,9 @@ TRUSTED = (
     """() => [...window.panel.content.model.cells].filter(cell => cell.type === 'code').map(cell => cell.trusted)"""
 )
 
+HIDDEN = "() => window.panel.content.widgets.map(cell => Boolean(cell.outputHidden))"
+FOLDED = "() => window.panel.content.widgets.map(cell => Boolean(cell.headingCollapsed))"
+
 CLOSE = """async () => {
     await window.panel.sessionContext.shutdown();
     window.panel.context.model.dirty = false;
@@ -114,6 +117,14 @@ class Lab:
     def trusted(self) -> list[bool]:
         """Whether JupyterLab shows the stored output of each code cell as it stands."""
         return list(self.page.evaluate(TRUSTED))
+
+    def hidden(self) -> frozenset[int]:
+        """The places of the cells whose outputs are hidden, counted from 0."""
+        return frozenset(number for number, hidden in enumerate(self.page.evaluate(HIDDEN)) if hidden)
+
+    def folded(self) -> frozenset[int]:
+        """The places of the headings that are folded."""
+        return frozenset(number for number, folded in enumerate(self.page.evaluate(FOLDED)) if folded)
 
     def commands(self) -> list[str]:
         """What the command palette and the menus can call."""

@@ -7,13 +7,17 @@ learner could not run offline, and nothing left running.
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from collections.abc import Callable, Iterator
 
+from midspan.grading.express import NAME as EXPRESS
+from midspan.grading.sections import deeper, fold
 from tests.course import ROOT, Cell, Notebook
 
 LINES, DEFINITION_LINES = 6, 20  # a code cell, and one that defines something; longer belongs in the package
-CELLS = range(25, 61)  # one sitting
+CORE_CELLS, CELLS = range(25, 41), range(25, 101)  # one sitting; with what is deeper
+FIRST_LINES = 8  # of prose, before something happens
 
 Complaints = Iterator[str]
 Rule = Callable[[Notebook], Complaints]
@@ -142,7 +146,7 @@ def it_says_what_it_is(notebook: Notebook) -> Complaints:
         yield f"metadata: objectives are {about.get('objectives')!r}"
     if not isinstance(about.get("needs"), list):
         yield f"metadata: needs are {about.get('needs')!r}"
-    if notebook.folder != "notebooks" and about.get("lab") != notebook.path.stem:
+    if notebook.folder != "notebooks" and about.get("lab") != notebook.path.stem != EXPRESS:
         yield f"metadata: lab is {about.get('lab')!r}"
     if notebook.raw["metadata"].get("kernelspec", {}).get("name") != "python3":
         yield "metadata: the kernel is not python3"
@@ -154,13 +158,42 @@ def it_opens_with_its_question(notebook: Notebook) -> Complaints:
         yield "the first cell holds no title with a question"
 
 
-def chapters_have_one_size_and_one_beginning(notebook: Notebook) -> Complaints:
+def chapters_have_one_size(notebook: Notebook) -> Complaints:
     if notebook.folder != "notebooks":
         return
-    if len(notebook.cells) not in CELLS:
-        yield f"{len(notebook.cells)} cells, expected {CELLS.start} to {CELLS.stop - 1}"
-    if "bench = await Bench(" not in notebook.code[0].source or notebook.code[0].source.split()[-1] != "bench":
-        yield "the first code cell does not open the bench and show it"
+    core = len(notebook.cells) - len(deeper(notebook.raw))
+    for what, count, expected in (("core", core, CORE_CELLS), ("all", len(notebook.cells), CELLS)):
+        if count not in expected:
+            yield f"{what}: {count} cells, expected {expected.start} to {expected.stop - 1}"
+
+
+def something_happens_on_the_first_screen(notebook: Notebook) -> Complaints:
+    """A few lines of prose, then a cell that shows something."""
+    if notebook.folder != "notebooks":
+        return
+    before = notebook.cells[: notebook.cells.index(notebook.code[0])]
+    if (lines := sum(len(cell.source.splitlines()) for cell in before)) > FIRST_LINES:
+        yield f"{lines} lines of prose before the first code cell, at most {FIRST_LINES}"
+    if not any(cell.outputs for cell in notebook.code[:2]):
+        yield "the first two code cells show nothing"
+
+
+def what_is_deeper_comes_last(notebook: Notebook) -> Complaints:
+    """After the core's own sections; only the last section, which closes the bench, stands below."""
+    below = deeper(notebook.raw)
+    rest = range(min(below, default=len(notebook.cells)), len(notebook.cells))
+    after = [place for place in rest if place not in below and notebook.cells[place].source.startswith("## ")]
+    if notebook.folder == "notebooks" and len(after) != bool(below):
+        yield f"sections after the first deeper one, at cells {after}: only the one that closes the bench belongs there"
+
+
+def answers_are_hidden(notebook: Notebook) -> Complaints:
+    """`make store` folds deeper sections, and hides the outputs between a question and its score."""
+    folded = copy.deepcopy(notebook.raw)
+    fold(folded)
+    for number, (cell, expected) in enumerate(zip(notebook.cells, folded["cells"], strict=True)):
+        if cell.raw["metadata"] != expected["metadata"]:
+            yield f"cell {number}: not folded or hidden as `make store` does it"
 
 
 def prose_belittles_nobody(notebook: Notebook) -> Complaints:
@@ -213,7 +246,10 @@ RULES: tuple[Rule, ...] = (
     what_is_opened_is_closed,
     it_says_what_it_is,
     it_opens_with_its_question,
-    chapters_have_one_size_and_one_beginning,
+    chapters_have_one_size,
+    something_happens_on_the_first_screen,
+    what_is_deeper_comes_last,
+    answers_are_hidden,
     prose_belittles_nobody,
     outputs_are_stored,
     stored_outputs_are_portable,

@@ -163,7 +163,9 @@ def commands(stage: str, python: Path, workers: str) -> list[list[str]]:
         return [[*pytest, "--nbval", "notebooks", "solutions"]]
     if stage == "labs":
         return [[*pytest, *lab_tests()]]
-    return [[str(python), "-m", "midspan", "judge", str(lab)] for lab in sorted((ROOT / "solutions").glob("*.ipynb"))]
+    return [
+        [str(python), "-m", "midspan", "judge", str(lab)] for lab in sorted((ROOT / "solutions").glob("lab*.ipynb"))
+    ]
 
 
 def lab_tests() -> list[str]:

@@ -39,6 +39,7 @@ SHORT: dict[str, str] = {}  # module with fewer lines -> why it is none the less
 
 # Names that two modules define, and mean the same thing by.
 SAME = {
+    "Closed": "nothing can be sent any more: on lab 1's connection, on the same connection as lab 2 uses it",
     "Earlier": "the parts of an earlier lab: in general, and those of lab 3",
     "earlier": "as `Earlier`",
     "Envelope": "an event in JSON with an ack id: as the benchmark sends it, as lab 2's notebook defines it",
@@ -46,6 +47,7 @@ SAME = {
     "Link": "two links with one idea: a proxy on a real one, and a simulated one",
     "ListeningConnection": "a stand-in that keeps what a session sends: messages in lab 3, packets in lab 5",
     "Refuse": "the same fault on a real and on a simulated link",
+    "Violation": "the other end broke a rule: of WebSocket in lab 1, of Engine.IO and Socket.IO in lab 2",
     "again": "the same cell in the notebooks of labs 3, 4 and 5",
     "look": "the same cell in the notebooks of labs 3, 4 and 5",
     "outcome": "what a call came to, in comparable words: with the errors of lab 1, and of lab 2",
@@ -55,6 +57,7 @@ SAME = {
 # Names with two meanings that stay, since learners or the command line use both.
 TWO_MEANINGS = {
     "Limits": "simulation: options of `websockets`; lab 2: the limits of a parser, a class of its notebook",
+    "Refused": "lab 1: an opening handshake, with an HTTP status; lab 2: a join, by the application",
     "draft": "chapter 03 plays a draft session; lab 4's notebook tries a draft of an answer",
     "judge": "simulation: verdicts on a history; grading: verdicts on a notebook",
 }
@@ -327,10 +330,15 @@ def namesakes(folder: Path) -> list[str]:
     ]
 
 
+DRAFTED = ("drafts", "ends")  # of a lab: their names are those of its notebook, as the names of steps are
+
+
 def defined_twice(folder: Path) -> dict[str, list[str]]:
     """Public name -> the modules that define it, where these are two or more."""
     homes: defaultdict[str, list[str]] = defaultdict(list)
     for name, path in modules(folder).items():
+        if path.stem in DRAFTED:
+            continue
         for node in definitions(path):
             if not node.name.startswith("_") and not is_step(node):
                 homes[node.name].append(name)

@@ -40,6 +40,7 @@ from midspan.grading import Transcript, notebooks
 from midspan.grading.finished_labs import written
 from midspan.grading.judging import judge
 from midspan.grading.lab_source import earlier
+from midspan.labs.lab3_failure.ends import two_ends
 from midspan.labs.lab3_failure.session import again, look
 from midspan.net.balancers import round_robin
 from midspan.net.servers import Authority
@@ -188,6 +189,7 @@ CASES: dict[str, Good] = {
     ),
     "experiments.clusters.cluster": good(authority=Authority, choose=lambda: round_robin, durable=False),
     "experiments.on_trial.named": good(name="raw"),
+    "experiments.chat_runs.run_chat": good(name="websockets", messages=2, cut=1),
     "experiments.disconnection.noticed": good(
         name="websockets", interval_s=1.0, timeout_s=1.0, player=lambda: simulation.play
     ),
@@ -229,11 +231,14 @@ CASES: dict[str, Good] = {
     "pictures.tables.frame_table": good("times", exchange=exchange, times=False),
     "pictures.tables.table": good("times", exchange=exchange, times=False),
     # checks
+    "grading.predictions.claims": good(letter="L"),
     "grading.predictions.ledger": good(),
     "grading.stopwatch.minutes": good(keep=None),
     "grading.predictions.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
     "grading.finished_labs.show": good(demonstration=lambda: nothing, limit_s=5.0),
     "grading.finished_labs.written": good(),
+    "grading.finished_labs.show_source": good(),
+    "labs.lab3_failure.ends.two_ends": good(made_of=lambda: nothing),
     "grading.judging.judge": good(file=lambda: notebooks.solution("lab0_adding")),
     "grading.lab_source.earlier": good(lab="lab0_adding"),
     "grading.predictions.predict": good(id="x", question="?", options=lambda: OPTIONS, mine="?"),
@@ -306,10 +311,16 @@ CASES: dict[str, Good] = {
 }
 RESULTS = [  # made by us and handed out, or a shape that the learner's own class has
     "experiments.byte_ledgers.Weighing", "benchmark.reporting.Growth",
+    "labs.lab2_events.given.Envelope", "labs.lab2_events.given.Failed", "labs.lab2_events.given.Left",
+    "labs.lab2_events.given.Limits", "labs.lab2_events.given.Namespace", "labs.lab2_events.given.Options",
+    "labs.lab2_events.given.Refused", "labs.lab2_events.given.TaskOwner", "labs.lab2_events.given.Violation",
+    "labs.lab2_events.lab1_server.Closed",
     "simulation.nodes.network.MemberContext", "simulation.nodes.network.NodeContext",
     "grading.steps.Checks", "grading.steps.Hint", "grading.steps.Step", "grading.transcript.CheckFailed",
     "grading.transcript.Result", "grading.transcript.Transcript", "protocols.capture.Capture",
     "protocols.websocket.Frame",
+    "labs.lab1_framing.given.Closed", "labs.lab1_framing.given.Frame", "labs.lab1_framing.given.Header",
+    "labs.lab1_framing.given.ListeningServer", "labs.lab1_framing.given.Refused", "labs.lab1_framing.given.Violation",
     "simulation.implementation.Client", "simulation.implementation.ClientContext", "simulation.implementation.Server",
     "simulation.implementation.ServerContext", "simulation.loop.VirtualLoop",
     "simulation.shrinking.Counterexample", "simulation.baseline.BaselineClient", "simulation.baseline.BaselineServer",
@@ -334,17 +345,27 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "experiments.cluster_apps.with_adapter",
     "experiments.cluster_trials.away_for_four", "experiments.cluster_trials.clients_served",  # test_chapter04.py
     "experiments.cluster_trials.everybody_writes", "experiments.cluster_trials.one_slow_reader",
+    "experiments.upgraded_streams.upgraded_stream",  # tests/test_chapter01.py
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
+    "labs.lab2_events.lab1_server.serve_websocket",  # tests/test_lab2_layer.py
+    "labs.lab2_events.lab1_server.websocket_layer",
+    "labs.lab1_framing.given.carry_bytes", "labs.lab1_framing.given.hang_up",  # tests/test_lab1_given.py
+    "labs.lab1_framing.given.library_handshake", "labs.lab1_framing.given.simple_server",
+    # tests/test_experiments_bench_clients.py
+    "experiments.bench_clients.packet_client", "experiments.bench_clients.raw_client",
+    "experiments.bench_clients.socketio_client", "experiments.bench_clients.try_handshake",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
+    "labs.lab3_failure.session.own_column",
     "labs.lab3_failure.session.again", "labs.lab3_failure.session.look",  # below
     "labs.lab4_scaling.searching.again", "labs.lab4_scaling.searching.draft",  # tests/test_lab4_checks.py
     "labs.lab4_scaling.searching.look",
     "labs.lab5_overhead.searching.again", "labs.lab5_overhead.searching.cost",  # tests/test_lab5_checks.py
-    "labs.lab5_overhead.searching.look", "labs.lab3_failure.session.earlier",
+    "labs.lab5_overhead.searching.look",
+    "labs.first_draft.FirstDraft.define", "labs.first_draft.FirstDraft.show",  # tests/test_lab4_checks.py
 ]  # fmt: skip
 ALSO = (  # what the labs' authors and the command line call
-    *(written, judge, earlier),
+    *(written, judge, earlier, two_ends),
     *(play_nodes, search_nodes, MemberContext, NodeContext),
 )
 

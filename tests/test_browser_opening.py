@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.course import ROOT
+from midspan.grading.sections import DEEPER, answering, deeper
+from tests.course import ROOT, Notebook
 from tests.lab_in_browser import CHROMIUM, Lab, clone, git, kept, lab, study
 
 pytestmark = [
@@ -43,6 +44,22 @@ def test_a_notebook_that_is_opened_saved_and_closed_is_the_same_file(fresh: tupl
     page.close()
     assert (course / f"{path}.ipynb").stat().st_mtime_ns > before, "it was not saved"
     assert git(course, "status", "--porcelain") == ""
+
+
+def test_answers_are_hidden_until_their_cell_runs_and_deeper_sections_are_folded(fresh: tuple[Lab, Path]) -> None:
+    """What the file says, as JupyterLab takes it: see `midspan.grading.sections`."""
+    page, course = fresh
+    notebook = Notebook(course / "notebooks/00_two_layers.ipynb")
+    page.open("notebooks/00_two_layers.ipynb")
+    answers = answering(notebook.raw)
+    assert page.hidden() == answers
+    headings = {place for place in deeper(notebook.raw) if DEEPER.match(notebook.cells[place].source)}
+    assert page.folded() == headings
+    first = min(answers)
+    for place in range(first + 1):
+        page.run(place)
+    assert page.hidden() == answers - {first}
+    page.close()
 
 
 def test_learners_see_neither_the_teachers_panels_nor_news(fresh: tuple[Lab, Path]) -> None:

@@ -1,4 +1,4 @@
-"""The table of names in `00_two_layers`: each is looked up where the table says that it is found."""
+"""Chapter 00: the names in its table are where it says, its cut is the cut it describes, its questions are scored."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import Any
 
 import engineio
 import pandas
+import pytest
 import socketio
 from websockets.asyncio.client import ClientConnection, connect
 
+from midspan.errors import Refusal
+from midspan.experiments import run_chat
+from midspan.experiments.chat_runs import GREETING
 from midspan.grading import notebooks
 from midspan.protocols.websocket import OPCODES
+from midspan.simulation.run_report import Rung
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "00_two_layers.ipynb"
 
@@ -49,3 +54,35 @@ def test_every_name_of_the_table_exists_where_it_says() -> None:
 def test_nothing_in_the_table_promises_everything() -> None:
     """The last row is empty."""
     assert set(table().iloc[-1]) == {"-"}
+
+
+# The chat that opens the chapter.
+
+
+@pytest.mark.parametrize("name", GREETING)
+@pytest.mark.parametrize(("number", "text"), [(1, "one"), (2, "two"), (3, "three")])
+def test_the_cut_meets_the_message_that_it_names(name: str, number: int, text: str) -> None:
+    """Of all messages that leave, only this one never arrives; what is sent later does."""
+    run = run_chat(name, cut=number)
+    lost = [step for step in run.ladder if isinstance(step, Rung) and step.arrives_s is None]
+    assert [step.sender for step in lost] == ["ana"]
+    assert text in lost[0].text
+    arrived = {record.message for record in run.history.of("delivered")}
+    assert "three" in arrived | {text}
+    assert text not in arrived
+    assert list(run.violated) == ["no_loss"]
+
+
+@pytest.mark.parametrize("name", GREETING)
+def test_without_a_cut_all_arrives(name: str) -> None:
+    """The control."""
+    run = run_chat(name)
+    assert run.violated == {}
+    assert {record.message for record in run.history.of("delivered")} == {"one", "two", "three"}
+
+
+@pytest.mark.parametrize(("name", "messages", "cut"), [("raw", 3, 0), ("websockets", 4, 0), ("websockets", 2, 3)])
+def test_what_ana_does_not_send_is_refused(name: str, messages: int, cut: int) -> None:
+    """An implementation without a greeting, a fourth message, a cut of a message that she does not send."""
+    with pytest.raises(Refusal):
+        run_chat(name, messages, cut)

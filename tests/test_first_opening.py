@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
+from traitlets.config import Config
 
-from tests.course import Notebook, found
+from midspan.grading.sections import answering
+from tests.course import ROOT, Notebook, found
 
 CHAPTERS = found("notebooks")
+CONFIG = ROOT / "jupyter" / "jupyter_nbconvert_config.json"  # which an installation puts where nbconvert looks
 
 
 def page(notebook: Notebook) -> BeautifulSoup:
@@ -37,6 +40,17 @@ def test_each_stored_output_is_a_picture_or_a_text(notebook: Notebook) -> None:
     for data in outputs:
         if "image/png" not in data:
             assert any("".join(data["text/plain"]).strip() in block for block in shown)
+
+
+@pytest.mark.parametrize("notebook", found("notebooks", "solutions"), ids=str)
+def test_a_chapter_that_nbconvert_converts_answers_no_question(notebook: Notebook) -> None:
+    """Between a question and its score no output is shown; all others are."""
+    html, _ = HTMLExporter(config=Config(json.loads(CONFIG.read_text("utf-8")))).from_filename(str(notebook.path))  # type: ignore[no-untyped-call]
+    cells = BeautifulSoup(html, "html.parser").select(".jp-Cell")
+    hidden = answering(notebook.raw)
+    assert len(cells) == len(notebook.cells)
+    for place, (cell, shown) in enumerate(zip(notebook.cells, cells, strict=True)):
+        assert bool(shown.select(".jp-OutputArea-output")) == (bool(cell.outputs) and place not in hidden)
 
 
 def test_markup_in_an_output_would_be_seen(tmp_path: Path) -> None:

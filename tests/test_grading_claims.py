@@ -11,7 +11,7 @@ import pytest
 
 from midspan.errors import Refusal
 from midspan.grading import predictions
-from midspan.grading.predictions import CLAIMS, ledger, verdict
+from midspan.grading.predictions import CLAIMS, claims, ledger, verdict
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +63,21 @@ def test_the_claims_have_their_ids() -> None:
     assert all(re.fullmatch(r"[LMFSOW]\d", claim) and len(words) > 20 for claim, words in CLAIMS.items())
 
 
+def test_the_claims_are_shown_with_their_sentences_and_their_verdicts() -> None:
+    """A verdict stands below its claim, in lines that JupyterLab does not break."""
+    verdict("L4", "reconnection", "holds", "python-socketio, websockets", "both connect again; neither sends again")
+    lines = str(claims("L")).splitlines()
+    assert [line[:2] for line in lines if not line.startswith(" ")] == ["L1", "L2", "L3", "L4"]
+    assert lines[-2].startswith("      L4, reconnection: holds for")
+    assert max(map(len, str(claims()).splitlines())) <= predictions.WIDE
+    assert all(claim in str(claims()) for claim in CLAIMS)
+
+
 @pytest.mark.parametrize(
     ("attempt", "words"),
     [
         (lambda: verdict("Z9", "", "holds", "", ""), "Expected a claim, one of L1, L2"),
+        (lambda: claims("Z"), "Expected one of L, M, F, S, O, W"),
         (lambda: verdict("F1", "", _any("perhaps"), "", ""), "Expected one of holds, holds only in"),
     ],
 )

@@ -74,8 +74,12 @@ def test_folding_marks_deeper_headings_and_answers_and_nothing_else() -> None:
     marked = {n: cell["metadata"] for n, cell in enumerate(notebook["cells"]) if cell["metadata"]}
     assert marked == {
         2: {"tags": ["express"]},
-        3: {"tags": [HIDDEN], "jupyter": {"outputs_hidden": True}},
-        5: {"tags": ["nbval-ignore-output", HIDDEN], "jupyter": {"source_hidden": True, "outputs_hidden": True}},
+        3: {"tags": [HIDDEN], "jupyter": {"outputs_hidden": True}, "collapsed": True},
+        5: {
+            "tags": ["nbval-ignore-output", HIDDEN],
+            "jupyter": {"source_hidden": True, "outputs_hidden": True},
+            "collapsed": True,
+        },
         7: {FOLDED: True},
         9: {FOLDED: True},
     }

@@ -6,6 +6,8 @@ import pytest
 
 from midspan import guarantee_matrix
 from midspan.errors import Refusal
+from midspan.experiments import guarantee_matrix as guarantee_matrix_module
+from midspan.experiments.guarantee_matrix import TRIALS
 from midspan.experiments.on_trial import CONTENDERS
 from midspan.labs.lab3_failure import implementation_of, session
 from midspan.simulation.baseline import NAIVE
@@ -52,10 +54,24 @@ def test_a_cast_of_ones_own_is_one_more_column() -> None:
     assert columns(mine=NAIVE) == [*COLUMNS, "mine"]
 
 
+def test_the_own_column_stands_last_is_marked_and_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The libraries are measured once: a learner runs the cell again after a change."""
+    monkeypatch.setattr(guarantee_matrix_module, "TRIALS", TRIALS[:1])
+    ours = implementation_of("solutions")
+    first = session.own_column(ours)
+    assert [one.name for one in first.contenders] == [*COLUMNS[:-1], "yours"]
+    assert (first.marked, first.broken("yours")) == ("yours", ())
+    misses = session._once.cache_info().misses
+    assert session.own_column(NAIVE).broken("yours")
+    assert session._once.cache_info().misses == misses
+
+
 def test_bad_input_is_refused_before_anything_is_measured() -> None:
     with pytest.raises(Refusal, match="an implementation as mine"):
         guarantee_matrix(mine=3)  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="a name of its own"):
         guarantee_matrix(raw=NAIVE)
+    with pytest.raises(Refusal, match="an implementation, but got 3"):
+        session.own_column(3)  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="faults among cut"):
         guarantee_matrix(faults=("gremlins",))

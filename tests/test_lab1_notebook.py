@@ -31,6 +31,46 @@ def test_the_prose_says_how_long_all_of_it_is_wherever_it_does() -> None:
     assert total < 300, "one holds it in the head"
 
 
+MINUTES_A_LINE = 1.8  # of the reference, in a trial of the whole lab by an agent
+LONGEST_MINUTES = 30
+
+
+def test_each_checkpoint_takes_half_an_hour_at_most_and_says_so_honestly() -> None:
+    """The minutes of the notebook are those of its checkpoints; its first cell says both, and where they come from."""
+    names = [step.name for step in check]
+    core = names.index("patient_connection") + 1
+    parts = list(check)[:core], list(check)[core:]
+    minutes = SOLVED.about["minutes"], SOLVED.about["deeper_minutes"]
+    said = re.findall(r"in (\d+) checkpoints, about (\d+) minutes", SOLVED.cells[0].source)
+    assert said == [(str(len(part)), str(some)) for part, some in zip(parts, minutes, strict=True)]
+    assert "estimates from trials of agents, not of people" in SOLVED.cells[0].source
+    for part, some in zip(parts, minutes, strict=True):
+        assert some - 10 < sum(step.minutes for step in part) <= some
+    for step in check:
+        assert step.lines * MINUTES_A_LINE - 1 < step.minutes <= LONGEST_MINUTES, step.name
+
+
+def screen_lines(cell: Cell) -> int:
+    """Lines that a cell takes on a screen where prose breaks after some 110 characters."""
+    return sum(1 + len(line) // 110 for line in cell.source.splitlines())
+
+
+def test_the_first_step_is_on_the_first_screen() -> None:
+    """At most one screen of given cells stands above step 1, and most of it is prose."""
+    first = next(at for at, cell in enumerate(SOLVED.cells) if cell.source.startswith("## Step 1:"))
+    above = SOLVED.cells[:first]
+    assert sum(map(screen_lines, above)) <= 32
+    assert sum(screen_lines(cell) for cell in above if cell.is_code) <= 14
+
+
+def test_each_question_has_its_key_under_a_fold() -> None:
+    prose = [cell.source for cell in SOLVED.cells if not cell.is_code]
+    asked = [text for text in prose if "*A question.*" in text or "**Try**" in text]
+    assert len(asked) == len(list(check)) + 1
+    folded = re.compile(r"<details><summary>Key</summary>\n\n\S.*?\n\n</details>", re.DOTALL)
+    assert [text for text in asked if len(folded.findall(text)) != 1] == []
+
+
 def test_a_hint_defines_the_names_that_its_code_uses() -> None:
     """A learner who reads only the last hint of `mask` needs to know what `stream` is."""
     for hint in (hint for step in check for hint in step.hints):
@@ -45,7 +85,10 @@ def awaited_at_the_top(cell: Cell) -> list[str]:
     return [ast.unparse(node) for node in awaits]
 
 
-@pytest.mark.parametrize("notebook", found("solutions"), ids=str)
+LABS = [notebook for notebook in found("solutions") if notebook.path.stem.startswith("lab")]  # not the express way
+
+
+@pytest.mark.parametrize("notebook", LABS, ids=str)
 def test_no_cell_of_a_lab_waits_for_the_learners_code_without_a_limit(notebook: Notebook) -> None:
     """`show` has one; a cell that awaits has none."""
     awaits = [line for cell in notebook.code for line in awaited_at_the_top(cell)]

@@ -10,7 +10,7 @@ from midspan.labs.lab2_events import lab
 from tests import bank
 from tests.bank import Right
 
-LEAVES = "            del self.waiting[id]\n"
+ONE = "reply.data[0] if reply.data"
 
 
 def judged(step: str, old: str, new: str) -> Result:
@@ -29,7 +29,8 @@ def judged(step: str, old: str, new: str) -> Result:
             "got:      JSONDecodeError: Expecting",
         ),
         ("events", "if name not in self.handlers:", "if False:", "got:      KeyError: 'nobody'"),
-        ("peer", LEAVES, LEAVES.replace("[id]", "[self.last]"), "got:      KeyError: 2\n"),
+        ("calls", ONE, ONE.replace("[0]", "[1]"), "got:      IndexError: list index out of range\n"),
+        ("timed_calls", "pop(id, None)", "pop(id + 1)", "got:      KeyError: 2\n"),
         ("packet", "int(attachments or 0))", "int(attachments))", "got:      TypeError: int() argument must be"),
     ],
 )
@@ -45,9 +46,9 @@ def test_an_exception_is_shown_by_its_own_name_with_the_line_that_raised_it(
 
 
 def test_an_exception_in_place_of_a_value_brings_no_words_about_values() -> None:
-    result = judged("peer", LEAVES, LEAVES.replace("[id]", "[self.last]"))
+    result = judged("calls", ONE, ONE.replace("[0]", "[1]"))
     assert (result.misconception, result.message) == ("", "")
-    assert result.where[-1].endswith("del self.waiting[self.last]")
+    assert result.where[-1].endswith(f"else {ONE.replace('[0]', '[1]')} else None")
 
 
 def test_an_envelope_that_is_right_is_one_line_and_one_that_is_not_shows_its_way() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from midspan.labs.lab3_failure.searching import SEARCHES, hunt
+from midspan.labs.lab3_failure.searching import SEARCHES, run_search
 from midspan.simulation import Schedule, judge, play, search
 from midspan.simulation.tls import play_real, search_real
 from tests.bank.lab3_failure import RIGHT, WRONG, Broken
@@ -50,7 +50,7 @@ def test_a_misconception_breaks_its_predicate_on_both_links(entry: Broken) -> No
 def test_a_client_that_an_opening_ends_is_found_by_the_schedules_of_its_step() -> None:
     """In virtual time: a server dies while somebody connects. On real wss that is a matter of luck."""
     (entry,) = [entry for entry in WRONG if entry.id == "opening-ends-it"]
-    example = hunt(LAB3.session(entry), SEARCHES["reconnect"][0], "reconnect").example
+    example = run_search(LAB3.session(entry), SEARCHES["reconnect"][0], "reconnect").example
     assert example is not None
     assert example.predicate == "no_crash"
     assert "InvalidMessage: did not receive a valid HTTP response in stay_connected(), line " in example.reason

@@ -47,7 +47,7 @@ def test_the_search_alone_tells_the_misconception_too(entry: bank.Wrong, monkeyp
     for repeat in REPEATS:
         monkeypatch.setattr(searching, "FIRST", repeat * FAR)
         step = lab.steps[entry.catcher]
-        found = [searching.hunt(LAB3.session(entry), one, step.name) for one in searching.SEARCHES[step.name]]
+        found = [searching.run_search(LAB3.session(entry), one, step.name) for one in searching.SEARCHES[step.name]]
         results.append([one.example.predicate for one in found if one.example is not None])
     assert results[0]
     assert all(result == results[0] for result in results)
@@ -145,6 +145,14 @@ def test_a_real_clock_is_a_sentence() -> None:
     wrong += "        self.at_s = time.monotonic()\n"
     told = failed("desk", LAB3.stands("desk", wrong)).words
     assert "Your code uses time.monotonic, which virtual time does not reach" in told
+
+
+def test_a_real_clock_that_was_imported_by_name_is_found_too() -> None:
+    """The two ends stand in the package, so the guard goes from `made_of` to the parts of the notebook."""
+    wrong = "from time import monotonic\nclass Sender(Sender):\n    def __init__(self, outbox):\n"
+    wrong += "        super().__init__(outbox)\n        self.at_s = monotonic()\n"
+    told = failed("desk", LAB3.stands("desk", wrong)).words
+    assert "Your code uses monotonic (in Sender.__init__), which virtual time does not reach" in told
 
 
 def test_a_session_that_never_connects_is_not_passed() -> None:

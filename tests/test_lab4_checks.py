@@ -8,7 +8,7 @@ from midspan.errors import Refusal
 from midspan.grading import Result, Transcript
 from midspan.grading.judge_process import judge_answers
 from midspan.grading.steps import judged
-from midspan.labs.lab4_scaling import again, check, draft, lab, look, searching
+from midspan.labs.lab4_scaling import again, check, draft, first_draft, lab, look, searching, show_draft
 from midspan.simulation import Implementation
 from tests import bank
 from tests.bank.lab4_scaling import WRONG
@@ -37,7 +37,7 @@ def searched(name: str, implementation: Implementation) -> Result:
 
 def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     copies = LAB4.session(next(entry for entry in WRONG if entry.id == "dedupe-in-the-node"))
-    told = str(searched("streams", copies))
+    told = str(searched("follow", copies))
     assert "✗ no_duplicate: No application is given a message twice." in told
     assert lab.misconceptions["dedupe-in-the-node"] in told
     assert "    who  starts  says\n" in told
@@ -45,16 +45,16 @@ def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line(capsys: pytest.Ca
     assert '"entry", ' in told
     _, _, line = told.partition("To see it drawn: again(ours, ")
     name, seed = line.split(")")[0].split(", ")
-    assert name == '"streams"'
-    found = again(copies, "streams", int(seed))
+    assert name == '"follow"'
+    found = again(copies, "follow", int(seed))
     assert found is not None
     assert found.predicate == "no_duplicate"
-    assert again(LAB4.session(), "streams", int(seed)) is None
-    assert f"Seed {seed} of streams: no violation any more." in capsys.readouterr().out
+    assert again(LAB4.session(), "follow", int(seed)) is None
+    assert f"Seed {seed} of follow: no violation any more." in capsys.readouterr().out
 
 
 def test_the_draft_acknowledges_what_the_broker_does_not_have() -> None:
-    found = look(LAB4.stands("streams").ours, "accept")
+    found = look(LAB4.stands("follow").ours, "accept")
     assert found is not None
     assert found.predicate == "ack_after_durable"
     assert "broker restarts" in str(found) or "cut off the broker" in str(found)
@@ -79,7 +79,7 @@ def test_what_is_to_do_is_to_do_and_not_wrong(capsys: pytest.CaptureFixture[str]
     """An earlier part that is not written: the checks and the demonstrations that need it."""
     stub = "async def accept(log, *message, patience_s=5.0):\n    raise NotImplementedError()\n"
     answers = LAB4.stands("leaving", stub)
-    for step in ("accept", "streams", "leaving"):
+    for step in ("accept", "follow", "leaving"):
         assert judge_answers(lab.steps[step], answers).verdict == "to do", step
     assert look(answers.ours, "leaving") is None
     assert "Still to do: accept." in capsys.readouterr().out
@@ -94,28 +94,34 @@ def test_an_error_of_the_learners_is_told_with_its_line() -> None:
 
 
 def test_a_follower_that_hangs_ends_with_a_sentence() -> None:
-    wrong = "class Log(Log):\n    async def open(self, *_):\n        await asyncio.Event().wait()\n"
-    result = judge_answers(lab.steps["pubsub"], LAB4.stands("pubsub", wrong))
+    wrong = "async def follow(*_):\n    await asyncio.Event().wait()\n    yield 1, ''\n"
+    result = judge_answers(lab.steps["follow"], LAB4.stands("follow", wrong))
     assert result.verdict == "wrong"
-    assert "an answer within 5 s" in str(result)
+    assert "heard on n2" in str(result)
 
 
 def test_a_check_leaves_the_notebooks_numbers_as_they_are() -> None:
     answers = LAB4.stands("leaving")
     before = answers.KEEP, answers.GRACE_S
-    for step in ("streams", "leaving"):
+    for step in ("script", "leaving"):
         assert judge_answers(lab.steps[step], answers).passed
     assert before == (answers.KEEP, answers.GRACE_S)
 
 
 def test_bad_arguments_are_a_sentence() -> None:
     ours = LAB4.session()
-    with pytest.raises(Refusal, match="one of the steps streams, accept"):
+    with pytest.raises(Refusal, match="one of the steps follow, accept"):
         look(ours, "strems")
     with pytest.raises(Refusal, match="seed of a schedule, as in"):
-        again(ours, "streams")
+        again(ours, "follow")
     with pytest.raises(Refusal, match="one of the steps rooms, broadcast"):
         draft("room", ours)
     with pytest.raises(Refusal, match=r"check\.rooms\(Rooms\)"):
         draft("rooms")
-    assert check.streams.hint(1).text
+    with pytest.raises(Refusal, match=r"Write first_draft\(globals\(\)\)"):
+        first_draft(3)  # type: ignore[arg-type]
+    with pytest.raises(Refusal, match=r"one of .*Rooms, broadcast, .* but got 'Roms'"):
+        show_draft("Roms")
+    with pytest.raises(Refusal, match="the name of a draft, but got none"):
+        show_draft()
+    assert check.script.hint(1).text

@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 import pytest
 
-from midspan.labs.lab5_overhead.searching import LONG, STORES, spoken
+from midspan.labs.lab5_overhead.searching import LONG, STORES, with_events
 from midspan.simulation import Implementation, Schedule, generate, judge, play
 from midspan.simulation.tls import play_real
 from tests.bank.lab3_failure import Broken
@@ -28,7 +28,7 @@ SESSIONS = [entry for entry in RIGHT if entry.step != "cheaper"]
 
 
 def schedules(seeds: range) -> list[Schedule]:
-    return [spoken(generate(seed, replace(LONG, stores=STORES))) for seed in seeds]
+    return [with_events(generate(seed, replace(LONG, stores=STORES))) for seed in seeds]
 
 
 def breaking(implementation: Implementation, name: str) -> Iterator[Schedule]:

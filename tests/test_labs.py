@@ -88,6 +88,18 @@ def test_earlier_work_is_the_learners_where_it_passes(course: Path) -> None:
         answers.triple  # noqa: B018
 
 
+def test_earlier_work_up_to_a_step_is_judged_up_to_that_step(course: Path) -> None:
+    mine = {**SOLVED, "total": "def total(xs): raise SystemExit"}
+    write(course / "labs" / "lab0_adding.ipynb", notebook(mine))
+    answers = earlier("lab0_adding", upto="double")
+    assert str(answers) == "lab0_adding\n  your own:        double"
+    assert answers.double(4) == 8
+    with pytest.raises(AttributeError, match="define no 'total'"):
+        answers.total  # noqa: B018
+    with pytest.raises(Refusal, match="one of the steps double, total, later"):
+        earlier("lab0_adding", upto="dubble")
+
+
 def test_without_usable_earlier_work_the_reference_stands_in(course: Path) -> None:
     path = course / "labs" / "lab0_adding.ipynb"
     everything = "\n  the reference's: double, total, later"
@@ -252,7 +264,7 @@ def test_answers_that_cannot_serve_are_told_in_a_sentence(
 
 @in_a_loop
 async def test_what_stands_behind_the_server_may_be_unwritten(course: Path) -> None:
-    """The server of lab 1 is written two steps before its end."""
+    """The server of lab 1 is written a step before its end."""
     front = {"later": SOLVED["later"].replace("total([x])", "2 * x"), "double": UNSOLVED["double"]}
     write(course / "solutions" / "lab0_adding.ipynb", notebook({**front, "total": SOLVED["total"]}))
     write(course / "labs" / "lab0_adding.ipynb", notebook({**front, "total": "1 / 0"}))

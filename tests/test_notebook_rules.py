@@ -37,8 +37,9 @@ def code(source: str, **more: Any) -> dict[str, Any]:
 
 def good() -> dict[str, Any]:
     cells = [{"cell_type": "markdown", "source": "# Who masks?", "metadata": {}}]
-    cells += [{"cell_type": "markdown", "source": "We look.", "metadata": {}} for _ in range(22)]
-    cells += [code("from midspan import Bench\nbench = await Bench()\nbench", execution_count=1)]
+    shown = {"output_type": "execute_result", "metadata": {}, "data": {"text/plain": "a bench"}, "execution_count": 1}
+    cells += [code("from midspan import Bench\nbench = await Bench()\nbench", execution_count=1, outputs=[shown])]
+    cells += [{"cell_type": "markdown", "source": "We look.", "metadata": {}} for _ in range(24)]
     cells += [code("await bench.close()", execution_count=2)]
     about = {"minutes": 5, "objectives": ["read a frame"], "needs": []}
     return {"metadata": {"midspan": about, "kernelspec": {"name": "python3"}}, "cells": cells}
@@ -80,6 +81,20 @@ def item(*keys: Any, to: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def deeper_section_at(place: int, closed: bool = False) -> Callable[[dict[str, Any]], None]:
+    """The change that puts a heading before a cell; below it all is deeper, or all but a section that closes."""
+
+    def heading(text: str) -> dict[str, Any]:
+        folded = {"jp-MarkdownHeadingCollapsed": True} if "Deeper" in text else {}
+        return {"cell_type": "markdown", "source": f"## {text}", "metadata": folded}
+
+    def change(data: dict[str, Any]) -> None:
+        data["cells"][-1:-1] = [heading("Close the bench")] if closed else []
+        data["cells"].insert(place, heading("Deeper: who?"))
+
+    return change
+
+
 ERROR = {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
 WARNED = {"output_type": "stream", "name": "stderr", "text": "DeprecationWarning"}
 SHOWN = {"output_type": "display_data", "metadata": {}}
@@ -108,10 +123,14 @@ CAUGHT: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("it_says_what_it_is", item("metadata", "midspan", "needs", to=None)),
     ("it_says_what_it_is", item("metadata", "kernelspec", "name", to="mine")),
     ("it_opens_with_its_question", item("cells", 0, "source", to="# Masking")),
-    ("chapters_have_one_size_and_one_beginning", item("cells", -2, "source", to="bench = await Bench()")),
-    ("chapters_have_one_size_and_one_beginning", lambda data: data["cells"].pop(1)),
-    ("chapters_have_one_size_and_one_beginning", lambda data: data["cells"].extend(data["cells"][1:2] * 40)),
-    ("prose_belittles_nobody", item("cells", 1, "source", to="It is just a frame.")),
+    ("chapters_have_one_size", lambda data: data["cells"].__delitem__(slice(5, 8))),
+    ("chapters_have_one_size", lambda data: data["cells"].__setitem__(slice(5, 5), data["cells"][5:6] * 20)),
+    ("something_happens_on_the_first_screen", item("cells", 0, "source", to="# Who?\n" + "\nWe look." * 8)),
+    ("something_happens_on_the_first_screen", item("cells", 1, "outputs", to=[])),
+    ("what_is_deeper_comes_last", deeper_section_at(-1)),
+    ("chapters_have_one_size", deeper_section_at(5, closed=True)),
+    ("answers_are_hidden", item("cells", 1, "metadata", to={"tags": ["hide-output"]})),
+    ("prose_belittles_nobody", item("cells", 2, "source", to="It is just a frame.")),
     ("outputs_are_stored", item("cells", -1, "execution_count", to=3)),
     ("outputs_are_stored", item("cells", -1, "outputs", to=[ERROR])),
     ("outputs_are_stored", item("cells", -1, "outputs", to=[WARNED])),

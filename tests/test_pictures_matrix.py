@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +49,13 @@ def test_a_row_for_each_guarantee_a_number_for_each_fault(matrix: Matrix) -> Non
     for number, name in enumerate(FAULTS, 1):
         assert f">{number} {name}</text>" in svg
     assert ">4</text>" not in svg
+
+
+def test_a_marked_column_has_a_frame_and_its_text_names_it(matrix: Matrix) -> None:
+    marked = replace(matrix, marked="raw")
+    frames = len(re.findall("<rect[^>]*fill:none", matrix_picture(marked).svg))
+    assert frames == len(re.findall("<rect[^>]*fill:none", matrix_picture(matrix).svg)) + 1
+    assert str(marked).endswith("Marked: raw")
 
 
 def test_no_name_becomes_markup(matrix: Matrix) -> None:

@@ -324,9 +324,10 @@ def test_an_editable_install_brings_the_settings_of_jupyterlab(editable: Path) -
 
 def test_the_reading_order_is_the_notebooks_own() -> None:
     """Each notebook and lab stands in README's table with the minutes that its metadata states, in order."""
-    rows = re.findall(r"^\| \[`[^`]+`\]\(([^)]+)\) \|.*\| (\d+) \|$", README, re.MULTILINE)
-    minutes = {f"{it.folder}/{it.path.name}": it.about.get("minutes") for it in found("notebooks", "labs")}
-    assert {path: int(said) for path, said in rows} == minutes
-    for folder in ("notebooks/", "labs/"):
-        names = [path for path, _ in rows if path.startswith(folder)]
+    rows = re.findall(r"^\| \[`[^`]+`\]\(([^)]+)\) \|.*\| (\d+) \| (\d+|-) \|$", README, re.MULTILINE)
+    stated = {f"{it.folder}/{it.path.name}": it.about for it in found("notebooks", "labs")}
+    minutes = {path: (str(about["minutes"]), str(about.get("deeper_minutes", "-"))) for path, about in stated.items()}
+    assert {path: (core, more) for path, core, more in rows} == minutes
+    for folder in ("notebooks/", "labs/lab"):
+        names = [path for path, *_ in rows if path.startswith(folder)]
         assert names == sorted(names)

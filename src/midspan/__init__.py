@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from midspan.experiments.bench import Bench as Bench
     from midspan.experiments.clusters import cluster as cluster
     from midspan.experiments.page import live_page as live_page
+    from midspan.grading.predictions import claims as claims
     from midspan.grading.predictions import ledger as ledger
     from midspan.grading.predictions import predict as predict
     from midspan.grading.predictions import score as score
@@ -51,6 +52,7 @@ HOMES = {
     "Bench": "experiments.bench",
     "cluster": "experiments.clusters",
     "live_page": "experiments.page",
+    "claims": "grading.predictions",
     "ledger": "grading.predictions",
     "minutes": "grading.stopwatch",
     "verdict": "grading.predictions",

@@ -47,6 +47,8 @@ CLOSE_CODE = """        connection = None
         if connection is not None and connection.close_code == NOT_AUTHORISED:
             return
 """
+ELSEWHERE = "elsewhere = (epoch, offset) != (self.epoch, self.offset)"
+EPOCH = '        self.epoch = store.setdefault("epoch", f"{rng.getrandbits(64):016x}")  # a new store is a new epoch\n'
 RESUME = "return offset if epoch == self.epoch and offset <= self.end else 0"
 TAKES = "            if offset == log.end:\n                await grew.wait()\n"
 GREW = "            grew = log.grew  # before reading: what is added meanwhile sets this one\n"
@@ -146,17 +148,21 @@ TAKING = [
     Right("a lock for each sender", "desk", "        self.lock = asyncio.Lock()\n", "        self.locks = {}\n", (("desk", "async with self.lock:", "async with self.locks.setdefault(who, asyncio.Lock()):"),)),
 ]  # fmt: skip
 RESUMING = [
-    Broken("epoch-ignored", "resume", RESUME, "return offset if offset <= self.end else 0", (("resume", "elsewhere = (epoch, offset) != (self.epoch, self.offset)", "elsewhere = offset != self.offset"),), breaks="convergence"),
-    Broken("offset-by-assignment", "resume", "        if offset != self.offset + 1:\n            return False\n", "", (("feed", "for offset, body in await log.after(offset):", "for offset, body in list(log.tail):"),), breaks="no_loss"),
-    Broken("no-reset", "resume", "        return elsewhere\n", "        return False\n", breaks="convergence"),
-    Broken("replay-unbounded", "resume", "deque(maxlen=keep)", "deque(maxlen=1000 * keep)", breaks="bounded_memory"),
-    Broken("resume-from-start", "resume", RESUME, "return 0"),
+    Broken("offset-by-assignment", "cursor", "        if offset != self.offset + 1:\n            return False\n", "", (("feed", "for offset, body in await log.after(offset):", "for offset, body in list(log.tail):"),), breaks="no_loss"),
+    Broken("no-reset", "cursor", "        return elsewhere\n", "        return False\n", breaks="convergence"),
+    Broken("cursor-in-memory", "cursor", "self.go(self.epoch, offset)", "self.offset = offset"),
+    Broken("epoch-ignored/2", "cursor", ELSEWHERE, "elsewhere = offset != self.offset"),
+    Broken("epoch-ignored", "log", RESUME, "return offset if offset <= self.end else 0", (("cursor", ELSEWHERE, "elsewhere = offset != self.offset"),), breaks="convergence"),
+    Broken("replay-unbounded", "log", "deque(maxlen=keep)", "deque(maxlen=1000 * keep)", breaks="bounded_memory"),
+    Broken("resume-from-start", "log", RESUME, "return 0"),
     Broken("subscribe-after-snapshot", "feed", "        while True:\n", "        for offset, entry in enumerate(await log.store.read(offset), offset + 1):\n            await connection.send(json.dumps([\"entry\", offset, entry.body]))\n        while True:\n", (("feed", FEED, SNAPSHOT),), breaks="no_loss"),
     Broken("woken-too-late", "feed", GREW, "", (("feed", TAKES, "            await log.grew.wait()\n"),), breaks="no_loss"),
     Broken("feed-polls", "feed", TAKES, "            await asyncio.sleep(0.05)\n"),
     Broken("resume-unauthorised", "greet", "if not authorise(who, token):", "if not place[0] and not authorise(who, token):", breaks="authorised"),
     Broken("greeting-waits-for-ever", "greet", "asyncio.timeout(TIMEOUT_S)", "asyncio.timeout(None)"),
-    Right("every read from the store", "resume", "        start = self.end - len(self.tail)\n        if offset >= start:\n            return list(self.tail)[offset - start :]\n", ""),
+    Right("remembers where it stood", "cursor", "        elsewhere = (epoch, offset) != (self.epoch, self.offset)\n        self.go(epoch, offset)\n        return elsewhere\n", "        before = self.epoch, self.offset\n        self.go(epoch, offset)\n        return before != (epoch, offset)\n"),
+    Right("an epoch only where there is none", "log", EPOCH, '        if "epoch" not in store:\n            store["epoch"] = str(rng.random())\n        self.epoch = store["epoch"]\n'),
+    Right("every read from the store", "log", "        start = self.end - len(self.tail)\n        if offset >= start:\n            return list(self.tail)[offset - start :]\n", ""),
     Right("asks before it waits", "feed", TAKES, "            if offset < log.end:\n                continue\n            await grew.wait()\n"),
 ]  # fmt: skip
 CONTROL = [

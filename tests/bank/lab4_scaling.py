@@ -25,88 +25,75 @@ BROADCAST = [
     Wrong("changes-while-told", "broadcast", "list(outlets)", "outlets"),
 ]  # fmt: skip
 
-LOCAL = """
-class Log:
-    def __init__(self, broker, context):
-        self.broker, self.queues, self.end = broker, {}, 0
-
-    async def open(self, room, who, base):
-        self.queues.setdefault(room, asyncio.Queue())
-        return Place("", self.end, self.end, base - 1)
-
-    async def take(self, room, epoch, who, number, body):
-        self.end += 1
-        self.queues[room].put_nowait((self.end, body))
-        return number
-
-    async def after(self, room, offset, end):
-        return []
-
-    async def follow(self, room, epoch, offset):
-        while True:
-            yield await self.queues[room].get()
-
-    async def close(self, room):
-        del self.queues[room]
+GAP = 'if facts["epoch"] != epoch or number > safe + 1:'
+ALL_NUMBERS = """    if facts["epoch"] != epoch or number > safe + 1:
+        facts["end"] = str(int(facts.get("end", 0)) + 1)
 """
-SUBSCRIBE = """            await self.heard[room].subscribe(channel)
-            await self.heard[room].get_message(timeout=None)  # the broker says that it is so
-"""
-LISTEN = """        while True:
-            with contextlib.suppress(*BROKER_AWAY):
-                async for message in self.heard[room].listen():
-"""
-PUBSUB = [
-    Wrong("one-node", "pubsub", "", LOCAL),
-    Wrong("subscribes-late", "pubsub", SUBSCRIBE, "", (("pubsub", LISTEN, f"        await self.heard[room].subscribe(self.keys(room)[1])\n{LISTEN}"),)),
-    Wrong("never-unsubscribes", "pubsub", "await self.heard.pop(room).aclose()", "pass"),
-    Wrong("stops-with-the-link", "pubsub", LISTEN, LISTEN.replace("while True", "if True")),
+TWIN = [
+    Wrong("copy-taken", "twin", "    if number <= safe:\n        return safe\n", ""),
+    Wrong("gap-taken", "twin", GAP, 'if facts["epoch"] != epoch:'),
+    Wrong("epoch-ignored", "twin", GAP, "if number > safe + 1:"),
+    Wrong("ids-with-holes", "twin", f"    {GAP}\n", ALL_NUMBERS),
+    Wrong("log-unbounded", "twin", "    del stream[:-keep]\n", ""),
 ]  # fmt: skip
 
 OFFSET = "    local offset = redis.call('HINCRBY', KEYS[2], 'end', 1)\n"
 COPY = "    if number <= safe then return safe end\n"
 SAFE = "    local safe, number ="
-TAKE = "        safe = await self.broker.eval(take_script(), 2, *self.keys(room), epoch, who, number, body, KEEP)\n"
-RETURN = "        return None if safe < 0 else safe\n"
-IN_MEMORY = """        if number <= self.mine.get((room, who), 0):
-            return self.mine[room, who]
-        safe = await self.broker.eval(take_script(), 2, *self.keys(room), epoch, who, number, body, KEEP)
-        self.mine[room, who] = max(safe, 0)
+NUMBERS = "    local safe, number = tonumber(redis.call('HGET', KEYS[2], 'safe ' .. ARGV[2]) or 0), tonumber(ARGV[3])\n"
+TEXTS = "    local safe, number = redis.call('HGET', KEYS[2], 'safe ' .. ARGV[2]) or '0', ARGV[3]\n"
+TAKE = "    safe = await log.broker.eval(take_script(), 2, *log.keys(room), epoch, who, number, body, KEEP)\n"
+RETURN = "    return None if safe < 0 else safe\n"
+IN_MEMORY = """    log.mine = getattr(log, "mine", {})
+    if number <= log.mine.get((room, who), 0):
+        return log.mine[room, who]
+    safe = await log.broker.eval(take_script(), 2, *log.keys(room), epoch, who, number, body, KEEP)
+    log.mine[room, who] = max(safe, 0)
 """
-STEP_BY_STEP = """        stream, facts = self.keys(room)
-        safe = int(await self.broker.hget(facts, f"safe {who}") or 0)
-        if await self.broker.hget(facts, "epoch") != epoch or number > safe + 1:
-            return None
-        if number <= safe:
-            return safe
-        offset = await self.broker.hincrby(facts, "end", 1)
-        await self.broker.xadd(stream, {"body": body}, id=f"{offset}-0", maxlen=KEEP, approximate=False)
-        await self.broker.hset(facts, f"safe {who}", number)
-        return number
+STEP_BY_STEP = """    stream, facts = log.keys(room)
+    safe = int(await log.broker.hget(facts, f"safe {who}") or 0)
+    if await log.broker.hget(facts, "epoch") != epoch or number > safe + 1:
+        return None
+    if number <= safe:
+        return safe
+    offset = await log.broker.hincrby(facts, "end", 1)
+    await log.broker.xadd(stream, {"body": body}, id=f"{offset}-0", maxlen=KEEP, approximate=False)
+    await log.broker.hset(facts, f"safe {who}", number)
+    return number
 """
-REGISTERED = """        script = self.broker.register_script(take_script())
-        safe = await script(keys=self.keys(room), args=[epoch, who, number, body, KEEP])
+REGISTERED = """    script = log.broker.register_script(take_script())
+    safe = await script(keys=log.keys(room), args=[epoch, who, number, body, KEEP])
 """
-FOLLOW = """        while True:
-            with contextlib.suppress(*BROKER_AWAY):
-                async with linked(self.context.broker, alone=True) as link:
+SCRIPT = [
+    Wrong("dedupe-in-the-node", "script", COPY, "", (("script", TAKE, IN_MEMORY),)),
+    Wrong("dedupe-in-the-node/2", "script", COPY, ""),
+    Wrong("not-atomic", "script", TAKE + RETURN, STEP_BY_STEP),
+    Wrong("numbers-as-text", "script", NUMBERS, TEXTS, (
+        ("script", "number > safe + 1 then", "number + 0 > safe + 1 then"),
+        ("script", "then return safe end", "then return tonumber(safe) end"),
+        ("script", "    return number\n", "    return tonumber(number)\n"),
+    )),
+    Wrong("gap-taken/2", "script", " or number > safe + 1 then", " then"),
+    Wrong("ids-with-holes/2", "script", OFFSET, "", (("script", SAFE, OFFSET + SAFE),)),
+    Wrong("resumes-anywhere", "script", " and place.start <= offset <= place.end", ""),
+    Wrong("epoch-ignored/2", "script", "epoch == place.epoch and ", ""),
+    Wrong("epoch-ignored/3", "script", "redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] or ", ""),
+    Wrong("log-unbounded/2", "script", "'MAXLEN', ARGV[5], ", ""),
+]  # fmt: skip
+
+FOLLOW = """    while True:
+        with contextlib.suppress(*BROKER_AWAY):
+            async with linked(log.context.broker, alone=True) as link:
 """
-AGAIN = "            await asyncio.sleep(AGAIN_S)\n"
-END = 'int(await self.broker.hget(facts, "end") or 0)'
-STREAMS = [
-    Wrong("lost-while-away", "streams", AGAIN, f"{AGAIN}            offset = {END}\n"),
-    Wrong("starts-over", "streams", AGAIN, f"{AGAIN}            offset = 0\n"),
-    Wrong("follows-from-now", "streams", FOLLOW, f"        offset = {END}\n{FOLLOW}"),
-    Wrong("epoch-forgotten", "streams", 'if await link.hget(facts, "epoch") != epoch:', "if False:"),
-    Wrong("dedupe-in-the-node", "streams", COPY, "", (("streams", TAKE, IN_MEMORY), ("streams", "self.broker, self.context = broker, context\n", "self.broker, self.context, self.mine = broker, context, {}\n"))),
-    Wrong("dedupe-in-the-node/2", "streams", COPY, ""),
-    Wrong("not-atomic", "streams", TAKE + RETURN, STEP_BY_STEP),
-    Wrong("gap-taken", "streams", " or number > safe + 1 then", " then"),
-    Wrong("ids-with-holes", "streams", OFFSET, "", (("streams", SAFE, OFFSET + SAFE),)),
-    Wrong("epoch-ignored", "streams", "epoch == place.epoch and ", ""),
-    Wrong("epoch-ignored/2", "streams", "redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] or ", ""),
-    Wrong("resumes-anywhere", "streams", " and place.start <= offset <= place.end", ""),
-    Wrong("log-unbounded", "streams", "'MAXLEN', ARGV[5], ", ""),
+AGAIN = "        await asyncio.sleep(AGAIN_S)\n"
+END = 'int(await log.broker.hget(facts, "end") or 0)'
+FOLLOWING = [
+    Wrong("lost-while-away", "follow", AGAIN, f"{AGAIN}        offset = {END}\n"),
+    Wrong("stops-with-the-link", "follow", FOLLOW, FOLLOW.replace("while True", "if True")),
+    Wrong("stops-with-the-link/2", "follow", "contextlib.suppress(*BROKER_AWAY)", "contextlib.suppress()"),
+    Wrong("starts-over", "follow", AGAIN, f"{AGAIN}        offset = 0\n"),
+    Wrong("follows-from-now", "follow", FOLLOW, f"    offset = {END}\n{FOLLOW}"),
+    Wrong("epoch-forgotten", "follow", 'if await link.hget(facts, "epoch") != epoch:', "if False:"),
 ]  # fmt: skip
 
 ASK = "return await log.take(*message)"
@@ -178,7 +165,6 @@ CONTROL = [
 # Each runs the lab from its first edit to the end, so each holds several edits.
 SLOW = "if not self.waiting and transport.get_write_buffer_size() <= UNREAD_BYTES:"
 IS_SLOW = "is_slow = self.waiting or transport.get_write_buffer_size() > UNREAD_BYTES\n        if not is_slow:"
-UNSUBSCRIBE = "pubsub = self.heard.pop(room)\n        await pubsub.unsubscribe()\n        await pubsub.aclose()"
 WAIT_FOR = (
     "    with contextlib.suppress(TimeoutError):\n        await asyncio.wait_for(node.work.idle.wait(), GRACE_S)\n"
 )
@@ -186,16 +172,29 @@ ALL_OWNERS = "everyone = await self.broker.hgetall(self.owners)\n        owners 
 OTHERS = [
     Right("other words for the same", "rooms", "is_first = room not in self.members", "is_first = not self.of(room)", (
         ("broadcast", "list(outlets)", "(*outlets,)"),
-        ("pubsub", "await self.heard.pop(room).aclose()", UNSUBSCRIBE),
+        ("twin", "del stream[:-keep]", "stream[:] = stream[-keep:]"),
         ("outlet", SLOW, IS_SLOW),
         ("leaving", IDLE, WAIT_FOR),
     )),
-    Right("a registered script, trimming by whole blocks", "streams", TAKE, REGISTERED, (("streams", "'MAXLEN', ARGV[5]", "'MAXLEN', '~', ARGV[5]"),)),
-    Right("one entry at a time, all owners at once", "streams", "PAGE, block=0", "1, block=0", (("owners", "owners = await self.broker.hmget(self.owners, list(mine))", ALL_OWNERS),)),
+    Right("a registered script, trimming by whole blocks", "script", TAKE, REGISTERED, (("script", "'MAXLEN', ARGV[5]", "'MAXLEN', '~', ARGV[5]"),)),
+    Right("one entry at a time, all owners at once", "follow", "PAGE, block=0", "1, block=0", (("owners", "owners = await self.broker.hmget(self.owners, list(mine))", ALL_OWNERS),)),
     Right("a pause that ends in time, another name for a mailbox", "accept", "await asyncio.sleep(AGAIN_S)", GROWING, (("owners", 'return f"@{who}"', 'return f"@mailbox of {who}"'),)),
     Right("a beat that is drawn", "presence", "await self.broker.hincrby(self.beats, self.context.name, 1)", "await self.broker.hset(self.beats, self.context.name, random.random())"),
 ]  # fmt: skip
 
-ALL = [*ROOMS, *BROADCAST, *PUBSUB, *STREAMS, *ACCEPT, *OWNERS, *OUTLET, *PRESENCE, *LEAVING, *CONTROL, *OTHERS]
+ALL = [
+    *ROOMS,
+    *BROADCAST,
+    *TWIN,
+    *SCRIPT,
+    *FOLLOWING,
+    *ACCEPT,
+    *OWNERS,
+    *OUTLET,
+    *PRESENCE,
+    *LEAVING,
+    *CONTROL,
+    *OTHERS,
+]
 WRONG: list[Wrong] = [entry for entry in ALL if isinstance(entry, Wrong)]
 RIGHT: list[Right] = [entry for entry in ALL if not isinstance(entry, Wrong)]

@@ -2,18 +2,25 @@
 
 In this order:
 
-1. `bench`: opens the two servers with a tap in front of each, and reports at the end what was left open.
+1. `bench`: opens the two servers with a tap in front of each, and reports at the end what was left open;
+   `bench_clients`: the clients that chapter 02 connects to them.
 2. `conversations` and `byte_ledgers`: conversations of real libraries through a tap, and what their bytes are for.
 3. `disconnection`: when clients notice a cut, what they buffer, and what is lost.
 4. `on_trial` (which implementations are compared) and `guarantee_matrix` (guarantee x implementation x fault).
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
    `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
 6. `page`: a page for a browser, with what the tap sees of it.
+7. `chat_runs`: the chat whose link is cut, which opens the course. `upgraded_streams`: frames written by hand.
 """
 
 from midspan.errors import imported_when_used
 
 HOMES = {  # what notebooks use
+    "WEBSOCKET_TARGET": "bench_clients",
+    "packet_client": "bench_clients",
+    "raw_client": "bench_clients",
+    "socketio_client": "bench_clients",
+    "try_handshake": "bench_clients",
     "Weighing": "byte_ledgers",
     "code_lines": "byte_ledgers",
     "library_lines": "byte_ledgers",
@@ -27,6 +34,7 @@ HOMES = {  # what notebooks use
     "clients_served": "cluster_trials",
     "everybody_writes": "cluster_trials",
     "one_slow_reader": "cluster_trials",
+    "run_chat": "chat_runs",
     "BLOB": "conversations",
     "CHANNELS": "conversations",
     "CHAT": "conversations",
@@ -43,6 +51,7 @@ HOMES = {  # what notebooks use
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
     "named": "on_trial",
+    "upgraded_stream": "upgraded_streams",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.errors import checked, need
 from midspan.experiments.bench import Endpoint
+from midspan.experiments.bench_clients import WEBSOCKET_TARGET
 from midspan.net.servers import HOST, Authority, http_session, raw_server, socketio_server
 from midspan.net.taps import Tap, tap
 from midspan.protocols.capture import Capture
@@ -324,9 +325,7 @@ async def _ask(connection: ClientConnection, dialect: QuestionAndAnswer) -> tupl
 # limits).
 
 
-FRAMEWORK = QuestionAndAnswer(
-    "/socket.io/?EIO=4&transport=websocket", ("40",), question='42999["typing_start",{"room":"a"}]', answer="43999"
-)
+FRAMEWORK = QuestionAndAnswer(WEBSOCKET_TARGET, ("40",), question='42999["typing_start",{"room":"a"}]', answer="43999")
 ENVELOPE = QuestionAndAnswer("", (), question='["typing_start",{"room":"a"},999]', answer='["ack"')
 
 DEEP = 100_000  # brackets; Python's own json gives up at about a thousand

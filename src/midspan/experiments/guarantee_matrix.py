@@ -183,11 +183,16 @@ class MatrixCell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All cells of one measurement. Two measurements of the same code are equal."""
+    """All cells of one measurement. Two measurements of the same code are equal.
+
+    Args:
+        marked: the name of the column that the picture marks; "" for none.
+    """
 
     contenders: tuple[OnTrial, ...]
     trials: tuple[Trial, ...]
     cells: dict[Key, MatrixCell]
+    marked: str = ""
 
     def __iter__(self) -> Iterator[MatrixCell]:
         return iter(self.cells.values())
@@ -244,9 +249,8 @@ class Matrix:
             row = "  ".join(f"{sign:{width}}" for sign, width in zip(signs, widths, strict=True))
             rows.append(f"{name:{first}}  {row}".rstrip())
         order = ", ".join(_names(self.trials))
-        return "\n".join(
-            [*rows, f"In each cell one sign a fault: {order}.", "✓ holds  ✗ violated  ○ not put to the test"]
-        )
+        legend = [f"In each cell one sign a fault: {order}.", "✓ holds  ✗ violated  ○ not put to the test"]
+        return "\n".join([*rows, *legend, *([f"Marked: {self.marked}"] if self.marked else [])])
 
 
 @checked

@@ -15,6 +15,7 @@ from midspan.grading.steps import Checks, Hint, Lab, Step
 from midspan.grading.transcript import CheckFailed, Result, Transcript
 
 HOMES = {  # what notebooks use
+    "earlier": "lab_source",
     "lab5_contender": "finished_labs",
 }
 

@@ -102,6 +102,20 @@ def written(*answers: object) -> bool:
     return not to_do
 
 
+def show_source(*things: object) -> None:
+    """Print the source of classes and functions that the course gives: a first draft, or one end of a session.
+
+    Raises:
+        Refusal: a thing has no source, because it is no class or function of a module.
+    """
+    for thing in things:
+        try:
+            source = inspect.getsource(thing)  # type: ignore[arg-type]  # it raises TypeError for what has none
+        except (TypeError, OSError):
+            raise Refusal("a class or function of the course", thing, "Name one that this lab imports") from None
+        print(source)
+
+
 def _why(ran: limits.CallOutcome, limit_s: float) -> Iterator[str]:
     if ran.error is None:
         yield f"Not done after {limit_s:g} s, so we ended it: it waits for bytes that never come, or never stops."

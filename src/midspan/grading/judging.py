@@ -347,12 +347,15 @@ def judge_seeds(file: Path, seeds: range, link: str = "simulated") -> SeedReport
 
 
 def finished_cells(own: dict[str, Part], instead: str = "the solutions") -> list[Cell]:
-    """Return all cells of a notebook's answers; refuse when one is to do, and name what to use `instead`."""
-    to_do = [step for step, part in own.items() if part.to_do]
+    """Return all cells of a notebook's answers; refuse when one is to do, and name what to use `instead`.
+
+    A deeper step that is to do is left out, without its stub.
+    """
+    to_do = [step for step, part in own.items() if part.to_do and not part.deeper]
     if to_do:
         words = Words(f"still to do: {', '.join(to_do)}")
         raise Refusal("a finished lab", words, f"All steps are needed: finish it, or take {instead}")
-    return [cell for part in own.values() for cell in part.cells]
+    return [cell for part in own.values() for cell in (part.setup if part.to_do else part.cells)]
 
 
 def _three(counts: dict[str, int]) -> tuple[str, str, str]:

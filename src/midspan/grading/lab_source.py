@@ -8,11 +8,14 @@ import importlib
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from midspan.errors import Refusal, need
 from midspan.grading import notebooks, progress
+from midspan.grading.express import NAME as EXPRESS
+from midspan.grading.express import SOURCES, express_way, with_outputs_of
 from midspan.grading.judge_process import run_cells
 from midspan.grading.judging import Submission, opened
 from midspan.grading.notebooks import Answers
@@ -51,11 +54,11 @@ def as_node(notebook: notebooks.Raw) -> Any:
 
 
 def regenerate(force: bool = False) -> list[str]:
-    """Write each lab again from its solved notebook; return the names of the labs that changed.
+    """Write the express notebook and each lab again from their sources; return the names of those that changed.
 
     A lab with at least one answer in it is not overwritten unless `force`.
     """
-    changed = []
+    changed = [f"solutions/{EXPRESS}"] if _write_express(progress.course()) else []
     for path in sorted((progress.course() / "solutions").glob("*.ipynb")):
         generated, lab = text(clear(notebooks.read(path))), notebooks.lab(path.stem)
         before = lab.read_text("utf-8") if lab.exists() else ""
@@ -65,6 +68,24 @@ def regenerate(force: bool = False) -> list[str]:
         lab.parent.mkdir(exist_ok=True)
         lab.write_text(generated, "utf-8")
         changed.append(path.stem)
+    return changed
+
+
+def _write_express(course: Path) -> bool:
+    """Write the solved express notebook where the whole course is there; return whether it changed.
+
+    Outputs stay where the source of a cell is the same; all others need `store`.
+    """
+    if not all((course / source).exists() for source in SOURCES):
+        return False
+    path = notebooks.solution(EXPRESS)
+    old = notebooks.read(path) if path.exists() else {"cells": [], "metadata": {}}
+    new = with_outputs_of(express_way(course), old)
+    new["metadata"] = {**old["metadata"], **new["metadata"]}
+    fold(new)
+    changed = not path.exists() or text(new) != path.read_text("utf-8")
+    if changed:
+        path.write_text(text(new), "utf-8")
     return changed
 
 
@@ -102,14 +123,22 @@ class Earlier:
     __repr__ = __str__
 
 
-def earlier(lab: str) -> Earlier:
-    """Judge the learner's answers to an earlier lab now; return those that pass, and the reference's for the others."""
+def earlier(lab: str, upto: str = "") -> Earlier:
+    """Judge the learner's answers to an earlier lab now; return those that pass, and the reference's for the others.
+
+    Args:
+        lab: its name, "lab2_events".
+        upto: the last step whose answers are needed; "" for all steps.
+
+    Raises:
+        Refusal: there is no such lab, or it has no such step.
+    """
     solved = opened(notebooks.solution(lab))
     paper, why = _theirs(lab)
+    paper = _begun(paper or solved, upto)
     passing: frozenset[str] = frozenset()
-    if paper and any(paper.hopeful.values()):
+    if not why and any(paper.hopeful.values()):
         passing = frozenset(step for step, result in paper.results().items() if result.passed)
-    paper = paper or solved
     cells = [
         cell
         for step, part in paper.own.items()
@@ -121,6 +150,14 @@ def earlier(lab: str) -> Earlier:
         raise ran.error
     mine = tuple(step for step in paper.own if step in passing)
     return Earlier(lab, mine, tuple(step for step in paper.own if step not in passing), answers, why)
+
+
+def _begun(paper: Submission, upto: str) -> Submission:
+    """Return the first steps of a submission, `upto` as the last one; all of them for ""."""
+    steps = list(paper.own)
+    need(not upto or upto in steps, f"one of the steps {', '.join(steps)}", upto, "Name one of them")
+    wanted = steps[: steps.index(upto) + 1] if upto else steps
+    return replace(paper, own={step: paper.own[step] for step in wanted})
 
 
 def _theirs(lab: str) -> tuple[Submission | None, str]:

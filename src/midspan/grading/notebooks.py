@@ -128,12 +128,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The cells of one step: those that prepare, and those that contain the answer."""
+    """The cells of one step: those that prepare, and those that contain the answer.
+
+    A `deeper` step (the tag "deeper" of its exercise) may be left out: the lab's first draft stands in.
+    """
 
     step: str
     setup: tuple[Cell, ...]
     answer: tuple[Cell, ...]
     borrowed: bool = False  # the answer is the reference's, since the learner's notebook borrows the step
+    deeper: bool = False
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -153,7 +157,7 @@ class Part:
 def reference(solved: Raw) -> dict[str, Part]:
     """Return step -> part of a solved notebook, in order. A cell belongs to the next check after it."""
     return {
-        step: Part(step, tuple(_of("setup", cells)), tuple(_of("exercise", cells)))
+        step: Part(step, tuple(_of("setup", cells)), tuple(_of("exercise", cells)), deeper=_is_deeper(cells))
         for step, cells in _cells_by_step(solved)
         if step
     }
@@ -185,7 +189,7 @@ def own(theirs: Raw, solved: Raw) -> dict[str, Part]:
             where = answer if kind == "added" else setup
             where[step].insert(0, Cell(f"added {place}", source_of(cell), added=True))
     return {
-        s: Part(s, (*setup[s], *part.setup), part.answer if s in lent else tuple(answer[s]), s in lent)
+        s: Part(s, (*setup[s], *part.setup), part.answer if s in lent else tuple(answer[s]), s in lent, part.deeper)
         for s, part in parts.items()
     }
 
@@ -240,6 +244,10 @@ def _cells_by_step(solved: Raw) -> Iterator[tuple[str, list[Raw]]]:
 def _keys(cell: Raw) -> list[str]:
     grade_id, id = grade_id_of(cell), cell.get("id")
     return ([f"grade id {grade_id}"] if grade_id else []) + ([f"id {id}"] if id else [])
+
+
+def _is_deeper(cells: Iterable[Raw]) -> bool:
+    return any(kind_of(cell) == "exercise" and "deeper" in tags(cell) for cell in cells)
 
 
 def _of(kind: CellKind, cells: Iterable[Raw]) -> Iterator[Cell]:

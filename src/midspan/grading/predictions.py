@@ -163,9 +163,20 @@ class Ruling:
 
     def __repr__(self) -> str:
         """The text that a cell shows: as `str()`; a long one takes two lines, with all implementations in one line."""
+        return self.lines()
+
+    def lines(self, indent: str = "") -> str:
+        """The text that a cell shows, behind an indent."""
         text = str(self).replace(self.of, self.of.replace(" ", "\xa0"))  # so that `fill` breaks no line there
-        lines = fill(text, WIDE, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-        return lines.replace("\xa0", " ")
+        return _filled(text, indent).replace("\xa0", " ")
+
+
+def _filled(text: str, indent: str = "") -> str:
+    """Break a text into lines of `WIDE` characters at most, where it has spaces."""
+    further = f"{indent}    "
+    return fill(
+        text, WIDE, initial_indent=indent, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+    )
 
 
 @checked
@@ -214,6 +225,36 @@ def ledger() -> Ledger:
     """Return the verdicts so far."""
     places = {claim: place for place, claim in enumerate(CLAIMS)}
     return Ledger(tuple(sorted(_entered.values(), key=lambda ruling: places[ruling.claim])))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ClaimList:
+    """Claims by id with their sentences; below each the verdicts that this kernel has entered."""
+
+    sentences: Mapping[str, str]
+    rulings: tuple[Ruling, ...]
+
+    def __str__(self) -> str:
+        lines = []
+        for claim, sentence in self.sentences.items():
+            lines.append(_filled(f"{claim}  {sentence}."))
+            lines += [ruling.lines(indent="      ") for ruling in self.rulings if ruling.claim == claim]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+@checked
+def claims(letter: str = "") -> ClaimList:
+    """Return the claims on trial whose ids begin with this letter, "L"; "" for all of them.
+
+    Raises:
+        Refusal: no claim's id begins so.
+    """
+    sentences = {claim: sentence for claim, sentence in CLAIMS.items() if claim.startswith(letter)}
+    letters = ", ".join(dict.fromkeys(claim[0] for claim in CLAIMS))
+    need(bool(sentences), f"one of {letters}", letter, "Leave it out to see all claims")
+    return ClaimList(sentences, ledger().rulings)
 
 
 def _with_version(name: str) -> str:

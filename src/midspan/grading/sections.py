@@ -88,7 +88,8 @@ def _mark_hidden(cell: Raw, hidden: bool) -> None:
     tags = [tag for tag in notebooks.tags(cell) if tag != HIDDEN] + [HIDDEN] * hidden
     jupyter = {key: value for key, value in metadata.get("jupyter", {}).items() if key != "outputs_hidden"}
     jupyter |= {"outputs_hidden": True} if hidden else {}
-    for name, value in (("tags", tags), ("jupyter", jupyter)):
+    # JupyterLab writes `collapsed` beside it when it saves: without it a notebook that is only read would change
+    for name, value in (("tags", tags), ("jupyter", jupyter), ("collapsed", hidden)):
         metadata.pop(name, None)
         if value:
             metadata[name] = value

@@ -69,6 +69,7 @@ def matrix_picture(matrix: Matrix, *, title: str = "") -> Picture:
     body = [label(MARGIN_PX, 20, finding, size=14, bold=True), *_heads(matrix, lefts, TITLE_PX)]
     for row, guarantee in enumerate(matrix.guarantees):
         body += _row(matrix, guarantee, lefts, top + row * ROW_PX)
+    body += _mark(matrix, lefts, bottom)
     legend, height = _legend(matrix, bottom + 20, width)
     width = max(width, MARGIN_PX + BOLD * sans_px(finding, 14) + MARGIN_PX)
     return picture(width, height, [*body, *legend], title=finding, text=str(matrix))
@@ -128,6 +129,16 @@ def _row(matrix: Matrix, guarantee: str, lefts: list[float], y: float) -> list[s
         for number, trial in enumerate(matrix.trials):
             drawn.append(_box(matrix.cells[guarantee, one.name, trial.name], left + number * BOX_PX, y + 4))
     return drawn
+
+
+def _mark(matrix: Matrix, lefts: list[float], bottom: float) -> list[str]:
+    """Draw a frame around the marked column, if there is one."""
+    columns = zip(matrix.contenders, lefts, lefts[1:], strict=False)
+    return [
+        rect(left - 5, TITLE_PX + 2, right - GAP_PX - left + 10, bottom - TITLE_PX, fill="none", line=INK, round_px=4)
+        for one, left, right in columns
+        if one.name == matrix.marked
+    ]
 
 
 def _box(cell: MatrixCell, x: float, y: float) -> str:

@@ -1,96 +1,115 @@
-"""Steps 6 and 7: the close frame, and a connection without sockets (RFC 6455 sections 5.5 and 7)."""
+"""Steps 7 and 8: a connection without a socket, and large messages that delay no ping (RFC 6455 sections 5 and 7)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from midspan.grading import Transcript
-from midspan.labs.lab1_framing.frames import (
-    CLOSE,
-    CONTINUATION,
-    KEY,
-    PING,
-    PONG,
-    TEXT,
-    lab,
-    masked,
-    outcome,
-    plain,
-    said,
-)
+from midspan.labs.lab1_framing.frames import KEY, client_frame, frames_in_words, lab, outcome, server_frame
+from midspan.labs.lab1_framing.given import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from midspan.protocols.websocket import read_frames
 
-# Step 6: the payload of a close frame (RFC 6455, sections 5.5.1 and 7.4).
+# Step 7a: what a connection sends, and when it is done (RFC 6455, sections 5.5 and 7).
 
 
-GOOD = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999)
-BAD = (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
+HI_FRAME = client_frame(TEXT, b"Hi")
+CLOSE_FRAME = client_frame(CLOSE, b"\x03\xe9bye")
+SAYS_HI, SAYS_CLOSE = 'TEXT fin 2 bytes "Hi"', "CLOSE 1001"
 
 
 @lab.step(
-    "What a close says",
-    minutes=15,
-    lines=16,
+    "What we send",
+    minutes=27,
+    lines=15,
     points=2,
     hints=(
-        "Three shapes of payload: nothing; two bytes; two bytes and a reason. Everything else fails.",
-        "The codes of section 7.4.1 with holes at 1004, 1005, 1006 and 1015; IANA has added 1012, 1013 and "
-        "1014; 3000 to 4999 are for applications.",
-        "One predicate for both directions: 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= "
-        '4999. To cut bytes between characters: reason.encode()[:123].decode(errors="ignore").encode().',
+        "Each of the four is short. First ask whether we may still say something: `closing` and `done` tell.",
+        "`write(opcode, payload)` is given: it masks where that is needed, and notes that a close was written. Text is "
+        "TEXT with message.encode(), bytes are BINARY.",
+        "send and ping: if self.closing or self.done: raise Closed(self.close_code, self.close_reason); ping also "
+        "raises ValueError above 125 bytes. close: unless closing or done, closing = True and write(CLOSE, "
+        "close_payload(code, reason)). eof: done = True, and nothing else.",
     ),
     words={
-        "one-byte-code": "A close has no payload, or a code of two bytes and then a reason. One byte is neither.",
-        "any-code": "Codes below 1000, the reserved ones, 1016 to 2999 and those from 5000 on never travel.",
-        "reason-not-utf8": "The reason is UTF-8, as text is: other bytes fail with 1007.",
-        "empty-close-is-1000": "A close without a payload carries no code: that is reported as 1005, not as 1000.",
-        "reason-too-long": "A close is a control frame: 125 bytes, two of them the code; cut between two characters.",
-        "1005-sent": "1005 says that there was no code: it is never written on the wire.",
+        "data-after-close": (
+            "After a close no data follows: not ours behind our close, and none of the peer's behind its own."
+        ),
+        "second-close": "Each end sends one close, whatever happens afterwards.",
+        "done-too-early": (
+            "Our own close is half of the handshake: messages still count until the peer's close is here."
+        ),
+        "eof-is-1000": "A stream that ends without a close is 1006, whichever end closed TCP.",
+        "eof-forgets-close": "When the peer's close was here, the end of the stream takes nothing away from its code.",
+        "client-does-not-mask": "A client masks every frame that it sends, each with a fresh key.",
+        "ping-too-long": "A ping is a control frame: 125 bytes at most.",
+        "text-is-binary": "A str is sent as TEXT, in UTF-8, and bytes as BINARY: the receiver gets what it was.",
     },
 )
-def close_frame(
-    t: Transcript, parse_close: Callable[[bytes], tuple[int, str]], close_payload: Callable[..., bytes]
-) -> None:
-    t.say("a close that comes in")
-    t.equal("empty: no code", parse_close(b""), (1005, ""), id="empty-close-is-1000")
-    t.equal("03 e8 is 1000", parse_close(b"\x03\xe8"), (1000, ""))
-    t.equal("1001 with a reason", parse_close(b"\x03\xe9" + "grüß".encode()), (1001, "grüß"))
-    t.equal("one byte", outcome(parse_close, b"\x03"), "Violation 1002", id="one-byte-code")
-    for code in GOOD:
-        t.equal(f"{code} may be sent", outcome(parse_close, _two(code) + b"why"), (code, "why"), id="any-code")
-    for code in BAD:
-        t.equal(f"{code} may not", outcome(parse_close, _two(code)), "Violation 1002", id="any-code")
-    for reason in (b"\xff", b"ok\xc3"):
-        got = outcome(parse_close, b"\x03\xe8" + reason)
-        t.equal(f"1000 with the reason [{reason.hex(' ')}] (section 8.1)", got, "Violation 1007", id="reason-not-utf8")
-    t.say("a close that goes out")
-    t.equal("1000", close_payload(1000), b"\x03\xe8")
-    t.equal("1001 with a reason", close_payload(1001, "grüß"), b"\x03\xe9" + "grüß".encode())
-    t.equal("1005 is an empty payload", close_payload(1005), b"", id="1005-sent")
-    for code in (*BAD[:3], 1006, 1015, 2999, 5000):
-        t.raises(f"{code} is refused", partial(close_payload, code), ValueError, id="any-code")
-    for long, size in (("x" * 200, 125), ("é" * 62, 124), ("a" + "𝄞" * 31, 123)):
-        cut = close_payload(1000, long)
-        t.equal(f"a reason of {len(long.encode())} bytes", cut[2:], long.encode()[: size - 2], id="reason-too-long")
+def sending_half(t: Transcript, SendingHalf: Any) -> None:  # noqa: N803 - the answer is a class
+    _sends(t, SendingHalf)
+    _begins_to_close(t, SendingHalf)
+    _ends(t, SendingHalf)
 
 
-def _two(code: int) -> bytes:
-    return code.to_bytes(2, "big")
+def _one_end(make: Any, role: str = "server") -> Any:
+    return make(role, random=lambda size: KEY[:size])
 
 
-# Step 7: one end of a connection, without a socket (RFC 6455, sections 5.5 and 7).
+def _says(t: Transcript, one: Any, expected: list[str], id: str = "", because: str = "") -> None:
+    got = frames_in_words(one.take())
+    t.equal(f"it says {', '.join(expected) or 'nothing'}", got, expected, id=id, because=because)
 
 
-HI = masked(TEXT, b"Hi")
-BYE = masked(CLOSE, b"\x03\xe9bye")
-ECHO, ECHO_CLOSE = 'TEXT fin 2 bytes "Hi"', "CLOSE 1001"
+def _sends(t: Transcript, make: Any) -> None:
+    t.say("a server sends text, then bytes, then a ping")
+    one = _one_end(make)
+    one.send("Hi")
+    one.send(b"\0")
+    one.ping(b"p")
+    _says(t, one, [SAYS_HI, "BINARY fin 1 byte 00", "PING 1 byte 70"], "text-is-binary")
+    keys = iter([b"aaaa", b"bbbb"])
+    client = make("client", random=lambda _: next(keys))
+    client.send("Hi")
+    client.ping(b"")
+    t.equal("a client masks each frame with a key of its own (section 5.3)", client.take().hex(" "),
+            "81 82 61 61 61 61 29 08 89 80 62 62 62 62", id="client-does-not-mask")  # fmt: skip
+    t.raises("a ping of 126 bytes is refused", lambda: one.ping(bytes(126)), ValueError, id="ping-too-long")
+    _says(t, one, [])
+
+
+def _begins_to_close(t: Transcript, make: Any) -> None:
+    t.say("we close with 1000, and ask again with 1001")
+    one = _one_end(make)
+    one.close(1000, "enough")
+    one.close(1001)
+    _says(t, one, ['CLOSE 1000 "enough"'], "second-close")
+    t.equal("to send now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
+    t.equal("to ping now", outcome(one.ping), "Closed 1006", id="data-after-close")
+    t.true("TCP may not close yet", not one.done, got="done", expected="not done", id="done-too-early")
+
+
+def _ends(t: Transcript, make: Any) -> None:
+    t.say("the stream ends")
+    one = _one_end(make)
+    one.eof()
+    t.equal("without a close: 1006 (section 7.1.5)", (one.done, one.close_code), (True, 1006), id="eof-is-1000")
+    t.equal("to send now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
+    one.close()
+    _says(t, one, [], "second-close")
+    one = _one_end(make)
+    one.close_code = 1000
+    t.say("the stream ends behind a close of the peer: close_code is 1000 already")
+    one.eof()
+    t.equal("the close's code stays", (one.done, one.close_code), (True, 1000), id="eof-forgets-close")
+
+
+# Step 7b: what a connection receives (RFC 6455, sections 5.5 and 7).
 
 
 @lab.step(
-    "Both ends of a conversation",
-    minutes=30,
-    lines=32,
+    "What we receive",
+    minutes=29,
+    lines=16,
     points=4,
     hints=(
         "receive is one loop over parser.feed(data): four kinds of frame, four branches. A Violation ends it "
@@ -114,33 +133,22 @@ ECHO, ECHO_CLOSE = 'TEXT fin 2 bytes "Hi"', "CLOSE 1001"
         ),
         "close-not-answered": "A close is answered with a close; then both ends have said it.",
         "close-not-checked": "A close can break the rules too: its payload is read before it is answered.",
-        "data-after-close": (
-            "After a close no data follows: not ours behind our close, and none of the peer's behind its own."
-        ),
-        "second-close": "Each end sends one close, whatever happens afterwards.",
         "violation-not-told": (
             "A violation is told to the peer by a close with its code; then nothing more is processed."
         ),
-        "done-too-early": (
-            "Our own close is half of the handshake: messages still count until the peer's close is here."
-        ),
-        "eof-is-1000": "A stream that ends without a close is 1006, whoever ended it.",
-        "eof-forgets-close": "When the peer's close was here, the end of the stream takes nothing away from its code.",
-        "client-does-not-mask": "A client masks every frame that it sends, each with a fresh key.",
-        "ping-too-long": "A ping is a control frame: 125 bytes at most.",
     },
 )
 def connection(t: Transcript, Connection: Any) -> None:  # noqa: N803 - the answer is a class
     _messages(t, Connection)
-    _pings(t, Connection)
+    _pongs(t, Connection)
     _violations(t, Connection)
     _their_close(t, Connection)
     _our_close(t, Connection)
-    _ends(t, Connection)
-
-
-def _end(make: Any, role: str = "server") -> Any:
-    return make(role, random=lambda size: KEY[:size])
+    t.say("the stream ends behind a close of a server")
+    one = _one_end(Connection, "client")
+    _heard(t, one, server_frame(CLOSE, b"\x03\xe8"), [])
+    one.eof()
+    t.equal("the close's code stays", one.close_code, 1000, id="eof-forgets-close")
 
 
 def _heard(t: Transcript, one: Any, data: bytes, expected: list[object], id: str = "", what: str = "") -> None:
@@ -148,70 +156,49 @@ def _heard(t: Transcript, one: Any, data: bytes, expected: list[object], id: str
     t.equal(what or f"it hears {expected}", got, expected, id=id)
 
 
-def _says(t: Transcript, one: Any, expected: list[str], id: str = "", because: str = "") -> None:
-    t.equal(f"it says {', '.join(expected) or 'nothing'}", said(one.take()), expected, id=id, because=because)
-
-
 def _messages(t: Transcript, make: Any) -> None:
     t.say("messages, both ways")
-    one = _end(make)
-    _heard(t, one, HI + masked(2, b"\0"), ["Hi", b"\0"])
+    one = _one_end(make)
+    _heard(t, one, HI_FRAME + client_frame(BINARY, b"\0"), ["Hi", b"\0"])
     one.send("Hi")
-    one.send(b"\0")
-    _says(t, one, [ECHO, "BINARY fin 1 byte 00"])
-    keys = iter([b"aaaa", b"bbbb"])
-    client = make("client", random=lambda _: next(keys))
-    client.send("Hi")
-    client.ping(b"")
-    t.equal("a client masks each frame with a key of its own (section 5.3)", client.take().hex(" "),
-            "81 82 61 61 61 61 29 08 89 80 62 62 62 62", id="client-does-not-mask")  # fmt: skip
+    _says(t, one, [SAYS_HI])
 
 
-def _pings(t: Transcript, make: Any) -> None:
+def _pongs(t: Transcript, make: Any) -> None:
     t.say("section 5.5.2: H, a ping in between, then i")
-    one = _end(make)
-    _heard(
-        t,
-        one,
-        masked(TEXT, b"H", False) + masked(PING, b"p") + masked(CONTINUATION, b"i"),
-        ["Hi"],
-        "control-breaks-message",
-    )
+    one = _one_end(make)
+    data = client_frame(TEXT, b"H", False) + client_frame(PING, b"p") + client_frame(CONTINUATION, b"i")
+    _heard(t, one, data, ["Hi"], "control-breaks-message")
     _says(t, one, ["PONG 1 byte 70"], "pong-without-payload")
-    _heard(t, one, masked(PONG, b"unasked"), [], what="section 5.5.3: a pong that nobody asked for is no message")
+    _heard(t, one, client_frame(PONG, b"unasked"), [], what="section 5.5.3: a pong that nobody asked for is no message")
     t.equal("its payload is kept in .pong", one.pong, b"unasked")
-    t.raises("a ping of 126 bytes is refused", lambda: one.ping(bytes(126)), ValueError, id="ping-too-long")
-    _says(t, one, [])
 
 
 def _their_close(t: Transcript, make: Any) -> None:
     t.say("section 5.5.1: Hi, a close with 1001, and two frames behind it, in one piece; we answer each message")
-    one = _end(make)
-    heard = _echoed(t, one, HI + BYE + HI + masked(PING))
+    one = _one_end(make)
+    heard = _echoed(t, one, HI_FRAME + CLOSE_FRAME + HI_FRAME + client_frame(PING))
     t.equal("what came before the close is heard", heard, ["Hi"], id="data-after-close")
-    t.equal(f"it says {ECHO}, {ECHO_CLOSE}", _codes(one.take()), [ECHO, ECHO_CLOSE], id="close-not-answered")
+    t.equal(f"it says {SAYS_HI}, {SAYS_CLOSE}", _codes(one.take()), [SAYS_HI, SAYS_CLOSE], id="close-not-answered")
     t.equal("code and reason", (one.close_code, one.close_reason, one.done), (1001, "bye", True))
     t.equal("to send now", outcome(one.send, "late"), "Closed 1001", id="data-after-close")
-    one = _end(make)
-    _heard(t, one, masked(CLOSE), [], what="a close without a payload")
+    one = _one_end(make)
+    _heard(t, one, client_frame(CLOSE), [], what="a close without a payload")
     _says(t, one, ["CLOSE"], "1005-sent")
     t.equal("is reported as 1005 (section 7.1.5)", one.close_code, 1005, id="empty-close-is-1000")
     for bad, code in ((b"\x03", 1002), (b"\x03\xed", 1002), (b"\x03\xe8\xff", 1007)):
-        one = _end(make)
-        _heard(t, one, masked(CLOSE, bad), [], "close-not-checked", f"a close with [{bad.hex(' ')}]")
+        one = _one_end(make)
+        _heard(t, one, client_frame(CLOSE, bad), [], "close-not-checked", f"a close with [{bad.hex(' ')}]")
         _ends_with(t, one, code, "close-not-checked")
 
 
 def _our_close(t: Transcript, make: Any) -> None:
     t.say("we close with 1000; a message of the peer crosses it, then its close comes")
-    one = _end(make)
-    one.close(1000, "enough")
-    one.close(1001)
-    _says(t, one, ['CLOSE 1000 "enough"'], "second-close")
-    t.equal("to send now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
-    t.true("TCP may not close yet", not one.done, got="done", expected="not done", id="done-too-early")
-    _heard(t, one, HI, ["Hi"], "done-too-early")
-    _heard(t, one, masked(CLOSE, b"\x03\xe8") + HI, [], "data-after-close")
+    one = _one_end(make)
+    one.close(1000)
+    _says(t, one, ["CLOSE 1000"], "second-close")
+    _heard(t, one, HI_FRAME, ["Hi"], "done-too-early")
+    _heard(t, one, client_frame(CLOSE, b"\x03\xe8") + HI_FRAME, [], "data-after-close")
     _says(t, one, [], "second-close")
     t.equal("both have closed", (one.done, one.close_code), (True, 1000))
 
@@ -219,17 +206,17 @@ def _our_close(t: Transcript, make: Any) -> None:
 def _violations(t: Transcript, make: Any) -> None:
     for data, code, what in (
         (b"\x83", 1002, "a reserved opcode"),
-        (masked(TEXT, b"\xff"), 1007, "text that is not UTF-8"),
+        (client_frame(TEXT, b"\xff"), 1007, "text that is not UTF-8"),
         (bytes.fromhex("82ff7fffffffffffffff"), 1009, "a frame of 2**63 - 1 bytes"),
     ):
         t.say(f"section 7.1.7: Hi, {what}, and Hi again")
-        one = _end(make)
-        heard = _echoed(t, one, HI + data + HI)
+        one = _one_end(make)
+        heard = _echoed(t, one, HI_FRAME + data + HI_FRAME)
         t.equal("only the first Hi is heard", heard, ["Hi"], id="violation-not-told")
-        _ends_with(t, one, code, "violation-not-told", before=[ECHO])
-        _heard(t, one, HI, [], "violation-not-told", "nothing more is processed")
+        _ends_with(t, one, code, "violation-not-told", before=[SAYS_HI])
+        _heard(t, one, HI_FRAME, [], "violation-not-told", "nothing more is processed")
         _says(t, one, [])
-    one = _end(make)
+    one = _one_end(make)
     one.close()
     _heard(t, one, b"\x83", [], what="a violation behind our own close")
     _says(t, one, ["CLOSE 1000"], "second-close")
@@ -249,7 +236,7 @@ def _echoed(t: Transcript, one: Any, data: bytes) -> list[object]:
 
 def _codes(data: bytes) -> list[str]:
     """Return the frames in words; of a close only the code, since the reason may be any text."""
-    return [" ".join(line.split()[:2]) if line.startswith("CLOSE") else line for line in said(data)]
+    return [" ".join(line.split()[:2]) if line.startswith("CLOSE") else line for line in frames_in_words(data)]
 
 
 def _ends_with(t: Transcript, one: Any, code: int, id: str, before: list[str] | None = None) -> None:
@@ -259,13 +246,142 @@ def _ends_with(t: Transcript, one: Any, code: int, id: str, before: list[str] | 
     t.true("and is done", one.done, got=one.done, expected="done", id=id)
 
 
-def _ends(t: Transcript, make: Any) -> None:
-    t.say("the stream ends")
-    one = _end(make)
-    one.eof()
-    t.equal("without a close: 1006 (section 7.1.5)", (one.done, one.close_code), (True, 1006), id="eof-is-1000")
-    t.equal("to send now", outcome(one.send, "late"), "Closed 1006")
-    one = _end(make, "client")
-    _heard(t, one, plain(CLOSE, b"\x03\xe8"), [], what="behind a close of a server")
-    one.eof()
-    t.equal("the close's code stays", one.close_code, 1000, id="eof-forgets-close")
+# Step 8: a large message does not make a heartbeat late (RFC 6455, section 5.4). Judged in bytes, not in seconds.
+
+
+SIZE, FRAGMENT = 1000, 100
+HEADER = 14  # bytes of the longest frame header, key included
+MOST_TAKES = 50  # more than these messages need; stops an answer that never ends
+
+
+@lab.step(
+    "A heartbeat is never late",
+    minutes=25,
+    lines=14,
+    points=3,
+    hints=(
+        "Do not make frames in send: keep messages in a queue, and make one fragment each time somebody takes.",
+        "take: what stands in `out` goes first, since control frames are written there. Only when it is empty, "
+        "cut one fragment off the first message.",
+        "Keep (opcode, memoryview) in `waiting`; what is left of a message goes back to the front as "
+        "CONTINUATION. Our own close waits in the same queue.",
+    ),
+    words={
+        "whole-message-first": (
+            "A frame cannot be interrupted: what is due soon waits until all of it is gone. Fragments "
+            "are the places where something else may pass."
+        ),
+        "control-waits-in-line": "Control frames pass by the messages that wait: they go out before the next fragment.",
+        "fragments-mixed": "Fragments of two messages must not mix: the second begins when the first has ended.",
+        "fragment-opcode": (
+            "The first fragment has the message's opcode, those behind it have CONTINUATION, the last has FIN."
+        ),
+        "close-overtakes": "Our own close comes behind the messages that were sent before it; nothing may follow it.",
+        "answer-waits": "The answer to the peer's close does not wait behind our messages: the peer wants no more.",
+    },
+)
+def patient_connection(t: Transcript, PatientConnection: Any) -> None:  # noqa: N803 - the answer is a class
+    _fragments(t, PatientConnection)
+    _pings_pass(t, PatientConnection)
+    _order(t, PatientConnection)
+    _closes(t, PatientConnection)
+
+
+def _patient_end(make: Any, role: str = "server") -> Any:
+    return make(role, 2**20, lambda size: KEY[:size], fragment_size=FRAGMENT)
+
+
+def _all_taken(one: Any) -> list[bytes]:
+    """Call `take` until it gives nothing; return what each call gave."""
+    return [data for _, data in zip(range(MOST_TAKES), iter(one.take, b""), strict=False)]
+
+
+def _fragments(t: Transcript, make: Any) -> None:
+    t.say(f"a text of {SIZE} bytes, in fragments of {FRAGMENT}")
+    one = _patient_end(make)
+    one.send("x" * SIZE)
+    taken = _all_taken(one)
+    longest, most = max(map(len, taken), default=0), f"at most {FRAGMENT} bytes and a header"
+    t.true("each take is one fragment at most", longest <= FRAGMENT + HEADER, got=f"{longest} bytes", expected=most,
+           id="whole-message-first")  # fmt: skip
+    frames, rest = read_frames(b"".join(taken))
+    t.equal("together they are whole frames", rest, b"")
+    t.equal("their payloads are the message", b"".join(frame.payload for frame in frames), b"x" * SIZE)
+    opcodes = [(frame.opcode, frame.fin) for frame in frames]
+    middle = [(CONTINUATION, False)] * (len(frames) - 2)
+    t.equal("opcodes and FIN", opcodes, [(TEXT, False), *middle, (CONTINUATION, True)], id="fragment-opcode")
+    for message in ("", b"", "x", b"xy"):
+        one.send(message)
+        frames, _ = read_frames(b"".join(_all_taken(one)))
+        kind = TEXT if isinstance(message, str) else BINARY
+        what = f"{type(message).__name__} of length {len(message)} is one frame"
+        t.equal(what, [(f.opcode, f.fin) for f in frames], [(kind, True)], id="fragment-opcode")
+    client = _patient_end(make, "client")
+    client.send(b"x" * SIZE)
+    frames, _ = read_frames(b"".join(_all_taken(client)))
+    t.equal("a client masks each fragment", {f.masked for f in frames}, {True}, id="client-does-not-mask")
+
+
+def _pings_pass(t: Transcript, make: Any) -> None:
+    for before in (0, 1, 5):
+        t.say(f"a message of {SIZE} bytes; {before} of its fragments are taken; then a ping is due")
+        one = _patient_end(make)
+        one.send(bytes(SIZE))
+        for _ in range(before):
+            one.take()
+        one.ping(b"now")
+        ahead = 0
+        for data in _all_taken(one):
+            if data[:1] == b"\x89":
+                break
+            ahead += len(data)
+        t.equal("bytes of the message in front of the ping", ahead, 0, id="control-waits-in-line")
+    t.say("a pong that is due in the middle of a message")
+    one = _patient_end(make)
+    one.send(bytes(SIZE))
+    one.take()
+    t.equal("a ping is heard", list(one.receive(client_frame(PING, b"p"))), [])
+    t.equal(
+        "its pong goes out at once", frames_in_words(one.take())[:1], ["PONG 1 byte 70"], id="control-waits-in-line"
+    )
+
+
+def _order(t: Transcript, make: Any) -> None:
+    t.say("two long messages, a ping in the first")
+    one = _patient_end(make)
+    one.send("a" * 3 * FRAGMENT)
+    one.send("b" * 3 * FRAGMENT)
+    first = one.take()
+    one.ping()
+    frames, _ = read_frames(first + b"".join(_all_taken(one)))
+    letters = "".join(chr(frame.payload[0]) for frame in frames if frame.opcode != PING)
+    behind = letters.lstrip("a")
+    t.equal("the second begins when the first has ended", behind, "b" * letters.count("b"), id="fragments-mixed")
+    t.equal("nothing is missing", sum(len(f.payload) for f in frames), 6 * FRAGMENT)
+
+
+def _closes(t: Transcript, make: Any) -> None:
+    t.say("we send, then close")
+    one = _patient_end(make)
+    one.send("x" * 2 * FRAGMENT)
+    one.close(1000, "enough")
+    one.close(1001)
+    t.equal("to send now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
+    frames, _ = read_frames(b"".join(_all_taken(one)))
+    got = [str(frame) if frame.opcode == CLOSE else "data" for frame in frames]
+    t.equal("the close comes last", got[-1:], ['CLOSE 1000 "enough"'], id="close-overtakes")
+    size = sum(len(frame.payload) for frame in frames if frame.opcode != CLOSE)
+    t.equal("behind all that was sent", size, 2 * FRAGMENT, id="close-overtakes")
+    t.equal("once", got.count(got[-1]), 1, id="second-close")
+    for data, expected, what in (
+        (client_frame(CLOSE, b"\x03\xe9"), "CLOSE 1001", "the peer closes"),
+        (b"\x83", "CLOSE 1002", "the peer breaks a rule"),
+    ):
+        t.say(f"{what} while a long message goes out")
+        one = _patient_end(make)
+        one.send(bytes(SIZE))
+        one.close()
+        one.take()
+        t.equal("nothing is heard", list(one.receive(data)), [])
+        t.equal("the close goes out, and nothing else", _codes(b"".join(_all_taken(one))), [expected],
+                id="answer-waits")  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 from websockets.utils import apply_mask
 
 from midspan.grading import Lab, Transcript
+from midspan.labs.lab1_framing.given import BINARY, CONTINUATION, PING, TEXT
 from midspan.protocols.websocket import read_frames
 
 lab = Lab(
@@ -25,28 +26,18 @@ lab = Lab(
 # not contain the lab's answers. Wrong frames are in the checks as bytes.
 
 
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = bytes.fromhex("37fa213d")  # the key of the example in section 5.7
 HELLO = bytes.fromhex("818537fa213d7f9f4d5158")  # the example itself: a masked "Hello"
 
 
-class Frame(NamedTuple):
-    """The record of this name, as the notebook defines it."""
-
-    opcode: int
-    payload: bytes
-    fin: bool = True
-    rest: int = 0
-
-
-def plain(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
+def server_frame(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
     """Return a frame as a server sends it."""
     return LibraryFrame(Opcode(opcode), payload, fin).serialize(mask=False)
 
 
-def masked(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
+def client_frame(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
     """Return a frame as a client sends it, always with the same key, so that each run shows the same bytes."""
-    frame = plain(opcode, payload, fin)
+    frame = server_frame(opcode, payload, fin)
     size = len(frame) - len(payload)
     stream = KEY * (len(payload) // 4 + 1)
     hidden = bytes(a ^ b for a, b in zip(payload, stream, strict=False))
@@ -58,7 +49,7 @@ def pieces(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-def said(data: bytes) -> list[str]:
+def frames_in_words(data: bytes) -> list[str]:
     """Describe the frames that an answer wrote, one phrase each, without mask keys: `TEXT fin 2 bytes "Hi"`."""
     frames, rest = read_frames(data)
     lines = [f"{frame.words()} {frame.carries}".rstrip() for frame in frames]
@@ -78,7 +69,7 @@ def outcome(call: Callable[..., Any], *arguments: object) -> Any:
         raise
 
 
-def drain(t: Transcript, what: str, call: Callable[..., Any], *arguments: object) -> tuple[list[Any], str]:
+def items_and_error(t: Transcript, what: str, call: Callable[..., Any], *arguments: object) -> tuple[list[Any], str]:
     """Read an iterator until it ends or raises one of the lab's errors; return its items, and the error in words."""
     given: list[Any] = []
 
@@ -255,14 +246,15 @@ def _goes_on(t: Transcript, mask: Callable[..., bytes], data: bytes, offset: int
 def _not_slow(t: Transcript, mask: Callable[..., bytes]) -> None:
     """A loop over the bytes is right, so it passes; but the learner should know its cost."""
     data = bytes(LONG_BYTES)
-    theirs = min(_seconds(lambda: mask(data, KEY)) for _ in range(3))
-    loop = min(_seconds(lambda: bytes(octet ^ KEY[i % 4] for i, octet in enumerate(data))) for _ in range(2))
+    theirs = min(cpu_seconds(lambda: mask(data, KEY)) for _ in range(3))
+    loop = min(cpu_seconds(lambda: bytes(octet ^ KEY[i % 4] for i, octet in enumerate(data))) for _ in range(2))
     t.equal("64 KiB of zeros give the key again and again", mask(data, KEY), KEY * (LONG_BYTES // 4))
     if theirs * SLOW > loop:
         t.note("Right, and as slow as a loop over the bytes: two large numbers and one ^ take a twentieth of the time.")
 
 
-def _seconds(call: Callable[[], object]) -> float:
+def cpu_seconds(call: Callable[[], object]) -> float:
+    """Return the seconds of this thread on a processor: other processes do not change them."""
     began = time.thread_time()
     call()
     return time.thread_time() - began
@@ -284,7 +276,7 @@ SIZES = {  # payload bytes -> (header in hex, misconception)
 
 @lab.step(
     "A frame on the wire",
-    minutes=15,
+    minutes=16,
     lines=9,
     points=2,
     hints=(
@@ -311,12 +303,15 @@ def encode_frame(t: Transcript, encode_frame: Callable[..., bytes]) -> None:
     t.say("the examples of section 5.7")
     got = encode_frame(TEXT, b"Hello")
     t.true("the result is bytes", isinstance(got, bytes), got=got, expected="bytes")
-    t.equal("a single unmasked text frame", got, plain(TEXT, b"Hello"))
+    t.equal("a single unmasked text frame", got, server_frame(TEXT, b"Hello"))
     t.equal(
-        "Hel, the first of two", encode_frame(TEXT, b"Hel", False), plain(TEXT, b"Hel", False), id="fin-not-written"
+        "Hel, the first of two",
+        encode_frame(TEXT, b"Hel", False),
+        server_frame(TEXT, b"Hel", False),
+        id="fin-not-written",
     )
-    t.equal("lo, the last", encode_frame(CONTINUATION, b"lo"), plain(CONTINUATION, b"lo"))
-    t.equal("an unmasked ping", encode_frame(PING, b"Hello"), plain(PING, b"Hello"))
+    t.equal("lo, the last", encode_frame(CONTINUATION, b"lo"), server_frame(CONTINUATION, b"lo"))
+    t.equal("an unmasked ping", encode_frame(PING, b"Hello"), server_frame(PING, b"Hello"))
     t.say("section 5.2: the length in the fewest bytes")
     for size, (header, id) in SIZES.items():
         _length(t, encode_frame(BINARY, bytes(size)), size, bytes.fromhex(header), id)
@@ -324,10 +319,10 @@ def encode_frame(t: Transcript, encode_frame: Callable[..., bytes]) -> None:
     got = encode_frame(TEXT, b"Hello", True, KEY)
     t.equal("the mask bit stands in front of the length", got[:2], HELLO[:2], id="mask-bit-missing")
     t.equal("a single masked text frame", got, HELLO)
-    t.equal("an empty one has a key too", encode_frame(PING, b"", True, KEY), masked(PING))
+    t.equal("an empty one has a key too", encode_frame(PING, b"", True, KEY), client_frame(PING))
     for size in (126, 65536):
         frame = encode_frame(BINARY, bytes(size), True, KEY)
-        t.equal(f"{size} bytes, masked", frame, masked(BINARY, bytes(size)), id="key-before-length")
+        t.equal(f"{size} bytes, masked", frame, client_frame(BINARY, bytes(size)), id="key-before-length")
     t.equal("a key of zeros is a key", encode_frame(TEXT, b"Hi", True, bytes(4)), bytes.fromhex("8182 00000000 4869"))
 
 

@@ -1,14 +1,57 @@
 """Lab 2, Names, answers, namespaces: from an envelope on raw WSS to a Socket.IO server.
 
-A module for each group of steps, in the order of the notebook: `peers` (the envelope, events and answers), `sessions`
-(several namespaces), `packets` (bytes beside JSON, refused input), `engineio` (Engine.IO and the text of a packet),
-`serving` (real sockets). `lab` defines the lab, and the records and doubles that its checks give to an answer.
+A module for each group of steps, in the order of the notebook: `peers` (the envelope, events), `calling` (calls with
+answers), `sessions` (several namespaces), `packets` (the text of a Socket.IO packet), `engineio` (Engine.IO),
+`conversations` (one client on one connection), `permissions`, `attachments` (bytes beside JSON), `hostile` (refused
+input), `heartbeat`, `serving` (bytes on the wire, the clock, real sockets). `lab` defines the lab, and the doubles that
+its checks give to an answer. `given` has what the notebook imports, `lab1_server` puts lab 1's server under it.
 """
 
 from midspan.grading.finished_labs import show, written  # noqa: I001 - importing registers the steps, in the notebook's order
-from midspan.labs.lab2_events import peers, sessions, packets, engineio, serving
+from midspan.labs.lab2_events import peers, calling, sessions, packets, engineio, conversations, permissions
+from midspan.labs.lab2_events import attachments, hostile, heartbeat, serving
+from midspan.labs.lab2_events.given import (
+    KINDS,
+    LIMITS,
+    MAX_ID,
+    RESERVED,
+    Envelope,
+    Failed,
+    Left,
+    Limits,
+    Namespace,
+    Options,
+    Refused,
+    Send,
+    TaskOwner,
+    Violation,
+)
 from midspan.labs.lab2_events.lab import lab
+from midspan.labs.lab2_events.lab1_server import Closed, serve_websocket, websocket_layer
 
 borrow, check = lab.borrow, lab.checks
 
-__all__ = ["borrow", "check", "lab", "show", "written"]
+__all__ = [
+    "KINDS",
+    "LIMITS",
+    "MAX_ID",
+    "RESERVED",
+    "Closed",
+    "Envelope",
+    "Failed",
+    "Left",
+    "Limits",
+    "Namespace",
+    "Options",
+    "Refused",
+    "Send",
+    "TaskOwner",
+    "Violation",
+    "borrow",
+    "check",
+    "lab",
+    "serve_websocket",
+    "show",
+    "websocket_layer",
+    "written",
+]

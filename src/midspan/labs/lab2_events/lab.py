@@ -1,66 +1,24 @@
-"""Lab 2, and the records and doubles that its checks give to an answer."""
+"""Lab 2, and the doubles that its checks give to an answer."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from midspan.grading import Lab
 from midspan.grading.transcript import Wrong
 
 lab = Lab("lab2_events", title="Names, answers, namespaces", serves="serve_lab")
 
-# Records have the notebook's fields. They are compared as tuples, and exceptions by their name (`Raises`), since the
-# notebook's classes are not ours. An exception is kept as it is, so that a transcript shows its type, its text and the
-# learner's line.
+# Exceptions are compared by their name (`Raises`), since an answer may define some of its own. An exception is kept as
+# it is, so that a transcript shows its type, its text and the learner's line.
 
 
 TURNS = 20  # turns of the loop: enough for a task that starts a task that sends
 
 
-class Envelope(NamedTuple):
-    """The record of this name, as the notebook defines it."""
-
-    kind: str
-    data: Any = None
-    namespace: str = "/"
-    id: int | None = None
-    attachments: int = 0
-
-
-class Limits(NamedTuple):
-    """The record of this name, as the notebook defines it."""
-
-    name_chars: int = 256
-    depth: int = 32
-    attachments: int = 64
-    size_bytes: int = 16 * 2**20
-    handlers: int = 100
-
-
-def everyone(_: Any) -> float | None:
-    """Permit every client to join, without a time limit."""
-    return None
-
-
-class Namespace(NamedTuple):
-    """The record of this name, as the notebook defines it."""
-
-    welcome: Callable[[Any, Any], Awaitable[None]]
-    authorise: Callable[[Any], float | None] = everyone
-
-
-class Options(NamedTuple):
-    """The record of this name, as the notebook defines it."""
-
-    ping_interval_s: float = 25.0
-    ping_timeout_s: float = 20.0
-    max_payload: int = 1_000_000
-    connect_timeout_s: float = 45.0
-
-
-class Outbox:
+class EnvelopeOutbox:
     """Its `send` keeps the envelopes."""
 
     def __init__(self) -> None:
@@ -82,7 +40,7 @@ class Outbox:
         return sent
 
 
-async def turns(count: int = TURNS) -> None:
+async def let_tasks_run(count: int = TURNS) -> None:
     """Let the loop run its ready tasks; no time passes."""
     for _ in range(count):
         await asyncio.sleep(0)
@@ -98,7 +56,7 @@ def outcome(call: Callable[..., Any], *arguments: object) -> Any:
         return error
 
 
-async def ending(awaitable: Awaitable[Any]) -> Any:
+async def awaited_outcome(awaitable: Awaitable[Any]) -> Any:
     """Await it; return its value or its exception, also a CancelledError unless this task itself was cancelled."""
     try:
         return await awaitable
@@ -113,10 +71,10 @@ async def ending(awaitable: Awaitable[Any]) -> Any:
         return error
 
 
-def begun(coroutine: Any) -> asyncio.Task[Any]:
+def started_task(coroutine: Any) -> asyncio.Task[Any]:
     """Start a task with the coroutine's own name, since a learner may read which task was left running."""
-    wrapped: Any = ending(coroutine)
-    wrapped.__name__ = wrapped.__qualname__ = getattr(coroutine, "__name__", "ending")
+    wrapped: Any = awaited_outcome(coroutine)
+    wrapped.__name__ = wrapped.__qualname__ = getattr(coroutine, "__name__", "awaited_outcome")
     return asyncio.create_task(wrapped)
 
 

@@ -1,11 +1,11 @@
-"""Step 10: the server on real sockets."""
+"""Steps 12a and 12b: bytes on the wire, then the clock and the whole server on real sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,38 +15,74 @@ from websockets.exceptions import ConnectionClosed
 
 from midspan.grading import Transcript
 from midspan.grading.limits import within
-from midspan.labs.lab2_events.lab import Namespace, Options, lab
+from midspan.labs.lab2_events.conversations import ConnectionDouble, EchoApplication, Serve
+from midspan.labs.lab2_events.given import Envelope, Options
+from midspan.labs.lab2_events.lab import LEFT, awaited_outcome, lab
 from midspan.net.servers import HOST, http_session
 
 QUERY = "/socket.io/?EIO=4&transport=websocket"
 BLOB = bytes(4 * 2**20)  # more than all buffers of a connection, so its sender must wait
 SOON_S = 0.5
 USUAL = Options()
-Serve = Callable[..., Awaitable[Any]]
+PLACEHOLDER = '{"_placeholder":true,"num":0}'
 
 
-class Application:
-    """The application that the checks serve; it records which handlers have ended."""
+@lab.step(
+    "Bytes on the wire",
+    minutes=18,
+    lines=10,
+    points=2,
+    hints=(
+        "One envelope is one text and its attachments. Who may write between them?",
+        "split gives the data without bytes, and the bytes. `async with self.lock` around all sends of one envelope; "
+        "`except Closed: raise Left(...) from None`.",
+        "`if envelope.kind == 'error': return`; data, attachments = split(envelope.data); packet = '4' + "
+        "encode_packet(envelope._replace(data=data, attachments=len(attachments))); then under the lock, for each of "
+        "(packet, *attachments): await self.connection.send(message).",
+    ),
+    words={
+        "attachments-mixed": "Two handlers send at the same time: a lock keeps a packet and its attachments together.",
+        "error-on-the-wire": "What Socket.IO has no packet for is not sent; an exception in send must not replace it.",
+        "closed-not-left": "A closed connection is how a namespace is left: `send` raises Left.",
+    },
+)
+async def binary_conversation(t: Transcript, BinaryConversation: Any) -> None:  # noqa: N803
+    connection = ConnectionDouble("40", f'451-7["echo",{PLACEHOLDER}]', b"abc")
+    t.say("a client that joins, and sends an event with one attachment")
+    await BinaryConversation(connection, EchoApplication().namespaces).run()
+    expected = [f'451-["back",{PLACEHOLDER}]', b"abc", f"461-7[{PLACEHOLDER}]", b"abc"]
+    t.equal("it comes back with its attachment, twice", connection.sent[3:], expected)
+    await _stay_together(t, BinaryConversation)
+    connection = ConnectionDouble()
+    conversation = BinaryConversation(connection, {})
+    got = await awaited_outcome(conversation.send(Envelope("error", {"message": "no"}, "/", 1)))
+    t.equal("an error is not written", (got, connection.sent), (None, []), id="error-on-the-wire")
+    connection.abort()
+    got = await awaited_outcome(conversation.send(Envelope("event", ["x"])))
+    t.equal("on a closed connection send raises Left", got, LEFT, id="closed-not-left")
 
-    def __init__(self) -> None:
-        self.ended = asyncio.Event()
+
+async def _stay_together(t: Transcript, make: Any) -> None:
+    connection = ConnectionDouble()
+    conversation = make(connection, {})
+    t.say("four tasks send an envelope with two attachments each, at the same time")
+    words = [b"a", b"b", b"c", b"d"]
+    await asyncio.gather(*(conversation.send(Envelope("event", ["file", word, word])) for word in words))
+    groups = [connection.sent[at + 1 : at + 3] for at in range(0, 12, 3)]
+    t.equal("each packet has its own behind it", groups, [[word, word] for word in words], id="attachments-mixed")
+
+
+class Application(EchoApplication):
+    """The application that the checks serve on real sockets: handlers that fail, and that send more than fits."""
 
     async def welcome(self, peer: Any, auth: Any) -> None:
-        async def echo(*words: Any) -> Any:
-            await peer.emit("back", *words)
-            return words
+        """Register the handlers, and emit "auth"."""
 
         async def fails() -> None:
             raise ValueError("a handler that fails on purpose")
 
         async def file(word: str) -> None:
             await peer.emit("file", word, BLOB + word.encode(), word.encode())
-
-        async def waits() -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.ended.set()
 
         async def flood() -> None:
             try:
@@ -55,17 +91,16 @@ class Application:
             finally:
                 self.ended.set()
 
-        for handler in (echo, fails, file, waits, flood):
+        for handler in (fails, file, flood):
             peer.on(handler.__name__)(handler)
-        await peer.emit("auth", auth or {})
+        await super().welcome(peer, auth)
 
 
 @asynccontextmanager
 async def served(serve: Serve, options: Options = USUAL) -> AsyncIterator[tuple[str, Application]]:
     """Run the answer's server with our application in `/` and `/custom`; give its address and the application."""
     application = Application()
-    namespaces = {name: Namespace(application.welcome) for name in ("/", "/custom")}
-    server = await serve(namespaces, HOST, 0, None, options)
+    server = await serve(application.namespaces, HOST, 0, None, options)
     try:
         yield f"{HOST}:{server.sockets[0].getsockname()[1]}", application
     finally:
@@ -87,7 +122,7 @@ def _bare(address: str, **more: Any) -> connect:
     return connect(f"ws://{address}{QUERY}", compression=None, close_timeout=1, max_size=None, **more)
 
 
-async def told(t: Transcript, client: ClientConnection, count: int, id: str = "") -> list[Any]:
+async def next_packets(t: Transcript, client: ClientConnection, count: int, id: str = "") -> list[Any]:
     """Return the next packets, and answer pings. Write a line of the transcript only when packets are missing."""
     packets: list[Any] = []
     while len(packets) < count:
@@ -120,45 +155,38 @@ async def _end(client: ClientConnection) -> None:
 
 async def _joined(t: Transcript, client: ClientConnection) -> None:
     await client.send("40")
-    reply, auth = await told(t, client, 2)
+    reply, auth = await next_packets(t, client, 2)
     t.true("40 is answered with a session id", reply[:9] == '40{"sid":', got=reply, expected='40{"sid":...}')
     t.equal("then the application speaks", auth, '42["auth",{}]')
 
 
 @lab.step(
-    "Serve",
-    minutes=40,
-    lines=44,
+    "The clock",
+    minutes=22,
+    lines=12,
     points=4,
     hints=(
-        "converse is converse_raw with a packet more: engine.receive before the assembler, `4` before the text. Beside "
-        "it two tasks watch the clock; session.start owns them.",
-        "asyncio.get_running_loop().time is the clock. asyncio.Lock() around all sends of one envelope. `except "
-        "ConnectionClosed: raise Left(...) from None` in send.",
-        "The clock: `while True: if ping := engine.due(clock()): session.start(connection.send, ping)`, then "
-        "sleep until engine.deadline, but no longer than an interval, since a pong moves the deadline meanwhile; a "
-        "Violation from due ends in connection.transport.abort(). finally: "
-        "sids.discard, await session.end(), await hang_up(connection, code, why).",
+        "Two tasks watch the clock beside the reader: one sends pings, one waits for the first join. session.start "
+        "owns both.",
+        "self.engine.deadline - self.clock() is how long to sleep, but no longer than an interval: a pong moves the "
+        "deadline meanwhile. engine.due raises Violation when a pong is late.",
+        "keep_time: `with suppress(Violation):` around `while True: if ping := self.engine.due(self.clock()): "
+        "self.session.start(self.connection.send, ping)`, then the sleep; behind the `with`: self.connection.abort(). "
+        "await_join: sleep, then close with 1008 unless self.session.joined. read: start both; await super().read().",
     ),
     words={
-        "violation-survived": "A malformed packet closes the connection at once, not at the next missed heartbeat.",
-        "attachments-mixed": "Two handlers send at the same time: a lock keeps a packet and its attachments together.",
-        "no-heartbeat": (
-            "The server pings; a client that hears none within interval and timeout thinks that we are gone."
-        ),
         "pings-too-late": (
-            "A pong moves the deadline while the clock sleeps: who sleeps until the old one pings too late."
+            "A pong moves the deadline while the clock sleeps: a clock that sleeps until the old one pings too late."
         ),
         "silence-survived": "Without a pong in time the connection is ended.",
         "clock-waits-for-send": "A client that reads nothing blocks our sends, the ping too: the clock must not wait.",
-        "never-joins": "Who joins nothing in time is let go of: idle connections are a cheap attack.",
-        "error-on-the-wire": "What Socket.IO has no packet for is not sent; an exception in send must not replace it.",
-        "handlers-left-running": "When the connection ends, so do the tasks that work for it.",
+        "never-joins": "A client that joins nothing in time is let go of: idle connections are a cheap attack.",
     },
-    limit_s=6.0,
+    limit_s=8.0,
 )
-async def serve_socketio(t: Transcript, serve_socketio: Serve, converse: Serve) -> None:
-    t.true("converse awaits", inspect.iscoroutinefunction(converse), got=converse, expected="an async function")
+async def serve_socketio(t: Transcript, serve_socketio: Serve, TimedConversation: Any) -> None:  # noqa: N803
+    written = inspect.iscoroutinefunction(TimedConversation.keep_time)
+    t.true("keep_time awaits", written, got=TimedConversation.keep_time, expected="an async function")
     await _speaks(t, serve_socketio)
     await _closes(t, serve_socketio)
     await _keeps_time(t, serve_socketio)
@@ -170,19 +198,19 @@ async def serve_socketio(t: Transcript, serve_socketio: Serve, converse: Serve) 
 async def _speaks(t: Transcript, serve: Serve) -> None:
     t.say(f"a bare WebSocket client asks for {QUERY}")
     async with served(serve, Options(0.3, 0.2, 1000)) as (address, _), connect(f"ws://{address}{QUERY}") as client:
-        (opening,) = await told(t, client, 1)
+        (opening,) = await next_packets(t, client, 1)
         times = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1000}
         said = json.loads(opening[1:]) if opening[:2] == "0{" else {}
         t.true("it is the opening", said.items() >= times.items(), got=opening, expected=f"0 and {times}")
         await client.send("40/random,")
-        got = await told(t, client, 1)
+        got = await next_packets(t, client, 1)
         t.equal("an unknown namespace", got, ['44/random,{"message":"Invalid namespace"}'], id="unknown-namespace")
         await _joined(t, client)
         await client.send('42["fails"]')
         await client.send('421["fails"]')
         await client.send('422["echo",1,"2",{"3":[true]}]')
         expected = ['42["back",1,"2",{"3":[true]}]', '432[1,"2",{"3":[true]}]']
-        got = await told(t, client, 2, id="error-on-the-wire")
+        got = await next_packets(t, client, 2, id="error-on-the-wire")
         t.equal("two handlers that fail, one that answers", got, expected, id="error-on-the-wire")
 
 
@@ -252,7 +280,7 @@ async def _keeps_together(t: Transcript, serve: Serve) -> None:
         for word in "abcd":
             await client.send(f'42["file","{word}"]')
         for _ in "abcd":
-            packet, large, small = await told(t, client, 3, id="attachments-mixed")
+            packet, large, small = await next_packets(t, client, 3, id="attachments-mixed")
             word = small.decode() if isinstance(small, bytes) else "?"
             text = f'452-["file","{word}",{{"_placeholder":true,"num":0}},{{"_placeholder":true,"num":1}}]'
             got, expected = (packet, len(large), large[-1:]), (text, len(BLOB) + 1, word.encode())
@@ -264,7 +292,7 @@ async def _ends_handlers(t: Transcript, serve: Serve) -> None:
         await _joined(t, client)
         await client.send('42["waits"]')
         await client.send('42["echo"]')
-        await told(t, client, 1)
+        await next_packets(t, client, 1)
         await client.close()
         t.say("the client closes while a handler waits")
         await t.soon("the handler ends", application.ended.wait(), within_s=SOON_S, id="handlers-left-running")

@@ -12,7 +12,7 @@ from midspan.errors import Words
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import (
     ListeningConnection,
-    Waiting,
+    MemoryOutbox,
     ended,
     in_virtual_time,
     lab,
@@ -75,7 +75,7 @@ def sender(t: Transcript, Sender: Any, ours: Implementation) -> None:  # noqa: N
 
 async def _sends(t: Transcript, make: Any) -> None:
     t.say("two messages are in the outbox, a third comes later")
-    outbox, line = Waiting(), ListeningConnection()
+    outbox, line = MemoryOutbox(), ListeningConnection()
     outbox.put("one", "two")
     sender = make(outbox)
     running = await start_sender(sender, line)

@@ -72,14 +72,14 @@ STEPS_TO_CAP = 6  # 0.1 s, doubled six times, is more than 5 s
             "A connection can break while it opens, and a proxy can answer for a server that is down: "
             "websockets then raises an InvalidHandshake, which is no OSError. The next attempt may succeed."
         ),
-        "never-gives-up": "Who may not be here is told so by the close code, and asking again does not change it.",
+        "never-gives-up": "The close code says that the client has no right: another attempt changes nothing.",
         "gives-up": (
-            "An outage lasts for as many attempts as it lasts: what counts them is a reason to wait, not to end."
+            "An outage can last for any number of attempts. Their count is a reason to wait longer, not to end."
         ),
-        "not-counted": "Who does not count waits after each attempt as after the first: client.attempt += 1.",
+        "not-counted": "Without a count, each wait is as short as the first: client.attempt += 1.",
         "reset-by-connection": (
-            "A server can let us in and hang up before it says a word: an open connection is no "
-            "welcome. The welcome sets client.attempt back, nothing else."
+            "A server can accept a connection and close it before it says a word: an open connection is no welcome. "
+            "Only the welcome sets client.attempt back."
         ),
     },
     limit_s=8.0,

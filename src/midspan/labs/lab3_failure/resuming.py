@@ -1,10 +1,9 @@
-"""Steps 8 to 11: resuming at an offset, a feed that misses no entry, authentication; then all guarantees at once."""
+"""Steps 9 to 11: a feed that misses no entry, authentication; then all guarantees at once."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 from typing import Any
 
 from websockets.exceptions import ConnectionClosedError
@@ -15,108 +14,12 @@ from midspan.labs.lab3_failure.searching import (
     SEARCHES,
     ListeningConnection,
     Search,
-    hunt,
     in_virtual_time,
     lab,
+    run_search,
     search_holds,
 )
-from midspan.simulation import Disk, Entry, Implementation, Store, judge, negative_control, play, simple
-
-KEEP = 2  # entries that the log of the checks keeps in memory
-ENTRIES = ["one", "two", "three", "four", "five"]
-
-
-@lab.step(
-    "Where we stood, and in which log",
-    minutes=35,
-    lines=14,
-    points=4,
-    hints=(
-        "An offset alone is a number. Together with the epoch of its log it is a place. A store that has no epoch "
-        "yet is a new log.",
-        'store.setdefault("epoch", ...) with a text drawn from rng. after: what is in the tail comes from the tail, '
-        "the rest from await self.store.read(offset, self.tail.maxlen).",
-        "resume: offset if epoch == self.epoch and offset <= self.end else 0. moves_to: compare both with where we "
-        "stand, go, return whether they differ. takes: only offset == self.offset + 1, then go.",
-    ),
-    words={
-        "epoch-ignored": (
-            "An offset is a place in one log. When the log is another one, and the epoch says so, it means nothing."
-        ),
-        "offset-by-assignment": (
-            "The next offset is the last one and 1. Whoever sets it to whatever comes skips what "
-            "did not come, for good."
-        ),
-        "no-reset": (
-            "When the server goes on elsewhere, what the application shows is of another log: it must forget it."
-        ),
-        "replay-unbounded": "A log in memory grows for ever: the last entries at hand, the others from the store.",
-        "resume-from-start": "Who goes on where it stood is sent what it missed, not everything again.",
-    },
-    limit_s=8.0,
-)
-def resume(t: Transcript, Log: Any, Cursor: Any, ours: Implementation) -> None:  # noqa: N803
-    in_virtual_time(_resumes(t, Log))
-    _stands(t, Cursor)
-    search_holds(t, ours, "resume")
-
-
-async def _resumes(t: Transcript, make: Any) -> None:
-    t.say(f"a log of {len(ENTRIES)} entries that keeps {KEEP} at hand")
-    disk = Disk()
-    log = make(Store(disk, 0.01), random.Random(1), KEEP)
-    for number, body in enumerate(ENTRIES, start=1):
-        await log.append(body, "a", number)
-    t.true("entries in memory", len(log) <= KEEP, got=len(log), expected=f"{KEEP} at most", id="replay-unbounded")
-    for offset in (3, 1, 0, 5):
-        await _follows(t, log, offset)
-    t.equal("a client at 3 of this epoch goes on at", log.resume(log.epoch, 3), 3, id="resume-from-start")
-    t.equal("a client at 3 of another epoch", log.resume("of another log", 3), 0, id="epoch-ignored")
-    t.equal(
-        "a client that says 9, beyond the end", log.resume(log.epoch, 9), 0, because="That place does not exist here."
-    )
-    await _epochs(t, make, disk, log.epoch)
-
-
-async def _follows(t: Transcript, log: Any, offset: int) -> None:
-    """Read all later entries, with as many calls as that needs."""
-    got: list[tuple[int, str]] = []
-    at = offset
-    while at < log.end and len(got) <= len(ENTRIES):
-        some = list(await log.after(at))
-        if not some:
-            break
-        got += some
-        at = some[-1][0]
-    t.equal(f"the entries after {offset}", got, list(enumerate(ENTRIES, start=1))[offset:])
-
-
-async def _epochs(t: Transcript, make: Any, disk: Disk, epoch: str) -> None:
-    same, other = make(Store(disk, 0.01), random.Random(2), KEEP), make(Store(Disk(), 0.01), random.Random(3), KEEP)
-    t.equal("the same store after a restart is the same epoch", same.epoch, epoch)
-    differ = other.epoch != epoch
-    t.true("an empty store is another epoch", differ, got=other.epoch, expected="a new one", id="epoch-ignored")
-
-
-def _stands(t: Transcript, make: Any) -> None:
-    t.say("a cursor that has never met a server")
-    disk = Disk()
-    cursor = make(Store(disk, 0.0))
-    cursor.moves_to("e1", 0)
-    t.equal("entry 1 comes next", cursor.takes(1), True)
-    t.equal("entry 3 does not: 2 is missing", cursor.takes(3), False, id="offset-by-assignment")
-    t.equal("entry 1 once more does not", cursor.takes(1), False)
-    t.equal("entry 2 does", cursor.takes(2), True, id="offset-by-assignment")
-    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e1", 2), id="offset-by-assignment")
-    t.say("the process restarts")
-    cursor = make(Store(disk, 0.0))
-    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e1", 2))
-    t.equal("the server goes on at 2 of e1: forget what we have?", cursor.moves_to("e1", 2), False)
-    t.equal("the server goes on at 0 of e1: forget what we have?", cursor.moves_to("e1", 0), True, id="no-reset")
-    cursor.takes(1)
-    cursor.takes(2)
-    t.equal("the server goes on at 2 of e2: forget what we have?", cursor.moves_to("e2", 2), True, id="no-reset")
-    t.equal("we stand at", (cursor.epoch, cursor.offset), ("e2", 2), id="epoch-ignored")
+from midspan.simulation import Entry, Implementation, judge, negative_control, play, simple
 
 
 @lab.step(
@@ -125,7 +28,7 @@ def _stands(t: Transcript, make: Any) -> None:
     lines=7,
     points=2,
     hints=(
-        "When would an entry be added without anyone telling us? Between which two lines?",
+        "At which moment can an entry be added that the feed never learns of? Between which two lines?",
         "`log.grew` is an event that is set when the next entry is added, and is then replaced by a new one. Take "
         "it before you read.",
         "In the loop: grew = log.grew; send all of await log.after(offset), each moves offset; if offset == "
@@ -133,13 +36,13 @@ def _stands(t: Transcript, make: Any) -> None:
     ),
     words={
         "subscribe-after-snapshot": (
-            "Between reading what is there and asking to be told of more, entries are added that nobody tells us."
+            "An entry that is added between the read and the wait is in neither of them: the feed never sends it."
         ),
         "woken-too-late": (
-            "Take the event before reading: an entry that is added while we read sets that one, and the "
-            "next event knows nothing of it."
+            "Take the event before you read: an entry that is added during the read sets that event, and not the "
+            "next one."
         ),
-        "feed-polls": "A feed that looks again and again wakes up for nothing, and is late when there is something.",
+        "feed-polls": "A feed that looks again and again wakes up for nothing, and sends a new entry late.",
     },
     limit_s=8.0,
 )
@@ -232,21 +135,21 @@ def _raise(task: asyncio.Future[None]) -> None:
 
 
 @lab.step(
-    "Who comes back is asked again",
+    "A client that comes back is asked again",
     minutes=10,
     lines=8,
     points=2,
     hints=(
         "Which question does the first draft leave out, and for whom?",
-        "`authorise(who, token)` for everyone. asyncio.timeout(TIMEOUT_S) for those who say nothing.",
+        "`authorise(who, token)` for every client. asyncio.timeout(TIMEOUT_S) for a client that says nothing.",
         "_, who, token, *place = json.loads(await connection.recv()) inside the timeout; on TimeoutError "
         "connection.transport.abort(); not authorised: await connection.close(NOT_AUTHORISED, ...) and return None.",
     ),
     words={
         "resume-unauthorised": (
-            "A right can end while the link is down: it is asked for on each connection, resumed or not."
+            "A client can lose its right while the link is down: ask on each connection, resumed or not."
         ),
-        "greeting-waits-for-ever": "Who connects and says nothing holds a connection for nothing.",
+        "greeting-waits-for-ever": "A client that connects and says nothing holds a connection for nothing.",
     },
     limit_s=8.0,
 )
@@ -298,7 +201,7 @@ async def _greets(t: Transcript, greet: Any) -> None:
                 f"{who}, with the token {token!r}, is not", await greet(caller, _only_a), None, id="resume-unauthorised"
             )
             t.equal("the connection is closed with", caller.closed_with, [4401], because="The client has to learn why.")
-    t.say("somebody connects and says nothing")
+    t.say("a client connects and says nothing")
     caller = Caller()
     waiting = asyncio.ensure_future(greet(caller, _only_a))
     await asyncio.wait([waiting], timeout=5.0)
@@ -358,7 +261,7 @@ def does_not_pass(
     """Check that the search of a step finds a schedule in which the control violates a guarantee."""
     (search,) = searches
     t.say(f"{called}: {search.seeds} schedules: {search.faults}")
-    example = hunt(implementation, search, step).example
+    example = run_search(implementation, search, step).example
     caught = Words("no violation")
     t.true("it does not pass", example is not None, got=caught, expected="a violation", id=id)
     assert example is not None

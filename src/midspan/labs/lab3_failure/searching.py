@@ -78,7 +78,7 @@ class ListeningConnection:
         self.is_cut = True
 
 
-class Waiting:
+class MemoryOutbox:
     """An outbox in memory, with the methods that a sender needs."""
 
     def __init__(self) -> None:
@@ -187,7 +187,7 @@ def _wipes(schedule: Schedule) -> bool:
     return any(isinstance(fault, ServerRestart) and not fault.keeps_log for fault in schedule.faults)
 
 
-def hunt(implementation: Implementation, search: Search, step: str) -> Found:
+def run_search(implementation: Implementation, search: Search, step: str) -> Found:
     """Play the schedules, on this thread; shrink a violation of the first of `search.names` that any of them violates.
 
     All are played unless the first name is violated, so that the result does not depend on the order of the schedules.
@@ -240,7 +240,7 @@ def search_holds(
 
 def _search(implementation: Implementation, search: Search, step: str) -> Found:
     try:
-        return hunt(implementation, search, step)
+        return run_search(implementation, search, step)
     except SimulationError as error:
         raise Wrong(str(error)) from None
 
@@ -317,13 +317,20 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
             wipes=False,
         ),
     ),
-    "resume": (
+    "cursor": (
+        Search(
+            "one client, and a server that restarts with its log or without it",
+            Shape(clients=1, faults=1, kinds=("ServerRestart",)),
+            {"convergence": "no-reset", "no_loss": "offset-by-assignment"},
+        ),
+    ),
+    "log": (
         Search(
             "servers that restart with their log and without it, cut links",
             Shape(kinds=("ServerRestart", "ServerRestart", "Cut", "Silence", "ClientRestart")),
             {
                 "convergence": "epoch-ignored",
-                "no_loss": "offset-by-assignment",
+                "no_loss": "epoch-ignored",
                 "liveness": "base-ignored",
                 "bounded_memory": "replay-unbounded",
             },

@@ -8,7 +8,7 @@ from typing import Any
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import (
     ListeningConnection,
-    Waiting,
+    MemoryOutbox,
     in_virtual_time,
     lab,
     search_holds,
@@ -38,17 +38,17 @@ LIMIT = 3  # the limit of the outbox in the checks
             "one the application learns of it."
         ),
         "outbox-in-memory": (
-            "What waits for an acknowledgement must survive a restart of its process: it belongs into "
-            "the store before put returns."
+            "A message that waits for an acknowledgement must survive a restart of its process: put stores it before "
+            "it returns."
         ),
         "number-in-memory": (
-            "A number that is given twice makes two messages one. The last number must survive a restart too."
+            "A number that is given twice makes one message of two. The last number must survive a restart too."
         ),
         "outbox-out-of-order": "The outbox is a queue: what was put first is given out first.",
-        "outbox-keeps": "What is acknowledged is forgotten, in the store as well: else it comes back after a restart.",
-        "outbox-forgets": "Only what is acknowledged is forgotten: the numbers behind it still wait.",
+        "outbox-keeps": "An acknowledged message is deleted, in the store too: else it comes back after a restart.",
+        "outbox-forgets": "Only acknowledged messages are deleted: the numbers behind them still wait.",
         "one-is-acknowledged": (
-            "An acknowledgement is for its number and all before it: one that is lost does not matter."
+            "An acknowledgement is for its number and all numbers before it, so a lost one does not matter."
         ),
     },
     limit_s=8.0,
@@ -148,7 +148,7 @@ def _lost(box: Any) -> str:
         "retry-with-new-number": (
             "The copy of a message carries the number of the first: the number is how the server knows a copy."
         ),
-        "newest-first": "What has waited longest goes first, on each connection: the numbers stand for an order.",
+        "newest-first": "The oldest message goes first, on each connection: the numbers are an order.",
     },
     limit_s=8.0,
 )
@@ -159,7 +159,7 @@ def retry(t: Transcript, Sender: Any, ours: Implementation) -> None:  # noqa: N8
 
 async def _retries(t: Transcript, make: Any) -> None:
     t.say("two messages are sent, the connection is cut, nothing was acknowledged; another connection opens")
-    outbox, line = Waiting(), ListeningConnection()
+    outbox, line = MemoryOutbox(), ListeningConnection()
     outbox.put("one", "two")
     sender = make(outbox)
     running = await start_sender(sender, line)
@@ -201,25 +201,25 @@ WRITE_S = 0.2
     lines=8,
     points=3,
     hints=(
-        "A sender numbers its messages 1, 2, 3, ... without a hole. So one number says all that was taken from it.",
+        "A sender numbers its messages 1, 2, 3, ... without a gap. So one number says what was taken from it.",
         "A dict from sender to that number. The next one is new, the ones up to it are here again, and behind the "
         "next there is a gap.",
         "safe: self.taken.get(who, 0). judge compares number with safe(who) + 1. remember does what take does. "
         "adopt: the larger of safe(who) and base - 1.",
     ),
     words={
-        "no-dedupe": "Who sends again until it is acknowledged sends some twice: the receiver drops the copies.",
-        "dedupe-by-maximum": "Above the largest number so far is not the next: between the two, one may be missing.",
+        "no-dedupe": "A sender that sends again sends some messages twice: the receiver drops the copies.",
+        "dedupe-by-maximum": "A number above the largest so far need not be the next: one between may be missing.",
         "dedupe-by-set": (
-            "A set of all numbers knows a copy, and not what is missing: a late message is then taken "
-            "behind its successor."
+            "A set of all numbers recognises a copy, but not a gap: a late message is then taken behind its successor."
         ),
         "dedupe-in-memory": (
-            "After a restart the log is there, and the table must be too: the numbers stand beside the entries."
+            "After a restart the log is still there. The table must be there too: build it from the numbers that "
+            "stand beside the entries."
         ),
         "dedupe-never-collected": (
-            "A table of all messages ever grows for ever. Since a sender's numbers come in order, "
-            "the last one stands for all."
+            "A table of all messages grows for ever. The numbers of a sender come in order, so its last number is "
+            "enough."
         ),
         "base-ignored": (
             "A server whose log is gone expects number 1 for ever, unless the client tells it where it stands: `base`."
@@ -305,11 +305,11 @@ def _adopts(t: Transcript, make: Any) -> None:
             "An acknowledgement is a promise: it is given when a crash can no longer take the message."
         ),
         "no-lock": (
-            "Two connections of one client can be at work at once: between the question (new?) and the answer "
-            "(taken) nobody else may ask."
+            "Two connections of one client can be at work at once. Between the question (is it new?) and the note "
+            "(it is taken) no other call may ask."
         ),
         "gap-taken": (
-            "A message that is not the next is not taken: the ones before it come first, else the order is lost."
+            "A message that is not the next is not taken: the messages before it must come first, or the order is lost."
         ),
     },
     limit_s=8.0,

@@ -12,7 +12,8 @@ from midspan.errors import Refusal, Words, checked, need
 from midspan.grading import notebooks
 from midspan.grading.finished_labs import LIMIT_S, finished, show
 from midspan.grading.notebooks import Answers
-from midspan.labs.lab3_failure.searching import SEARCHES, Found, Search, hunt, lab
+from midspan.labs.lab3_failure import ends
+from midspan.labs.lab3_failure.searching import SEARCHES, Found, Search, lab, run_search
 from midspan.simulation import Bounds, Counterexample, Implementation, SimulationError, search
 from midspan.simulation.run import run_in_thread
 
@@ -44,7 +45,7 @@ SEEDS = range(40)  # half a second; finds nearly all wrong sessions of the bank
 
 
 class Earlier:
-    """The names that a finished lab 3 defines: `earlier().Outbox`. `repr()` says whose they are.
+    """The names of a finished lab 3: `earlier().Outbox`, and of its `ends`. `repr()` says whose they are.
 
     Attributes:
         whose: "your own", or "the reference's" with the reason.
@@ -54,9 +55,10 @@ class Earlier:
         self._answers, self.whose = answers, whose
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or not hasattr(self._answers, name):
+        place = self._answers if hasattr(self._answers, name) else ends
+        if name.startswith("__") or not hasattr(place, name):
             raise AttributeError(f"lab 3 defines no {name!r}")
-        return getattr(self._answers, name)
+        return getattr(place, name)
 
     def __repr__(self) -> str:
         return f"The session of lab 3: {self.whose}"
@@ -86,10 +88,7 @@ def _earlier(own: Path, _changed_ns: int) -> Earlier:
 
 T = TypeVar("T")
 
-PARTS = (
-    *("Sender", "heartbeat", "backoff", "stay_connected", "Outbox", "Inbox"),
-    *("Desk", "Log", "Cursor", "feed", "greet"),
-)  # the parts of the session in the notebook
+PARTS = ("backoff", *ends.Parts._fields)  # the parts of the session in the notebook
 
 
 @checked
@@ -115,7 +114,7 @@ def seen(
 ) -> Counterexample | None:
     """Return the smallest counterexample of these searches; print a sentence if there is none, or a part is to do."""
     found: list[Found] | None = show(
-        lambda: [hunt(implementation, one, step) for one in searches], *parts, limit_s=limit_s
+        lambda: [run_search(implementation, one, step) for one in searches], *parts, limit_s=limit_s
     )
     if found is None:
         return None
@@ -149,7 +148,9 @@ def seen_again(
     do = "Copy the line that the check printed"
     need(seed is not None, f'the seed of a schedule, as in again(ours, "{step}", 3)', Words("none"), do)
     only = [replace(one, only=seed) for one in searches]
-    found: list[Found] | None = show(lambda: [hunt(implementation, one, step) for one in only], *parts, limit_s=limit_s)
+    found: list[Found] | None = show(
+        lambda: [run_search(implementation, one, step) for one in only], *parts, limit_s=limit_s
+    )
     example = next((one.example for one in found or () if one.example is not None), None)
     if found is not None and example is None:
         print(f"Seed {seed} of {step}: no violation any more.")
@@ -157,8 +158,10 @@ def seen_again(
 
 
 def session_parts(implementation: Implementation, wanted: tuple[str, ...]) -> list[object]:
-    """Return the parts of a notebook's session, which its server finds by name."""
-    names = getattr(getattr(implementation.server, "handle", None), "__globals__", {})
+    """Return the parts of a notebook's session: those that its `made_of` or its server finds by name."""
+    server = implementation.server
+    finds = getattr(server, "made_of", None) or getattr(server, "handle", None)
+    names = getattr(finds, "__globals__", {})
     return [names[name] for name in wanted if name in names]
 
 
@@ -209,6 +212,26 @@ def guarantee_matrix(*, faults: tuple[str, ...] | None = None, **more: Implement
     yours = (*_yours(), *(Candidate(name, "passed by you", implementation) for name, implementation in more.items()))
     columns: tuple[OnTrial, ...] = (*CONTENDERS, Recorded(), _reference(), *yours)
     return assemble(columns, chosen(faults), lambda one, trial: run_in_thread(_once, one, trial))
+
+
+def own_column(ours: Implementation) -> Matrix:
+    """Measure the libraries, and your session as one more column, `yours`, which the picture marks.
+
+    A kernel measures the libraries only once. It measures your session each time, since its parts may have changed.
+
+    Raises:
+        Refusal: `ours` is no implementation, or sends nothing.
+    """
+    from midspan.experiments.guarantee_matrix import assemble, chosen, matrix_cells
+    from midspan.experiments.on_trial import CONTENDERS, Candidate, Recorded
+
+    need(isinstance(ours, Implementation), "an implementation", ours, "Pass ours")
+    mine = Candidate("yours", "your session of lab 3 on websockets", ours)
+
+    def cells(one: OnTrial, trial: Trial) -> tuple[MatrixCell, ...]:
+        return run_in_thread(matrix_cells if one is mine else _once, one, trial)
+
+    return replace(assemble((*CONTENDERS, Recorded(), mine), chosen(None), cells), marked=mine.name)
 
 
 @cache

@@ -9,8 +9,8 @@ from typing import Any
 from midspan.errors import Words, need
 from midspan.grading import Transcript
 from midspan.grading.limits import within
-from midspan.labs.lab4_scaling.doubles import SOON_S, brokered
-from midspan.labs.lab4_scaling.ownership import entered, nodes
+from midspan.labs.lab4_scaling.doubles import SOON_S, broker_for_check
+from midspan.labs.lab4_scaling.ownership import connected_client, running_nodes
 from midspan.labs.lab4_scaling.searching import FIRST, SEARCHES, lab, search_holds
 from midspan.simulation import Implementation, judge, simple
 from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
@@ -23,7 +23,7 @@ HOUR_S = 3600.0
 BEATS = 60
 
 
-class Clock:
+class HostClock:
     """The clock of one host."""
 
     def __init__(self, now_s: float) -> None:
@@ -35,7 +35,7 @@ class Clock:
 
 @lab.step(
     "Presence that heals",
-    minutes=30,
+    minutes=28,
     lines=11,
     points=3,
     hints=(
@@ -59,8 +59,8 @@ class Clock:
 )
 async def presence(t: Transcript, Presence: Any, Owners: Any) -> None:  # noqa: N803
     lease_s = float(Presence.__init__.__globals__["LEASE_S"])
-    async with brokered() as broker:
-        clocks = [Clock(1000.0), Clock(1000.0 + HOUR_S), Clock(0.0)]
+    async with broker_for_check() as broker:
+        clocks = [HostClock(1000.0), HostClock(1000.0 + HOUR_S), HostClock(0.0)]
         contexts = [broker.context(f"n{number}", clock) for number, clock in enumerate(clocks, start=1)]
         three = [Presence(broker.link(context.name), context) for context in contexts]
         owners = [Owners(broker.link(context.name), context) for context in contexts]
@@ -71,7 +71,7 @@ async def presence(t: Transcript, Presence: Any, Owners: Any) -> None:  # noqa: 
         await _returns(t, three, owners, everyone)
 
 
-async def _pass(three: list[Any], clocks: list[Clock], seconds: float, *beating: int) -> None:
+async def _pass(three: list[Any], clocks: list[HostClock], seconds: float, *beating: int) -> None:
     """Let time pass on each host; the nodes `beating` call `beat`."""
     for clock in clocks:
         clock.now_s += seconds
@@ -79,7 +79,7 @@ async def _pass(three: list[Any], clocks: list[Clock], seconds: float, *beating:
         await three[number - 1].beat()
 
 
-async def _lives(t: Transcript, three: list[Any], clocks: list[Clock]) -> None:
+async def _lives(t: Transcript, three: list[Any], clocks: list[HostClock]) -> None:
     t.say("a is connected to n1, b to n2, c to n3; n2's clock is an hour ahead, n3's a quarter of an hour behind")
     await _pass(three, clocks, 0.0, 1, 2, 3)
     for number in (1, 3):
@@ -92,7 +92,7 @@ async def _lives(t: Transcript, three: list[Any], clocks: list[Clock]) -> None:
     t.equal("a minute later, says n1", sorted(await three[0].present()), ["a", "b", "c"], id="wall-clocks")
 
 
-async def _dies(t: Transcript, three: list[Any], clocks: list[Clock], lease_s: float) -> None:
+async def _dies(t: Transcript, three: list[Any], clocks: list[HostClock], lease_s: float) -> None:
     t.say("n2 is killed; n1 and n3 go on")
     await _pass(three, clocks, lease_s - 0.5, 1, 3)
     t.equal(
@@ -119,7 +119,7 @@ GRACE_S = 0.2  # the grace period of this check
 
 @lab.step(
     "Out of service without loss",
-    minutes=25,
+    minutes=20,
     lines=8,
     points=3,
     hints=(
@@ -147,11 +147,11 @@ async def leaving(t: Transcript, drain: Any, ours: Implementation) -> None:
         grace_s = names["GRACE_S"]
         try:
             names["GRACE_S"] = GRACE_S
-            async with brokered() as broker, nodes(broker, ours, 1) as (node,):
+            async with broker_for_check() as broker, running_nodes(broker, ours, 1) as (node,):
                 await _acks_first(t, drain, node)
-            async with brokered() as broker, nodes(broker, ours, 1) as (node,):
+            async with broker_for_check() as broker, running_nodes(broker, ours, 1) as (node,):
                 await _all_at_once(t, drain, node)
-            async with brokered() as broker, nodes(broker, ours, 1) as (node,):
+            async with broker_for_check() as broker, running_nodes(broker, ours, 1) as (node,):
                 await _ends(t, drain, node)
         finally:
             names["GRACE_S"] = grace_s
@@ -177,7 +177,7 @@ class GatedLog:
 async def _acks_first(t: Transcript, drain: Any, node: Any) -> None:
     t.say("a and b are connected; a's message 1 is on its way to the broker; the node is to leave")
     node.log = GatedLog(node.log)
-    a, b = await entered(node, "a"), await entered(node, "b")
+    a, b = await connected_client(node, "a"), await connected_client(node, "b")
     a.says("say", 1, "one")
     await within(node.log.asked.wait(), SOON_S)
     leaving = asyncio.ensure_future(drain(node))
@@ -207,7 +207,7 @@ async def _acks_first(t: Transcript, drain: Any, node: Any) -> None:
 
 async def _all_at_once(t: Transcript, drain: Any, node: Any) -> None:
     t.say(f"{MEMBERS} are connected; the first does not answer the goodbye")
-    members = [await entered(node, f"m{n}", answers=n > 0) for n in range(MEMBERS)]
+    members = [await connected_client(node, f"m{n}", answers=n > 0) for n in range(MEMBERS)]
     leaving = asyncio.ensure_future(drain(node))
     await within(asyncio.wait([asyncio.ensure_future(one.closing.wait()) for one in members[1:]], timeout=SOON_S), 5.0)
     told = sum(one.code == GOING_DOWN for one in members)
@@ -223,7 +223,7 @@ async def _all_at_once(t: Transcript, drain: Any, node: Any) -> None:
 async def _ends(t: Transcript, drain: Any, node: Any) -> None:
     t.say("a's message 1 is on its way to a broker that does not answer")
     node.log = GatedLog(node.log)
-    a = await entered(node, "a")
+    a = await connected_client(node, "a")
     a.says("say", 1, "one")
     await within(node.log.asked.wait(), SOON_S)
     leaving = asyncio.ensure_future(drain(node))

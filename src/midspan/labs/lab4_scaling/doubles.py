@@ -166,13 +166,13 @@ def _payload(data: bytes) -> str:
     return data[start:].decode()
 
 
-def frame(text: str) -> bytes:
+def text_frame(text: str) -> bytes:
     """Return a text frame as a server sends it."""
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
-class Brokered:
-    """A broker, and contexts of nodes that use it. Opened by `brokered()`."""
+class CheckBroker:
+    """A broker, and contexts of nodes that use it. Opened by `broker_for_check()`."""
 
     def __init__(self, own: RunBroker) -> None:
         self.prefix = own.new_prefix()
@@ -221,10 +221,10 @@ class Brokered:
 
 
 @asynccontextmanager
-async def brokered() -> AsyncIterator[Brokered]:
+async def broker_for_check() -> AsyncIterator[CheckBroker]:
     """Give the broker of this block; at the end delete what the answers wrote."""
     with bus() as own:
-        opened = Brokered(own)
+        opened = CheckBroker(own)
         try:
             yield opened
         finally:

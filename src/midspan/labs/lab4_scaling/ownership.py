@@ -11,7 +11,7 @@ from typing import Any
 from midspan.errors import Words
 from midspan.grading import Transcript
 from midspan.labs.lab3_failure.searching import in_virtual_time
-from midspan.labs.lab4_scaling.doubles import Brokered, ScriptedConnection, brokered, frame
+from midspan.labs.lab4_scaling.doubles import CheckBroker, ScriptedConnection, broker_for_check, text_frame
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.simulation import Implementation
 from midspan.simulation.nodes import bus
@@ -22,7 +22,7 @@ PATIENT_S = 5.0
 
 @lab.step(
     "Who is connected where",
-    minutes=35,
+    minutes=30,
     lines=12,
     points=4,
     hints=(
@@ -47,7 +47,7 @@ PATIENT_S = 5.0
 )
 async def owners(t: Transcript, Owners: Any, mailbox: Any, ours: Implementation) -> None:  # noqa: N803
     with bus():  # one broker for all parts of this check
-        async with brokered() as broker:
+        async with broker_for_check() as broker:
             first, second = (Owners(broker.link(name), broker.context(name)) for name in ("n1", "n2"))
             await _claims(t, first, second)
             await _same_node(t, first)
@@ -56,7 +56,7 @@ async def owners(t: Transcript, Owners: Any, mailbox: Any, ours: Implementation)
         t.say("the mailboxes of b, c and b")
         t.true("one for each", boxes[0] == boxes[2] != boxes[1], got=boxes, expected="two names", id="one-mailbox")
         t.true("a name that begins with @", all(box.startswith("@") for box in boxes), got=boxes, expected="@...")
-        async with brokered() as broker, nodes(broker, ours) as three:
+        async with broker_for_check() as broker, running_nodes(broker, ours) as three:
             await _direct(t, three, mailbox)
 
 
@@ -86,7 +86,7 @@ async def _same_node(t: Transcript, owners: Any) -> None:
     t.equal("the old one is released: where is b", await owners.where("b"), "n1", id="release-deletes-newer")
 
 
-async def _asks_once(t: Transcript, broker: Brokered, owners: Any) -> None:
+async def _asks_once(t: Transcript, broker: CheckBroker, owners: Any) -> None:
     t.say(f"{MEMBERS} members of n1; one beat")
     mine = {f"m{number}": await owners.claim(f"m{number}") for number in range(MEMBERS)}
     asked = await _commands(broker)
@@ -96,7 +96,7 @@ async def _asks_once(t: Transcript, broker: Brokered, owners: Any) -> None:
     t.equal("of nobody: those that n1 has lost", list(await owners.lost({})), [])
 
 
-async def _commands(broker: Brokered) -> int:
+async def _commands(broker: CheckBroker) -> int:
     return int((await broker.admin.info("stats"))["total_commands_processed"])
 
 
@@ -104,7 +104,7 @@ async def _commands(broker: Brokered) -> int:
 
 
 @asynccontextmanager
-async def nodes(broker: Brokered, ours: Implementation, count: int = 3) -> AsyncIterator[list[Any]]:
+async def running_nodes(broker: CheckBroker, ours: Implementation, count: int = 3) -> AsyncIterator[list[Any]]:
     """Run nodes of the notebook on this broker; drain them at the end."""
     made: list[Any] = [ours.server(broker.context(f"n{number}")) for number in range(1, count + 1)]
     handlers: list[asyncio.Task[None]] = []
@@ -125,7 +125,9 @@ async def nodes(broker: Brokered, ours: Implementation, count: int = 3) -> Async
             raise wrong from None  # it says more than the line of the check that failed because of it
 
 
-async def entered(node: Any, who: str, room: str = "red", *mine: Any, answers: bool = True) -> ScriptedConnection:
+async def connected_client(
+    node: Any, who: str, room: str = "red", *mine: Any, answers: bool = True
+) -> ScriptedConnection:
     """Connect a client to a node, and wait for the welcome."""
     connection = ScriptedConnection(answers)
     node.serving.append(asyncio.create_task(node.handle(connection)))
@@ -136,7 +138,7 @@ async def entered(node: Any, who: str, room: str = "red", *mine: Any, answers: b
 
 async def _direct(t: Transcript, three: list[Any], mailbox: Any) -> None:
     t.say("a is connected to n1, b to n2, c to n3; a says one to b")
-    a, b, c = [await entered(node, who, "red", "", 0) for node, who in zip(three, "abc", strict=True)]
+    a, b, c = [await connected_client(node, who, "red", "", 0) for node, who in zip(three, "abc", strict=True)]
     a.says("direct", 1, "one", "b")
     t.true("a is told that it is safe", await a.hears("handed", 1, "b"), got=a.heard, expected='["handed", 1, "b"]')
     t.true("b hears it", await b.hears("direct", 1, "one"), got=b.heard, expected='["direct", 1, "one"]')
@@ -148,7 +150,7 @@ async def _direct(t: Transcript, three: list[Any], mailbox: Any) -> None:
     await asyncio.gather(three[1].serving[1], return_exceptions=True)
     a.says("direct", 2, "two", "b")
     t.true("a is told that it is safe", await a.hears("handed", 2, "b"), got=a.heard, expected='["handed", 2, "b"]')
-    b = await entered(three[2], "b", "red", "", 0)
+    b = await connected_client(three[2], "b", "red", "", 0)
     t.true("b hears both there", await b.hears("direct", 2, "two"), got=b.heard, expected='["direct", 2, "two"]')
 
 
@@ -158,7 +160,7 @@ FRAMES = 5000
 
 @lab.step(
     "One slow reader",
-    minutes=40,
+    minutes=52,
     lines=21,
     points=4,
     hints=(
@@ -199,7 +201,7 @@ def _said(connection: ScriptedConnection) -> list[Any]:
 
 def _give(t: Transcript, outlet: Any, *names: str, key: Any = None) -> None:
     for name in names:
-        given = outlet.give(frame(f'["{name}"]'), *([key] if key is not None else []))
+        given = outlet.give(text_frame(f'["{name}"]'), *([key] if key is not None else []))
         if inspect.iscoroutine(given):
             given.close()
             t.fail("give() returns at once", got=Words("a coroutine"), expected="a plain method", id="awaits-the-slow")

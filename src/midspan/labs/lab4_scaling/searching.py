@@ -46,7 +46,7 @@ FIRST = 0  # the seed with which each search begins
 
 
 @dataclass(frozen=True)
-class OnNodes(Search):
+class NodeSearch(Search):
     """A `Search` that plays the schedules on three nodes with one broker."""
 
     where: ClassVar[str] = " on three nodes"
@@ -64,8 +64,8 @@ def _shape(*kinds: str, messages: int = 6, clients: int = 4, faults: int = 2) ->
     return Shape(messages, clients, faults, bursts=0.0, kinds=kinds)
 
 
-SEARCHES: dict[str, OnNodes] = {
-    "streams": OnNodes(
+SEARCHES: dict[str, NodeSearch] = {
+    "follow": NodeSearch(
         "links that are cut, nodes that are killed, a balancer that goes away",
         _shape("Cut", "NodeKill", "BalancerCut", "ClientRestart"),
         {
@@ -76,19 +76,19 @@ SEARCHES: dict[str, OnNodes] = {
         },
         seeds=8,
     ),
-    "accept": OnNodes(
+    "accept": NodeSearch(
         "links to the broker that are cut, a broker that restarts with its data and without",
         _shape("BrokerCut", "BrokerRestart", "Cut", messages=3, clients=2),
         {"ack_after_durable": "ack-before-durable", "no_loss": "ack-before-durable", "liveness": ""},
         seeds=8,
     ),
-    "leaving": OnNodes(
+    "leaving": NodeSearch(
         "nodes that leave, one after the other",
         _shape("NodeDrain", "NodeDrain", "Cut", faults=3),
         {"no_loss": "", "no_duplicate": "", "liveness": "", "bounded_recovery": ""},
         seeds=4,
     ),
-    "control": OnNodes("all faults, all predicates", NODE_SHAPE, dict.fromkeys(PREDICATES, ""), seeds=8),
+    "control": NodeSearch("all faults, all predicates", NODE_SHAPE, dict.fromkeys(PREDICATES, ""), seeds=8),
 }
 
 
@@ -101,8 +101,8 @@ def search_holds(t: Transcript, implementation: Implementation, step: str) -> No
 
 
 PARTS = (
-    *("Rooms", "broadcast", "Log", "resume", "take_script", "accept", "Owners", "release_script", "mailbox"),
-    *("Outlet", "Presence", "drain"),
+    *("Rooms", "broadcast", "Log", "take_script", "take", "resume", "follow", "accept", "Owners", "release_script"),
+    *("mailbox", "Outlet", "Presence", "drain"),
 )  # the parts of a node in the notebook
 LIMIT_S = 60.0  # the limit of a demonstration, on a machine with ten busy kernels
 

@@ -36,7 +36,7 @@ lab = Lab(
 Packets = list[tuple[str, Any]]
 
 
-class Plain:
+class PacketWire:
     """A wire whose messages are the packets themselves."""
 
     def write(self, packets: Packets) -> Packets:
@@ -113,32 +113,32 @@ class SlowReader:
 # The schedules of each step: those of lab 3, in which clients send events, and texts that are not events.
 
 
-SPOKEN = ('["typing_start",{{"room":"{0}"}}]', "{0}", '["message","{0}",{{"at":[1,{1}]}}]')
+BODIES = ('["typing_start",{{"room":"{0}"}}]', "{0}", '["message","{0}",{{"at":[1,{1}]}}]')
 
 
 @dataclass(frozen=True)
-class Spoken(Search):
+class EventSearch(Search):
     """A `Search` whose bodies are events and texts."""
 
     def schedules(self) -> Iterator[Schedule]:
-        return map(spoken, super().schedules())
+        return map(with_events, super().schedules())
 
 
 FEWER = 3  # as many messages or acknowledgements share a frame, about
 
 
-def spoken(schedule: Schedule) -> Schedule:
+def with_events(schedule: Schedule) -> Schedule:
     """Return the same schedule with events as bodies. Bodies stay unique.
 
     A trigger counts WebSocket messages, and this session sends fewer of them. So its number is divided by `FEWER`, and
     the times of messages are multiplied by it; else most faults would wait for a message that is never sent.
     """
-    says = (_spoken(number, say) for number, say in enumerate(schedule.says))
+    says = (_with_event(number, say) for number, say in enumerate(schedule.says))
     return replace(schedule, says=tuple(says), faults=tuple(map(_sooner, schedule.faults)))
 
 
-def _spoken(number: int, say: Say) -> Say:
-    body = SPOKEN[number % len(SPOKEN)].format(say.body, number)
+def _with_event(number: int, say: Say) -> Say:
+    body = BODIES[number % len(BODIES)].format(say.body, number)
     return replace(say, at_s=round(FEWER * say.at_s, 3), body=body)
 
 
@@ -156,18 +156,18 @@ def search_holds(t: Transcript, implementation: Implementation, step: str) -> No
 BUSY = ("Cut", "Cut", "Cut", "ServerRestart", "ClientRestart", "HalfOpen", "Delay")
 LONG = Shape(messages=12, faults=2, bursts=0.1, kinds=BUSY)
 SEARCHES: dict[str, tuple[Search, ...]] = {
-    "wire": (Spoken("cut links, restarts", LONG, {"no_loss": "", "no_duplicate": "", "order": ""}, seeds=60),),
+    "wire": (EventSearch("cut links, restarts", LONG, {"no_loss": "", "no_duplicate": "", "order": ""}, seeds=60),),
     "shapes": (
-        Spoken(
+        EventSearch(
             "links that are cut again and again, servers that restart",
             Shape(messages=12, faults=3, kinds=("Cut", "Cut", "ServerRestart")),
             {"liveness": "shapes-kept", "no_loss": "shapes-kept", "no_phantom": ""},
             seeds=60,
         ),
     ),
-    "deflate": (Spoken("cut links, restarts", LONG, {"no_loss": "", "no_phantom": ""}, seeds=40),),
+    "deflate": (EventSearch("cut links, restarts", LONG, {"no_loss": "", "no_phantom": ""}, seeds=40),),
     "sender": (
-        Spoken(
+        EventSearch(
             "cut links, clients and servers that restart, messages in bursts",
             LONG,
             {
@@ -180,7 +180,7 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
         ),
     ),
     "runs": (
-        Spoken(
+        EventSearch(
             "cut links, servers that restart with their log and without it",
             Shape(messages=12, faults=3, kinds=("Cut", "Cut", "ServerRestart", "ClientRestart", "Silence")),
             {
@@ -192,21 +192,21 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
         ),
     ),
     "acks": (
-        Spoken(
+        EventSearch(
             "cut links, restarts, slow stores",
             LONG,
             {"ack_after_durable": "ack-before-durable", "liveness": "acks-never-flushed", "bounded_recovery": ""},
         ),
     ),
     "path": (
-        Spoken(
+        EventSearch(
             "links that fall silent or are late, and restarts",
             Shape(messages=12, faults=2, bursts=0.2, kinds=("Silence", "Delay", "Cut", "ServerRestart")),
             {"no_loss": "gives-up-when-full", "convergence": "store-skipped", "liveness": "", "no_crash": ""},
         ),
     ),
     "direct": (
-        Spoken(
+        EventSearch(
             "cut links, restarts, stores that write at once and others",
             Shape(messages=12, faults=3, bursts=0.1, kinds=BUSY, stores=STORES),
             {
@@ -220,7 +220,7 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
         ),
     ),
     "cheaper": (
-        Spoken(
+        EventSearch(
             "all faults, all predicates",
             Shape(messages=10, bursts=0.1, stores=STORES),
             dict.fromkeys(PREDICATES, ""),

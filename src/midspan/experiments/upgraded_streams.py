@@ -1,0 +1,45 @@
+"""A TLS stream to a WebSocket server, past the upgrade, without a WebSocket library: bytes go out as written."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from midspan.errors import need
+
+# The key is the example of RFC 6455 section 1.3: this client does not look at Sec-WebSocket-Accept.
+REQUEST = (
+    "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@asynccontextmanager
+async def upgraded_stream(
+    url: str, trust: ssl.SSLContext
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a TLS stream, ask for the upgrade, and read the answer's head. At the end the stream closes, without a close
+    frame.
+
+    Args:
+        url: of a WebSocket server, "wss://...", such as `bench.raw.url`.
+        trust: the client's TLS context, such as `bench.trust`.
+
+    Raises:
+        Refusal: no such address, or no TLS context.
+        ConnectionError, IncompleteReadError: the server ends the connection before its answer is complete.
+    """
+    need(isinstance(url, str) and url.startswith("wss://"), "an address that begins with wss://", url, "Pass its url")
+    need(isinstance(trust, ssl.SSLContext), "a TLS context", trust, "Pass bench.trust")
+    where = urlsplit(url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port, ssl=trust)
+    try:
+        writer.write(REQUEST.format(host=where.netloc).encode())
+        await reader.readuntil(b"\r\n\r\n")
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()

@@ -1,0 +1,119 @@
+"""The express way: one notebook of four hours, generated from the tagged cells of the chapters and of lab 3."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from midspan.grading import notebooks
+from midspan.grading.notebooks import Raw
+
+# A cell with the tag "express" stands in this notebook too; its source is never written twice. The steps of the lab
+# that the express way leaves out are borrowed in one cell, before its first exercise.
+
+TAG, LAB = "express", "lab3_failure"
+SOURCES = (
+    "notebooks/00_two_layers.ipynb",
+    "notebooks/01_framing.ipynb",
+    "notebooks/02_event_wrapping.ipynb",
+    "notebooks/03_failure_handling.ipynb",
+    f"solutions/{LAB}.ipynb",
+    "notebooks/04_scaling.ipynb",
+    "notebooks/05_overhead.ipynb",
+)
+NAME = "express"
+ABOUT = {
+    "minutes": 240,
+    "lab": LAB,
+    "objectives": [
+        "say which layer put which byte on the wire, and which guarantee it gives",
+        "say which message a cut loses, doubles or reorders, and what a session must keep to make that good",
+        "write the outbox, the inbox and the acknowledgement of such a session, and see it beside the libraries",
+        "say what changes at the second node, and what the guarantees cost",
+    ],
+    "needs": [],
+}
+TITLE = """# The express way: what is lost when the link is cut, and what must we write so that nothing is?
+
+Four hours, alone. This notebook is made of the cells of the chapters and of lab 3 that lead to one result: a session of
+your own that loses nothing, measured beside the libraries. The numbers of the chapters and steps are those of the whole
+course; what is left out here stands there.
+
+Run the cells in order. Where a check says *to do*, it is your turn."""
+BORROWED = """Some parts of the session are steps of the lab that we leave out here. The next cell takes them from the
+reference."""
+
+
+def express_way(course: Path) -> Raw:
+    """Return the express notebook, solved and without outputs.
+
+    Args:
+        course: the folder that contains notebooks/ and solutions/.
+    """
+    sources = [notebooks.read(course / source) for source in SOURCES]
+    cells = [_prose("title", TITLE), *(cell for source in sources for cell in _tagged(source))]
+    _name_apart(cells)
+    metadata = {"kernelspec": sources[0]["metadata"]["kernelspec"], "midspan": ABOUT}
+    return {"cells": cells, "metadata": copy.deepcopy(metadata), "nbformat": 4, "nbformat_minor": 5}
+
+
+def _tagged(source: Raw) -> Iterator[Raw]:
+    """Yield the tagged cells, their headings one level lower; before the first exercise, the cell that borrows."""
+    left_out, lent = _steps_left_out(source), False
+    for cell in source["cells"]:
+        if TAG not in notebooks.tags(cell):
+            continue
+        if notebooks.kind_of(cell) == "exercise" and left_out and not lent:
+            lent = True
+            yield _prose("borrowed", BORROWED)
+            yield _code("borrow", f"borrow({', '.join(map(repr, left_out))})".replace("'", '"'))
+        yield _lowered(cell)
+
+
+def _name_apart(cells: list[Raw]) -> None:
+    """Give a new id, in place, to each cell that has the id of a cell of another source."""
+    seen: set[str] = set()
+    for place, cell in enumerate(cells):
+        if cell["id"] in seen:
+            cell["id"] = _id(f"{place} {cell['id']}")
+        seen.add(cell["id"])
+
+
+def _steps_left_out(source: Raw) -> list[str]:
+    exercises = [cell for cell in notebooks.code_cells(source) if notebooks.kind_of(cell) == "check"]
+    left_out = [cell for cell in exercises if TAG not in notebooks.tags(cell)]
+    return [notebooks.grade_id_of(cell).removeprefix(notebooks.CHECK) for cell in left_out]
+
+
+def _lowered(cell: Raw) -> Raw:
+    lowered = copy.deepcopy(cell)
+    if cell.get("cell_type") == "markdown":
+        lowered["source"] = re.sub(r"^(#+ )", r"#\1", notebooks.source_of(cell), flags=re.MULTILINE)
+    else:
+        lowered.update(outputs=[], execution_count=None)
+    return lowered
+
+
+def with_outputs_of(new: Raw, old: Raw) -> Raw:
+    """Return the new notebook with the old outputs of the code cells whose source is the same."""
+    kept = {(cell.get("id"), notebooks.source_of(cell)): cell for cell in notebooks.code_cells(old)}
+    for cell in notebooks.code_cells(new):
+        before = kept.get((cell.get("id"), notebooks.source_of(cell)), {})
+        cell.update({name: before[name] for name in ("outputs", "execution_count") if name in before})
+    return new
+
+
+def _prose(name: str, text: str) -> Raw:
+    return {"cell_type": "markdown", "id": _id(name), "metadata": {}, "source": text}
+
+
+def _code(name: str, source: str) -> Raw:
+    cell = {"cell_type": "code", "id": _id(name), "metadata": {}, "source": source}
+    return {**cell, "outputs": [], "execution_count": None}
+
+
+def _id(name: str) -> str:
+    return hashlib.sha256(f"{NAME} {name}".encode()).hexdigest()[:12]
