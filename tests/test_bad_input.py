@@ -183,8 +183,10 @@ CASES: dict[str, Good] = {
         raw=lambda: handler, socketio=lambda: register, raw_options=None, socketio_options=None
     ),
     "experiments.byte_ledgers.opening": good(way=CHANNELS[0], authority=Authority, tls=False),
-    "experiments.byte_ledgers.weigh": good(said=TYPING_START, way=CHANNELS[0], authority=Authority, tls=False, told=1),
-    "experiments.byte_ledgers.weigh_all": good(
+    "experiments.byte_ledgers.measure_bytes": good(
+        said=TYPING_START, way=CHANNELS[0], authority=Authority, tls=False, told=1
+    ),
+    "experiments.byte_ledgers.measure_all_bytes": good(
         authority=Authority, messages=[TYPING_START], ways=[CHANNELS[0]], tls=[False], deflate=[False]
     ),
     "experiments.clusters.cluster": good(authority=Authority, choose=lambda: round_robin, durable=False),
@@ -310,7 +312,7 @@ CASES: dict[str, Good] = {
     "simulation.forbidden_io.WallClockGuard": good(),
 }
 RESULTS = [  # made by us and handed out, or a shape that the learner's own class has
-    "experiments.byte_ledgers.Weighing", "benchmark.reporting.Growth",
+    "experiments.byte_ledgers.ByteTable", "benchmark.reporting.Growth",
     "labs.lab2_events.given.Envelope", "labs.lab2_events.given.Failed", "labs.lab2_events.given.Left",
     "labs.lab2_events.given.Limits", "labs.lab2_events.given.Namespace", "labs.lab2_events.given.Options",
     "labs.lab2_events.given.Refused", "labs.lab2_events.given.TaskOwner", "labs.lab2_events.given.Violation",
@@ -331,7 +333,7 @@ RESULTS = [  # made by us and handed out, or a shape that the learner's own clas
     "simulation.run_report.Ladder", "simulation.run_report.Mark",
     "simulation.run_report.Rung", "simulation.run_report.RunReport", "simulation.searching.Findings",
     "simulation.implementation.Disk", "simulation.implementation.Entry",
-    "simulation.guarantees.Predicate", "simulation.guarantees.Verdict", "net.servers.Direct",
+    "simulation.guarantees.Predicate", "simulation.guarantees.Verdict", "net.servers.DirectConnection",
 ]  # fmt: skip
 
 

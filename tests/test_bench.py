@@ -18,7 +18,7 @@ from midspan.errors import Refusal
 from midspan.experiments import bench as module
 from midspan.experiments.bench import Bench, Leftovers
 from midspan.net.background_loop import END_S, LoopThread
-from midspan.pictures.scenes import parties
+from midspan.pictures.scenes import bench_picture
 from tests.course import ROOT
 from tests.loops import in_a_loop
 from tests.tls_in_threads import for_threads
@@ -247,8 +247,8 @@ async def test_the_bench_says_who_talks_to_whom_and_when_nobody_does() -> None:
     async with bench:
         lines = [line.split(" (")[0] for line in str(bench).splitlines()]
         assert lines == ["client -> tap -> raw server", "client -> tap -> Socket.IO server"]
-        assert "<polygon" in parties(bench).svg
+        assert "<polygon" in bench_picture(bench).svg
     assert str(bench) == closed
-    picture = parties(bench).svg
+    picture = bench_picture(bench).svg
     assert "Closed: nobody listens" in picture
     assert "<polygon" not in picture, "no arrow leads to who does not listen"

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from midspan.errors import Refusal
-from midspan.experiments.byte_ledgers import Weighed, Weighing, opening, weigh, weigh_all
+from midspan.experiments.byte_ledgers import ByteTable, MeasuredBytes, measure_all_bytes, measure_bytes, opening
 from midspan.experiments.conversations import BLOB, CHANNELS, CHAT, MESSAGES, TYPING_START, UPGRADE
 from midspan.net.servers import Authority
 from midspan.pictures.costs import BESIDE_PX, LEFT, RIGHT, ledger_picture
@@ -25,12 +25,12 @@ RAW, ENVELOPE, ENVELOPE_ACK, SOCKETIO, SOCKETIO_ACK, POLLING, POLLING_ACK = CHAN
 
 
 @cache
-def cells() -> Weighing:
+def cells() -> ByteTable:
     """Every message in every way, once for all tests."""
-    return asyncio.run(weigh_all(Authority()))
+    return asyncio.run(measure_all_bytes(Authority()))
 
 
-def cell(said: str, way: str, *, tls: bool = True, deflate: bool = False) -> Weighed:
+def cell(said: str, way: str, *, tls: bool = True, deflate: bool = False) -> MeasuredBytes:
     return cells().cell(said, way, tls=tls, deflate=deflate)
 
 
@@ -109,7 +109,7 @@ def test_what_is_compressed_is_one_row_and_noise_is_not_made_smaller() -> None:
 @in_a_loop
 async def test_said_again_a_compressed_message_is_smaller() -> None:
     authority = Authority()
-    first, second = [await weigh(CHAT, RAW, authority, deflate=True, told=told) for told in (1, 2)]
+    first, second = [await measure_bytes(CHAT, RAW, authority, deflate=True, told=told) for told in (1, 2)]
     assert second.ledger.plain_bytes < first.ledger.plain_bytes / 5
 
 

@@ -96,10 +96,10 @@ def stops(node: Any, policy: str) -> Any:
     from websockets.asyncio.server import broadcast
 
     def start(ticks: int) -> None:
-        broadcast(node.here, json.dumps({"at": time.monotonic(), "of": ticks, "policy": policy}))
+        broadcast(node.connections, json.dumps({"at": time.monotonic(), "of": ticks, "policy": policy}))
 
-    node.asked["start"] = start
-    node.asked["waiting"] = lambda: 3 * 1024
+    node.commands["start"] = start
+    node.commands["waiting"] = lambda: 3 * 1024
     return node.raw(compression=None)
 
 

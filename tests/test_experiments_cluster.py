@@ -74,7 +74,7 @@ def names_itself(node: Any, greeting: str = "I am") -> Any:
             heard.append(message)
             await connection.send(f"{greeting} {node.name}")
 
-    node.asked["heard"] = lambda: len(heard)
+    node.commands["heard"] = lambda: len(heard)
     return node.raw(handler)
 
 
@@ -105,7 +105,7 @@ def keeps_in_the_broker(node: Any) -> Any:
     async def handler(_connection: Any) -> None:
         return None
 
-    node.asked["write"] = write
+    node.commands["write"] = write
     return node.raw(handler)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from midspan.simulation import judge
-from midspan.simulation.nodes import bus, generate_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes import generate_nodes, play_nodes, search_nodes, shared_broker
 from tests.bank import Right
 from tests.bank.lab4_scaling import RIGHT, WRONG
 from tests.solved import LAB4
@@ -42,7 +42,7 @@ def test_the_reference_holds_on_three_nodes() -> None:
 def test_a_misconception_breaks_its_predicate_on_nodes(id: str) -> None:
     implementation = LAB4.session(next(entry for entry in WRONG if entry.id == id))
     names = (BREAKS[id],)
-    with bus():
+    with shared_broker():
         outcomes = (
             judge(play_nodes(implementation, generate_nodes(seed)), names)[BREAKS[id]].outcome for seed in WRONG_SEEDS
         )

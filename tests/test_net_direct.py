@@ -1,6 +1,6 @@
 """A message is handled in the call that reads it, or left to `recv` as it was; never does one overtake another.
 
-Each scene is played on `net.servers.Direct` over TLS and on the simulated link, and both say the same.
+Each scene is played on `net.servers.DirectConnection` over TLS and on the simulated link, and both say the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websockets
 
-from midspan.net.servers import HOST, Authority, Direct
+from midspan.net.servers import HOST, Authority, DirectConnection
 from midspan.simulation.loop import PROCESS
 from tests.loops import in_a_loop
 from tests.test_simulation_link import simulated
@@ -90,7 +90,9 @@ SEEN: dict[Scene, object] = {
 
 async def on_sockets(scene: Scene, host: Host) -> object:
     authority = Authority()
-    async with websockets.serve(host.handle, HOST, 0, ssl=authority.server, create_connection=Direct) as server:
+    async with websockets.serve(
+        host.handle, HOST, 0, ssl=authority.server, create_connection=DirectConnection
+    ) as server:
         url = f"wss://localhost:{server.sockets[0].getsockname()[1]}"
         async with websockets.connect(url, host=HOST, ssl=authority.client, proxy=None) as client:
             assert await client.recv() == READY

@@ -17,7 +17,7 @@ from midspan.experiments.byte_ledgers import RECORDED
 from midspan.pictures import costs, svg
 from midspan.pictures.frames import anatomy, stack
 from midspan.pictures.ladders import MOST_ARROWS, ladder
-from midspan.pictures.scenes import parties
+from midspan.pictures.scenes import bench_picture
 from midspan.pictures.svg import NOT_XML, WIDTH, Picture, mono_px, under
 from midspan.pictures.tables import frame_table, table
 from midspan.protocols.capture import Capture, Chunk
@@ -160,7 +160,7 @@ def test_a_long_message_is_drawn_without_its_middle() -> None:
 
 def test_the_bench_is_drawn_from_its_parts() -> None:
     """Any object with .parts() will do; its words are escaped, its text twin is its str()."""
-    picture = parties(Servers())
+    picture = bench_picture(Servers())
     assert picture.text == "client -> tap -> server"
     assert "&lt;Socket.IO&gt; &amp;" in picture.svg
 
@@ -207,7 +207,7 @@ def as_any(value: object) -> Any:
         (lambda: ladder(Exchange(dissect(sample("raw")).sightings * 40)), f"Expected {MOST_ARROWS} sightings at most"),
         (lambda: stack(as_any(b"\x81")), "Expected a frame, or a sighting"),
         (lambda: anatomy(as_any(dissect(sample("raw"))[0])), "Expected a frame"),
-        (lambda: parties(as_any("bench")), "Expected a bench, but got 'bench'."),
+        (lambda: bench_picture(as_any("bench")), "Expected a bench, but got 'bench'."),
         (lambda: table(as_any([])), "Expected an exchange, but got []."),
         (lambda: frame_table(as_any(None)), "Expected an exchange, but got None."),
         (lambda: under(title="none"), "Expected a picture or more"),

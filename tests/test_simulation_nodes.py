@@ -33,7 +33,7 @@ from midspan.simulation import (
     simple,
 )
 from midspan.simulation.nodes import ROOMS, MemberContext, generate_nodes, play_nodes, search_nodes
-from midspan.simulation.nodes.broker import RunBroker, bus
+from midspan.simulation.nodes.broker import RunBroker, shared_broker
 from midspan.simulation.tls import play_real
 from midspan.simulation.tls.loop import VirtualTimeSelectorLoop
 from tests.nodes_session import A2, Client, Node, implementation, schedule, with_client, with_node
@@ -47,7 +47,7 @@ def one_broker() -> Iterator[RunBroker]:
     """One broker for all tests of this module: a fresh one takes as long as four runs."""
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("REDIS_URL", raising=False)
-        with bus() as opened:
+        with shared_broker() as opened:
             yield opened
 
 

@@ -24,7 +24,7 @@ from midspan.simulation import (
     draw,
     judge,
 )
-from midspan.simulation.nodes import bus, generate_nodes, play_nodes, search_nodes
+from midspan.simulation.nodes import generate_nodes, play_nodes, search_nodes, shared_broker
 from midspan.simulation.shrinking import size
 from tests.nodes_session import A2, Client, implementation, schedule, with_client
 from tests.test_simulation_tls import outcomes, steps
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(300)  # seconds of a machine that does other wo
 def own_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A broker for each test, since a restart makes another process of it; no key is left in it at the end."""
     monkeypatch.delenv("REDIS_URL", raising=False)
-    with bus() as opened:
+    with shared_broker() as opened:
         yield
         with redis.Redis.from_url(opened.url) as client:
             assert client.keys("*") == []

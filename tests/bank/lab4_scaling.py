@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from midspan.simulation.nodes import bus
+from midspan.simulation.nodes import shared_broker
 from tests.bank import Right, Wrong
 
-AROUND = bus  # one broker for all entries
+AROUND = shared_broker  # one broker for all entries
 
 ROOM = """        for room in empty:
             del self.members[room]

@@ -37,7 +37,7 @@ Counts = Mapping[tuple[int, Side], WireCount]  # of a tap, by connection and sen
 
 
 @dataclass(frozen=True)
-class Weighed:
+class MeasuredBytes:
     """One cell: the message, its channel, its ledger, and the capture that the ledger was made from.
 
     Attributes:
@@ -62,9 +62,9 @@ class Weighed:
 
 
 @checked
-async def weigh(
+async def measure_bytes(
     said: SampleMessage, way: Channel, authority: Authority, *, tls: bool = True, deflate: bool = False, told: int = 1
-) -> Weighed:
+) -> MeasuredBytes:
     """Send one message over one channel, on a connection of its own, and count its bytes.
 
     Args:
@@ -86,7 +86,9 @@ async def weigh(
         await say(said, way.acknowledged)
         capture = seen.capture.since(mark)
         received, segments = _between(before, seen.counts())
-    return Weighed(said, way, tls, deflate, byte_ledger(capture, said.payload, segments), capture, received, segments)
+    return MeasuredBytes(
+        said, way, tls, deflate, byte_ledger(capture, said.payload, segments), capture, received, segments
+    )
 
 
 def _between(before: Counts, after: Counts) -> tuple[dict[Side, int], dict[Side, int]]:
@@ -112,10 +114,10 @@ async def opening(way: Channel, authority: Authority, *, tls: bool = True) -> Ca
         return seen.capture
 
 
-class Weighing(tuple[Weighed, ...]):
+class ByteTable(tuple[MeasuredBytes, ...]):
     """Many cells. `str()` is a table: the bytes that TCP carries, and how many of them are payload."""
 
-    def cell(self, said: str, way: str, *, tls: bool = True, deflate: bool = False) -> Weighed:
+    def cell(self, said: str, way: str, *, tls: bool = True, deflate: bool = False) -> MeasuredBytes:
         """Return the cell of a message and a channel, by their names.
 
         Raises:
@@ -141,22 +143,22 @@ class Weighing(tuple[Weighed, ...]):
 
 
 @checked
-async def weigh_all(
+async def measure_all_bytes(
     authority: Authority,
     messages: Iterable[SampleMessage] = MESSAGES,
     ways: Iterable[Channel] = CHANNELS,
     tls: Iterable[bool] = (False, True),
     deflate: Iterable[bool] = (False, True),
-) -> Weighing:
+) -> ByteTable:
     """Measure every message over every channel, one cell after the other."""
     kinds = [(encrypted, packed) for encrypted in tls for packed in deflate]
     cells = [
-        await weigh(said, way, authority, tls=encrypted, deflate=packed)
+        await measure_bytes(said, way, authority, tls=encrypted, deflate=packed)
         for said in messages
         for way in ways
         for encrypted, packed in kinds
     ]
-    return Weighing(cells)
+    return ByteTable(cells)
 
 
 # Counts lines of code, for the claim "less protocol code of your own".

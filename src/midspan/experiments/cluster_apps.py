@@ -55,7 +55,7 @@ def by_hand(node: Any) -> Any:
                 async with bus.pubsub(ignore_subscribe_messages=True) as heard:
                     await heard.subscribe(channel)
                     async for message in heard.listen():
-                        broadcast(node.here, message["data"].decode())
+                        broadcast(node.connections, message["data"].decode())
             except redis.ConnectionError:
                 await asyncio.sleep(0.05)
 

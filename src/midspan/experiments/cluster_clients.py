@@ -35,7 +35,7 @@ _blocks = itertools.count()
 
 
 @dataclass(frozen=True)
-class Heard:
+class DeliveryReport:
     """The result of a run of numbered messages."""
 
     sent: int
@@ -56,7 +56,7 @@ class Heard:
     __repr__ = __str__
 
 
-class Across:
+class SpeakerAndListener:
     """A speaker and a listener. Opened by `across()`."""
 
     def __init__(self, speaker: ClientConnection, socketio: bool) -> None:
@@ -75,7 +75,7 @@ class Across:
             took_s.append(time.perf_counter() - began_s)
         return median(took_s)
 
-    async def speak(self, messages: int, every_s: float) -> Heard:
+    async def speak(self, messages: int, every_s: float) -> DeliveryReport:
         """Send `messages` messages at a fixed rate, also during faults; return the result."""
         self._heard.clear()
         first, refused = self._next, 0
@@ -88,7 +88,7 @@ class Across:
         await asyncio.sleep(LATE_S)
         here = [number - first for number in self._heard if number >= first]
         lost = tuple(number for number in range(messages) if number not in {*here})
-        return Heard(messages, refused, lost, here == sorted(here), len(here) - len({*here}))
+        return DeliveryReport(messages, refused, lost, here == sorted(here), len(here) - len({*here}))
 
     async def _say(self) -> int:
         number, self._next = self._next, self._next + 1
@@ -116,7 +116,7 @@ class Across:
 
 
 @asynccontextmanager
-async def across(speaker_url: str, listener_url: str, *, socketio: bool = False) -> AsyncIterator[Across]:
+async def across(speaker_url: str, listener_url: str, *, socketio: bool = False) -> AsyncIterator[SpeakerAndListener]:
     """Connect speaker and listener, and wait until the listener receives a message.
 
     Args:
@@ -128,7 +128,7 @@ async def across(speaker_url: str, listener_url: str, *, socketio: bool = False)
     """
     async with AsyncExitStack() as stack:
         ends = [await stack.enter_async_context(_client(url, socketio)) for url in (speaker_url, listener_url)]
-        pair = Across(ends[0], socketio)
+        pair = SpeakerAndListener(ends[0], socketio)
         tasks = [asyncio.create_task(_discard(ends[0])), asyncio.create_task(pair._listen(ends[1]))]
         stack.push_async_callback(_end, tasks)
         try:

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from midspan.errors import checked, need
-from midspan.experiments.cluster_clients import Across, OrderClients, across, order_clients
+from midspan.experiments.cluster_clients import OrderClients, SpeakerAndListener, across, order_clients
 from midspan.net.balancers import Answered, Balancer, Choice, balancer, round_robin
 from midspan.net.brokers import Broker, broker
 from midspan.net.child_process import Child, child
@@ -103,7 +103,7 @@ class Cluster:
         await self._in_own_loop(self._serve_on(nodes))
 
     async def ask(self, name: str, question: str, **arguments: Any) -> Any:
-        """Ask the application on a node, and return its answer (`node.asked`)."""
+        """Ask the application on a node, and return its answer (`node.commands`)."""
         return await self._node(name).process.ask("ask", name=question, arguments=arguments)
 
     async def stats(self, name: str) -> dict[str, float]:
@@ -117,8 +117,10 @@ class Cluster:
 
     # clients
 
-    def across(self, speaker: str, listener: str, *, socketio: bool = False) -> AbstractAsyncContextManager[Across]:
-        """Open a client that sends on one node and one that receives on another, without the balancer; see `Across`."""
+    def across(
+        self, speaker: str, listener: str, *, socketio: bool = False
+    ) -> AbstractAsyncContextManager[SpeakerAndListener]:
+        """Open a client that sends on one node and one that receives on another, without the balancer."""
         return across(self.direct_url(speaker), self.direct_url(listener), socketio=socketio)
 
     def order_clients(self, count: int) -> AbstractAsyncContextManager[OrderClients]:

@@ -126,7 +126,7 @@ AWAY_S = 60.0  # before the first client's next attempt, so that no cut falls in
 
 
 @dataclass(frozen=True)
-class Away:
+class OfflineEmits:
     """The results for both clients.
 
     Args:
@@ -184,7 +184,7 @@ class _Room:
             end.abort()
 
 
-async def emit_while_away(authority: Authority) -> Away:
+async def emit_while_away(authority: Authority) -> OfflineEmits:
     """Cut both clients off, and emit from both before they are back. This takes about a second: their first wait.
 
     Args:
@@ -212,7 +212,7 @@ async def emit_while_away(authority: Authority) -> Away:
         await emitting
         await simple.call("note", "after it")  # when it is answered, all events before it have arrived
         rooms = tuple(name for name in room.sio.rooms(simple.sid) if name != simple.sid)
-        return Away(error, bool(waiting), tuple(room.arrived), simple.sid == before, rooms)
+        return OfflineEmits(error, bool(waiting), tuple(room.arrived), simple.sid == before, rooms)
 
 
 async def _error_of(client: socketio.AsyncClient) -> str:

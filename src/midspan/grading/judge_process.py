@@ -226,9 +226,9 @@ def _player(link: str) -> tuple[Any, contextlib.AbstractContextManager[object]]:
 
         return search, contextlib.nullcontext()
     if link == NODES:
-        from midspan.simulation.nodes import bus, search_nodes
+        from midspan.simulation.nodes import search_nodes, shared_broker
 
-        return search_nodes, bus()
+        return search_nodes, shared_broker()
     from midspan.simulation.tls import search_real
 
     return search_real, contextlib.nullcontext()

@@ -18,7 +18,7 @@ from midspan.grading.progress import predicted, prediction
 # the progress file of an earlier run, so that a stored output is equal on each run.
 
 
-NOBODY = "?"
+UNANSWERED = "?"
 NO_GUESS = (
     "No guess was made. What happened is in the run above.\n"
     'To compare, put an answer in place of "?" in the question\'s cell, then run both cells again.'
@@ -38,7 +38,7 @@ class Guess:
     def __str__(self) -> str:
         lines = [self.question]
         lines += [f"  {'>' if key == self.mine else ' '} {key}: {text}" for key, text in self.options.items()]
-        if self.mine == NOBODY:
+        if self.mine == UNANSWERED:
             lines.append(f'No guess yet: put one of {", ".join(self.options)} in place of "?" and run the cell again.')
         return "\n".join(lines)
 
@@ -57,7 +57,7 @@ class Score:
     @property
     def right(self) -> bool | None:
         """Whether the guess was right; None if there was no guess."""
-        return None if self.mine == NOBODY else self.mine == self.answer
+        return None if self.mine == UNANSWERED else self.mine == self.answer
 
     def __str__(self) -> str:
         if self.right is None:  # do not show the answer to a learner who has not guessed; the run above shows it
@@ -71,7 +71,7 @@ class Score:
     __repr__ = __str__
 
 
-def predict(id: str, question: str, options: Mapping[str, str], mine: str = NOBODY) -> Guess:
+def predict(id: str, question: str, options: Mapping[str, str], mine: str = UNANSWERED) -> Guess:
     """Record a guess before the run.
 
     Args:
@@ -84,11 +84,11 @@ def predict(id: str, question: str, options: Mapping[str, str], mine: str = NOBO
     need(
         isinstance(options, Mapping) and len(options) >= 2, "two options or more, as {'a': 'text'}", options, "Add one"
     )
-    is_one = isinstance(mine, str) and mine in (*options, NOBODY)
+    is_one = isinstance(mine, str) and mine in (*options, UNANSWERED)
     need(is_one, f"one of {', '.join(map(str, options))}", mine, 'Set mine= to one of them, or to "?"')
     guess = Guess(id, question, dict(options), mine)
     _guesses[id] = guess
-    if mine != NOBODY:  # Run All on a fresh copy must not delete an earlier guess
+    if mine != UNANSWERED:  # Run All on a fresh copy must not delete an earlier guess
         predicted(id, mine=mine)
     return guess
 
@@ -98,10 +98,10 @@ def score(id: str, answer: str) -> Score:
     """Compare the guess with `answer`, the key of the option that was right."""
     guess = _guesses.get(id)
     if guess is None:  # the cell with the question has not run in this kernel
-        mine = str(prediction(id).get("mine", NOBODY))
+        mine = str(prediction(id).get("mine", UNANSWERED))
         return Score(id, mine, answer, "")
     need(answer in guess.options, f"one of {', '.join(guess.options)}", answer, "Pass the option that came true")
-    if guess.mine != NOBODY:
+    if guess.mine != UNANSWERED:
         predicted(id, answer=answer)
     return Score(id, guess.mine, answer, guess.options[answer])
 

@@ -21,7 +21,7 @@ HOMES = {  # what notebooks use
     "by_user": "balancers",
     "round_robin": "balancers",
     "plain_environment": "child_process",
-    "Direct": "servers",
+    "DirectConnection": "servers",
     "asgi_server": "servers",
     "socketio_server": "servers",
     "tap": "taps",

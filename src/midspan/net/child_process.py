@@ -216,9 +216,9 @@ def _allow_files() -> None:
 #             ...
 #         return node.raw(handler)            # or node.socketio(register)
 #
-# The function may import modules, start background work (`node.run`) and define commands for the parent (`node.asked`).
-# It cannot use names of the notebook. A node serves plain WebSocket and HTTP on a free loopback port, because the
-# balancer ends TLS. As every child here, it ends when its parent ends.
+# The function may import modules, start background work (`node.run`) and define commands for the parent
+# (`node.commands`). It cannot use names of the notebook. A node serves plain WebSocket and HTTP on a free loopback port,
+# because the balancer ends TLS. As every child here, it ends when its parent ends.
 
 
 async def listens(connection: ServerConnection) -> None:
@@ -234,15 +234,15 @@ class ServedNode:
         name: the node's name, such as "a".
         broker: the broker's address, for `redis.asyncio.Redis.from_url` and `socketio.AsyncRedisManager`.
         prefix: the names of all channels and keys of this run begin with it.
-        asked: by name, functions for the parent to call, plain or async. JSON must be able to hold their results.
-        here: the open raw connections of this node.
+        commands: by name, functions for the parent to call, plain or async. JSON must be able to hold their results.
+        connections: the open raw connections of this node.
         work: the tasks of `run`.
     """
 
     def __init__(self, name: str, broker: str, prefix: str) -> None:
         self.name, self.broker, self.prefix = name, broker, prefix
-        self.asked: dict[str, Callable[..., Any]] = {}
-        self.here: set[ServerConnection] = set()
+        self.commands: dict[str, Callable[..., Any]] = {}
+        self.connections: set[ServerConnection] = set()
         self.work: set[asyncio.Task[Any]] = set()
 
     def raw(
@@ -260,11 +260,11 @@ class ServedNode:
             if send_buffer_bytes is not None:
                 sock = connection.transport.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-            self.here.add(connection)
+            self.connections.add(connection)
             try:
                 await handler(connection)
             finally:
-                self.here.discard(connection)
+                self.connections.discard(connection)
 
         return raw_server(kept, None, **options)
 
@@ -318,8 +318,10 @@ class Program:
 
     async def ask(self, name: str, arguments: dict[str, Any]) -> Any:
         """Call the application's function `name`, and return its result."""
-        asked = self._node.asked if self._node else {}
-        need(name in asked, f"one of {', '.join(asked) or 'nothing'}", name, "Add it to node.asked in the application")
+        asked = self._node.commands if self._node else {}
+        need(
+            name in asked, f"one of {', '.join(asked) or 'nothing'}", name, "Add it to node.commands in the application"
+        )
         answer = asked[name](**arguments)
         return await answer if asyncio.iscoroutine(answer) else answer
 

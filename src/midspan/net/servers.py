@@ -76,7 +76,7 @@ class Authority:
 # `websockets` puts a message into a queue and wakes the task that waits in `recv`. The task runs in the next turn of
 # the loop. This costs as much as the message itself. So a connection of this class first offers it to `at_once`:
 #
-#     async with serve(handler, HOST, 0, create_connection=Direct): ...
+#     async with serve(handler, HOST, 0, create_connection=DirectConnection): ...
 #
 # and in the handler: `connection.at_once = ...`
 #
@@ -88,7 +88,7 @@ class Authority:
 BINARY, PING, PONG = Opcode.BINARY, Opcode.PING, Opcode.PONG  # constants, because access to an Enum is slow
 
 
-class Direct(ServerConnection):
+class DirectConnection(ServerConnection):
     """As `websockets.asyncio.server.ServerConnection`, with `at_once`.
 
     Attributes:

@@ -36,7 +36,7 @@ PICTURES: dict[tuple[str, str], tuple[str, str]] = {
     ("midspan.protocols.websocket", "Frame"): ("midspan.pictures.frames", "anatomy"),
     ("midspan.protocols.layering", "Stack"): ("midspan.pictures.outputs", "stack_picture"),
     ("midspan.protocols.http", "HttpHead"): ("midspan.pictures.outputs", "head_lines"),
-    ("midspan.experiments.bench", "Bench"): ("midspan.pictures.scenes", "parties"),
+    ("midspan.experiments.bench", "Bench"): ("midspan.pictures.scenes", "bench_picture"),
     ("midspan.experiments.page", "Page"): ("midspan.pictures.outputs", "browser"),
     ("midspan.experiments.guarantee_matrix", "Matrix"): ("midspan.pictures.tables", "matrix_picture"),
     ("midspan.simulation.run_report", "Ladder"): ("midspan.pictures.outputs", "ladder_picture"),

@@ -10,7 +10,7 @@ from types import TracebackType
 from midspan.errors import Refusal, need
 from midspan.grading import progress as remembered
 from midspan.grading import steps
-from midspan.grading.predictions import NOBODY, Guess, Score
+from midspan.grading.predictions import UNANSWERED, Guess, Score
 from midspan.grading.steps import Hint, Lab
 from midspan.grading.transcript import MARKS, SIGNS, Line, Result, since
 from midspan.pictures.svg import FAULT, INK, LINE, MONO, QUIET, SHADE, SOCKETIO, WEBSOCKET
@@ -51,7 +51,7 @@ def guess_card(guess: Guess) -> str:
         rows.append(
             f'<div style="margin-left:12px">{"➤" if mine else "○"} {words}{" (our guess)" if mine else ""}</div>'
         )
-    if guess.mine == NOBODY:
+    if guess.mine == UNANSWERED:
         rows.append(_block(str(guess).splitlines()[-1], f"color:{QUIET};margin-top:6px"))
     return _card(WEBSOCKET.colour, [f"<div><b>{escape(guess.question)}</b></div>", *rows], "a prediction")
 

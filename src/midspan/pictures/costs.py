@@ -69,7 +69,7 @@ def ledger_picture(ledgers: Mapping[str, ByteLedger], *, title: str = "Where the
         Refusal: there is no ledger, or a value is not a ledger.
     """
     right = isinstance(ledgers, Mapping) and all(isinstance(each, ByteLedger) for each in ledgers.values())
-    need(right and len(ledgers) > 0, "ledgers by name", ledgers, 'Pass {"raw": (await weigh(...)).ledger}')
+    need(right and len(ledgers) > 0, "ledgers by name", ledgers, 'Pass {"raw": (await measure_bytes(...)).ledger}')
     need_title(title)
     scale = (RIGHT - LEFT - BESIDE_PX) / max(1, *(each.wire_bytes for each in ledgers.values()))
     body, y = [label(16, 20, title, size=15, bold=True), *_legend(ledgers.values(), 42)], 58.0

@@ -43,7 +43,7 @@ class HasParts(Protocol):
     def parts(self) -> Mapping[str, str]: ...
 
 
-def parties(bench: HasParts) -> Picture:
+def bench_picture(bench: HasParts) -> Picture:
     """Draw clients, taps and servers of a bench; without arrows if the bench is not open (`.is_open`).
 
     Raises:

@@ -9,7 +9,7 @@ runs on both. The simulation also does what may surprise:
 - The library of the other end answers a ping even if no task calls `recv` there, until its queue is full.
 - `websockets.broadcast` writes at once, also when the buffer is not empty.
 
-As a connection of the class `net.servers.Direct` does, it offers a message to `at_once` first, if that is set.
+As a `net.servers.DirectConnection` does, it offers a message to `at_once` first, if that is set.
 Compression, subprotocols, the request, the response and single fragments are missing (an iterable is sent whole).
 """
 
@@ -140,7 +140,7 @@ class SimConnection(End):
 
     @property
     def at_once(self) -> Callable[[bytes], bool] | None:
-        """Called with a message when it arrives; whether it has handled it. See `net.servers.Direct`."""
+        """Called with a message when it arrives; whether it has handled it. See `net.servers.DirectConnection`."""
         return None if self._at_once is None else self._at_once[1]
 
     @at_once.setter

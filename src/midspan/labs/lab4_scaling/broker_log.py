@@ -9,7 +9,7 @@ from midspan.grading import Transcript
 from midspan.grading.transcript import Wrong
 from midspan.labs.lab4_scaling.doubles import CheckBroker, broker_for_check
 from midspan.labs.lab4_scaling.searching import lab
-from midspan.simulation.nodes import NodeContext, bus
+from midspan.simulation.nodes import NodeContext, shared_broker
 
 # Step 4a: the decision on plain Python data.
 
@@ -119,7 +119,7 @@ SLACK = 200  # trimming by whole blocks is right too; a block of Valkey has 100 
 async def script(t: Transcript, take_script: Any, take: Any, resume: Any, Log: Any) -> None:  # noqa: N803
     text = take_script()
     t.true("take_script() is a text", isinstance(text, str), got=text, expected="the text of a script")
-    with bus():  # one broker for all parts of this check
+    with shared_broker():  # one broker for all parts of this check
         async with broker_for_check() as broker:
             contexts = [broker.context(name) for name in ("n1", "n2")]
             first, second = (Log(broker.link(context.name), context) for context in contexts)

@@ -13,7 +13,7 @@ from midspan.labs.lab4_scaling.doubles import SOON_S, broker_for_check
 from midspan.labs.lab4_scaling.ownership import connected_client, running_nodes
 from midspan.labs.lab4_scaling.searching import FIRST, SEARCHES, lab, search_holds
 from midspan.simulation import Implementation, judge, simple
-from midspan.simulation.nodes import NODE_SHAPE, bus, generate_nodes, play_nodes
+from midspan.simulation.nodes import NODE_SHAPE, generate_nodes, play_nodes, shared_broker
 from midspan.simulation.run import run_in_thread
 
 # Step 8: which clients are connected, also after a node has died. The clocks are simulated; the broker is real.
@@ -142,7 +142,7 @@ GRACE_S = 0.2  # the grace period of this check
     processes=True,
 )
 async def leaving(t: Transcript, drain: Any, ours: Implementation) -> None:
-    with bus():  # one broker for all parts of this check
+    with shared_broker():  # one broker for all parts of this check
         names = drain.__globals__
         grace_s = names["GRACE_S"]
         try:
@@ -269,7 +269,7 @@ TRIES = 25  # schedules until a mistake is found
     processes=True,
 )
 def control(t: Transcript, broken: Any, ours: Implementation) -> None:
-    with bus():
+    with shared_broker():
         search_holds(t, ours, "control")
         implementation = broken()
         need(

@@ -17,7 +17,7 @@ from websockets.frames import Frame, Opcode
 
 from midspan.grading.limits import within
 from midspan.simulation import Bounds
-from midspan.simulation.nodes import NodeContext, bus
+from midspan.simulation.nodes import NodeContext, shared_broker
 from midspan.simulation.nodes.broker import RunBroker
 
 SOON_S = 1.0  # for work that a broker on this machine does in a millisecond
@@ -223,7 +223,7 @@ class CheckBroker:
 @asynccontextmanager
 async def broker_for_check() -> AsyncIterator[CheckBroker]:
     """Give the broker of this block; at the end delete what the answers wrote."""
-    with bus() as own:
+    with shared_broker() as own:
         opened = CheckBroker(own)
         try:
             yield opened

@@ -13,7 +13,7 @@ from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.labs.lab4_scaling.doubles import CheckBroker, Follower, broker_for_check
 from midspan.labs.lab4_scaling.searching import lab, search_holds
 from midspan.simulation import Implementation
-from midspan.simulation.nodes import bus
+from midspan.simulation.nodes import shared_broker
 from midspan.simulation.run import run_in_thread
 
 # Step 4c: a log is followed from a place on, whatever becomes of the link and of the broker.
@@ -55,7 +55,7 @@ BROKER_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, 
     processes=True,
 )
 async def follow(t: Transcript, follow: Any, Log: Any, ours: Implementation) -> None:  # noqa: N803, ARG001 - the log finds it
-    with bus():  # one broker for all parts of this check
+    with shared_broker():  # one broker for all parts of this check
         async with broker_for_check() as broker:
             await _misses_nothing(t, broker, *_two(broker, Log))
         async with broker_for_check() as broker:

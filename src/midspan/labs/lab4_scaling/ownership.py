@@ -14,7 +14,7 @@ from midspan.labs.lab3_failure.searching import in_virtual_time
 from midspan.labs.lab4_scaling.doubles import CheckBroker, ScriptedConnection, broker_for_check, text_frame
 from midspan.labs.lab4_scaling.searching import lab
 from midspan.simulation import Implementation
-from midspan.simulation.nodes import bus
+from midspan.simulation.nodes import shared_broker
 
 MEMBERS = 50
 PATIENT_S = 5.0
@@ -46,7 +46,7 @@ PATIENT_S = 5.0
     processes=True,
 )
 async def owners(t: Transcript, Owners: Any, mailbox: Any, ours: Implementation) -> None:  # noqa: N803
-    with bus():  # one broker for all parts of this check
+    with shared_broker():  # one broker for all parts of this check
         async with broker_for_check() as broker:
             first, second = (Owners(broker.link(name), broker.context(name)) for name in ("n1", "n2"))
             await _claims(t, first, second)

@@ -176,7 +176,7 @@ async def on_node(node: ServedNode, source: str) -> AsyncIterator[Served]:
     """Run the lab's node as a node of a cluster; the parent can ask it to `drain`."""
     serve_node = defined(source).serve_node
     server = await serve_node(HOST, 0, None, broker=node.broker, node=node.name, prefix=node.prefix)
-    node.asked["drain"] = server.drain
+    node.commands["drain"] = server.drain
     port = server.sockets[0].getsockname()[1]
     try:
         yield Served(f"ws://{HOST}:{port}", port)

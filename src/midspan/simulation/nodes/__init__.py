@@ -6,7 +6,7 @@ a search), `network` (the links from clients to the balancer and from nodes to t
 `broker` (the broker that many runs share).
 """
 
-from midspan.simulation.nodes.broker import bus
+from midspan.simulation.nodes.broker import shared_broker
 from midspan.simulation.nodes.network import BODY, ROOMS, MemberContext, Node, NodeContext
 from midspan.simulation.nodes.run import NODE_SHAPE, generate_nodes, play_nodes, search_nodes
 
@@ -17,8 +17,8 @@ __all__ = [
     "MemberContext",
     "Node",
     "NodeContext",
-    "bus",
     "generate_nodes",
     "play_nodes",
     "search_nodes",
+    "shared_broker",
 ]

@@ -35,7 +35,7 @@ ANSWER_S = 30.0  # how long the broker may work while the clock of the run stand
 
 
 class RunBroker:
-    """A running broker. Opened by `bus()`."""
+    """A running broker. Opened by `shared_broker()`."""
 
     def __init__(self, opened: Broker, home: LoopThread) -> None:
         self._broker, self._thread = opened, home
@@ -142,7 +142,7 @@ _users: list[int] = []  # one entry for each of these blocks
 
 
 @contextmanager
-def bus() -> Iterator[RunBroker]:
+def shared_broker() -> Iterator[RunBroker]:
     """Open a broker for the runs in the block: one that we start, or `REDIS_URL`. Open blocks share one broker."""
     with _lock:
         if not _users:

@@ -16,7 +16,7 @@ from midspan.simulation.end import LinkEnd
 from midspan.simulation.faults import NODES, BalancerCut, BrokerCut, BrokerRestart, NodeDrain, NodeKill, TimedFault
 from midspan.simulation.history import History, Recorder
 from midspan.simulation.implementation import ClientContext, Implementation
-from midspan.simulation.nodes.broker import bus, clients, patched_random
+from midspan.simulation.nodes.broker import clients, patched_random, shared_broker
 from midspan.simulation.nodes.network import (
     HARMLESS_ERRORS,
     ROOMS,
@@ -261,7 +261,7 @@ def play_nodes(implementation: Implementation, schedule: Schedule, watch: Watch 
         watch: what to observe besides the history.
     """
     with (
-        bus() as broker,
+        shared_broker() as broker,
         broker.turn,
         implementation.around(schedule.seed),
         patched_random(schedule.seed),
@@ -324,5 +324,5 @@ def search_nodes(
 @contextmanager
 def opened_nodes(_implementation: Implementation) -> Iterator[Player]:
     """Give `play_nodes`, with one open broker for all runs in the block."""
-    with bus():
+    with shared_broker():
         yield play_nodes

@@ -26,7 +26,7 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Close, Opcode
 from websockets.protocol import State
 
-from midspan.net.servers import HOST, Authority, Direct, raw_server
+from midspan.net.servers import HOST, Authority, DirectConnection, raw_server
 from midspan.net.tcp import reset
 from midspan.protocols.capture import Side
 from midspan.protocols.http import HttpHead, read_http
@@ -325,7 +325,7 @@ class RealNetwork(Network):
     @asynccontextmanager
     async def _serving(self, server: Server, who: str = "server") -> AsyncIterator[int]:
         handler = partial(self._handle, server.handle, who=who)
-        options = {"compression": None, "create_connection": Direct, **asdict(self.limits)}
+        options = {"compression": None, "create_connection": DirectConnection, **asdict(self.limits)}
         async with raw_server(handler, self.behind[1], **options) as served:
             yield served.port
 
