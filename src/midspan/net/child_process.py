@@ -217,8 +217,8 @@ def _allow_files() -> None:
 #         return node.raw(handler)            # or node.socketio(register)
 #
 # The function may import modules, start background work (`node.run`) and define commands for the parent
-# (`node.commands`). It cannot use names of the notebook. A node serves plain WebSocket and HTTP on a free loopback port,
-# because the balancer ends TLS. As every child here, it ends when its parent ends.
+# (`node.commands`). It cannot use names of the notebook. A node serves plain WebSocket and HTTP on a free loopback
+# port, because the balancer ends TLS. As every child here, it ends when its parent ends.
 
 
 async def listens(connection: ServerConnection) -> None:
