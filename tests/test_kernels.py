@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from jupyter_core.utils import ensure_event_loop
 
-from tests.course import Notebook, found
+from midspan.grading.express import NAME as EXPRESS
+from tests.course import ROOT, Notebook, found
 from tests.kernels import kernel, left
 
 LABS = found("labs")
@@ -32,6 +33,22 @@ def test_an_unsolved_lab_is_to_do_and_nothing_else(notebook: Notebook) -> None:
         if cell.is_check:
             assert one.error.startswith("CheckFailed"), f"{cell.source}: {one.error or 'it passed'}"
             assert "to do" in one.error + one.text, f"{cell.source}: {one.error}"
+        elif "raises-exception" not in cell.tags:
+            assert one.error == "", f"{cell.source}: {one.error}"
+
+
+@pytest.mark.parametrize("notebook", [lab for lab in LABS if lab.path.stem != EXPRESS], ids=str)
+def test_a_half_done_lab_is_to_do_at_the_steps_that_are_left_and_nowhere_else(notebook: Notebook) -> None:
+    """The first half of the exercises are answered as in the solution, and all cells run."""
+    solved = Notebook(ROOT / "solutions" / notebook.path.name).code
+    exercises = [number for number, cell in enumerate(notebook.code) if cell.is_exercise]
+    half = exercises[len(exercises) // 2]
+    sources = [(solved if number < half else notebook.code)[number].source for number in range(len(notebook.code))]
+    with kernel(notebook.path.parent) as live:
+        ran = [live.run(source) for source in sources]
+    for number, (cell, one) in enumerate(zip(notebook.code, ran, strict=True)):
+        if cell.is_check and number > half:
+            assert "to do" in one.error + one.text, f"{cell.source}: {one.error or 'it passed'}"
         elif "raises-exception" not in cell.tags:
             assert one.error == "", f"{cell.source}: {one.error}"
 
