@@ -14,15 +14,23 @@ from midspan.grading.notebooks import Raw
 # A cell with the tag "express" stands in this notebook too; its source is never written twice. The steps of the lab
 # that the express way leaves out are borrowed in one cell, before its first exercise.
 
-TAG, LAB = "express", "lab3_failure"
-SOURCES = (
-    "notebooks/00_two_layers.ipynb",
-    "notebooks/01_framing.ipynb",
-    "notebooks/02_event_wrapping.ipynb",
-    "notebooks/03_failure_handling.ipynb",
-    f"solutions/{LAB}.ipynb",
-    "notebooks/04_scaling.ipynb",
-    "notebooks/05_overhead.ipynb",
+TAG, LAB = notebooks.EXPRESS, "lab3_failure"
+SOURCES = {  # and what leads over to each
+    "notebooks/00_two_layers.ipynb": "",
+    "notebooks/01_framing.ipynb": "The lower layer first: what is a frame, and what is not said when a connection ends?",
+    "notebooks/02_event_wrapping.ipynb": "The upper layer: what stands around an event, and what does an answer prove?",
+    "notebooks/03_failure_handling.ipynb": "Both layers are known. So who repairs what a cut destroys?",
+    f"solutions/{LAB}.ipynb": "No library kept everything. Now you write the parts that do.",
+    "notebooks/04_scaling.ipynb": "Your session has one server. What changes when there are two?",
+    "notebooks/05_overhead.ipynb": "Last: what does all this cost?",
+}
+# Sentences of the sources that are about the whole course or the whole lab, and would be wrong here.
+LEFT_OUT = (
+    r" Plan 4[05] minutes\.",
+    r" You need chapter `00_two_layers`\.",
+    r" The bench above has real links too: the sections \*Deeper\* of this chapter use it\.",
+    r"The answer to be: yes, with \d+ lines that you write, as long as we say what is durable, and where\.\n\n",
+    r"\n\nFrom here on only the docstring helps\.",
 )
 NAME = "express"
 ABOUT = {
@@ -42,7 +50,20 @@ Four hours, alone. This notebook is made of the cells of the chapters and of lab
 your own that loses nothing, measured beside the libraries. The numbers of the chapters and steps are those of the whole
 course; what is left out here stands there.
 
-Run the cells in order. Where a check says *to do*, it is your turn."""
+Run the cells in order. Where a check says *to do*, it is your turn. Each part begins afresh with its imports and its
+bench, so you can stop between two parts. After a restart, run the part that you are in from its beginning."""
+END = """## What we saw
+
+- A Socket.IO event is the payload of a WebSocket message, with one character for each layer that is new.
+- A connection that ends tells neither end which messages arrived. The libraries connect again. As they come, they do
+  not send again, or they deliver twice.
+- Your session keeps a message until it is acknowledged, sends it again, drops the copy, and acknowledges what is
+  durable. Your column in the table says what that is worth.
+- At the second node the memory of one process is not enough, and pub/sub forgets. A log remembers.
+- The price of a protocol is not the price of one implementation of it.
+
+Each part is longer in its chapter, and lab 3 has more steps: heartbeat, reconnection, outbox, cursor, log, feed, and
+who may be here."""
 BORROWED = """Some parts of the session are steps of the lab that we leave out here. The next cell takes them from the
 reference."""
 
@@ -54,7 +75,11 @@ def express_way(course: Path) -> Raw:
         course: the folder that contains notebooks/ and solutions/.
     """
     sources = [notebooks.read(course / source) for source in SOURCES]
-    cells = [_prose("title", TITLE), *(cell for source in sources for cell in _tagged(source))]
+    cells = [_prose("title", TITLE)]
+    for source, bridge in zip(sources, SOURCES.values(), strict=True):
+        cells += [_prose(bridge, bridge)] if bridge else []
+        cells += _tagged(source)
+    cells.append(_prose("end", END))
     _name_apart(cells)
     metadata = {"kernelspec": sources[0]["metadata"]["kernelspec"], "midspan": ABOUT}
     return {"cells": cells, "metadata": copy.deepcopy(metadata), "nbformat": 4, "nbformat_minor": 5}
@@ -91,7 +116,8 @@ def _steps_left_out(source: Raw) -> list[str]:
 def _lowered(cell: Raw) -> Raw:
     lowered = copy.deepcopy(cell)
     if cell.get("cell_type") == "markdown":
-        lowered["source"] = re.sub(r"^(#+ )", r"#\1", notebooks.source_of(cell), flags=re.MULTILINE)
+        kept = re.sub("|".join(LEFT_OUT), "", notebooks.source_of(cell))
+        lowered["source"] = re.sub(r"^(#+ )", r"#\1", kept, flags=re.MULTILINE)
     else:
         lowered.update(outputs=[], execution_count=None)
     return lowered

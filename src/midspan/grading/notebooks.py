@@ -109,6 +109,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 # something, are never part of an answer.
 
 
+EXPRESS = "express"  # the tag of the cells that the express notebook holds too
 CHECK = "check_"  # the grade id of a check cell is this and the step's name
 
 
@@ -226,6 +227,8 @@ class _Known:
         if kind in ("exercise", "check"):
             return kind, step, name
         if source_of(cell).strip() in self._sources or kind == "other" or kind_of(cell) == "check":
+            return "other", after, ""
+        if not kind and EXPRESS in tags(cell):  # a chapter's cell in the express notebook: no answer needs it
             return "other", after, ""
         return ("setup" if "setup" in (kind, kind_of(cell)) else "added"), after, ""
 
