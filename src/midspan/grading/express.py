@@ -17,7 +17,7 @@ from midspan.grading.notebooks import Raw
 TAG, LAB = notebooks.EXPRESS, "lab3_failure"
 SOURCES = {  # and what leads over to each
     "notebooks/00_two_layers.ipynb": "",
-    "notebooks/01_framing.ipynb": "The lower layer first: what is a frame, and what is not said when a connection ends?",
+    "notebooks/01_framing.ipynb": "The lower layer first: what is a frame, and what does the end of a connection say?",
     "notebooks/02_event_wrapping.ipynb": "The upper layer: what stands around an event, and what does an answer prove?",
     "notebooks/03_failure_handling.ipynb": "Both layers are known. So who repairs what a cut destroys?",
     f"solutions/{LAB}.ipynb": "No library kept everything. Now you write the parts that do.",
