@@ -17,6 +17,7 @@ from midspan.errors import checked, need
 from midspan.experiments.clusters import Cluster
 from midspan.net.balancers import Choice, round_robin
 from midspan.net.receivers import open_receivers
+from midspan.net.servers import http_session
 
 # A mailbox: each person writes to each other one.
 
@@ -99,7 +100,7 @@ async def _is_served(
     nodes: Cluster, trust: ssl.SSLContext, transports: list[str] | None, user: int, patience_s: float
 ) -> bool:
     jar = aiohttp.CookieJar(unsafe=True)  # else aiohttp keeps no cookie of an address such as loopback's
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust), cookie_jar=jar) as http:
+    async with http_session(trust, cookie_jar=jar) as http:
         client = socketio.AsyncClient(http_session=http, reconnection=False)
         try:
             async with asyncio.timeout(patience_s):
