@@ -342,7 +342,7 @@ class SlowLog:
     def __init__(self) -> None:
         self.bodies: list[str] = []
 
-    async def append(self, body: str, *_: object, **__: object) -> None:
+    async def append(self, body: str, who: str, number: int) -> None:  # noqa: ARG002 - as `Log.append` takes them
         await asyncio.sleep(WRITE_S)
         self.bodies.append(body)
 
