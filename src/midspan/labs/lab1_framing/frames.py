@@ -69,6 +69,16 @@ def outcome(call: Callable[..., Any], *arguments: object) -> Any:
         raise
 
 
+def attempt(call: Callable[..., Any], *arguments: object) -> Any:
+    """As `outcome`, but return an exception too: the line that it breaks then says which call raised it."""
+    try:
+        return outcome(call, *arguments)
+    except NotImplementedError:
+        raise  # it is to do, not wrong
+    except Exception as error:
+        return error
+
+
 def items_and_error(t: Transcript, what: str, call: Callable[..., Any], *arguments: object) -> tuple[list[Any], str]:
     """Read an iterator until it ends or raises one of the lab's errors; return its items, and the error in words."""
     given: list[Any] = []

@@ -10,6 +10,7 @@ from midspan.grading import Transcript
 from midspan.labs.lab1_framing.frames import (
     HELLO,
     KEY,
+    attempt,
     client_frame,
     cpu_seconds,
     items_and_error,
@@ -161,12 +162,18 @@ MIXED_FRAMES = [
         "frame-left-in-buffer": (
             "A frame that is handed on leaves the buffer, and so does its header: the next frame begins behind it."
         ),
+        "limit-not-given": (
+            "`read_header` takes the limit as its second argument: without `self.max_size` it accepts frames up to its "
+            "own default."
+        ),
+        "payload-not-bytes": "A slice of a `bytearray` is a `bytearray` again: `bytes(...)` makes a payload of it.",
         "payload-still-masked": "A frame is handed on unmasked: its header has the key.",
     },
 )
 def whole_frames(t: Transcript, WholeFrames: Any) -> None:  # noqa: N803 - the answer is a class
     _one_piece(t, WholeFrames)
     _cut(t, WholeFrames, joined=False)
+    _limits(t, WholeFrames, "limit-not-given")
 
 
 def _feed(t: Transcript, parser: Any, data: bytes) -> tuple[list[Any], str]:
@@ -198,6 +205,8 @@ def _one_piece(t: Transcript, parser: Any) -> None:
         t.equal(f"{size} bytes", got, [Frame(BINARY, bytes(size))])
     got, _ = _feed(t, parser("client"), server_frame(TEXT, b"Hello"))
     t.equal("a client is fed an unmasked frame", got, [Frame(TEXT, b"Hello")])
+    t.true("its payload is bytes", isinstance(got[0][1], bytes), got=type(got[0][1]).__name__, expected="bytes",
+           id="payload-not-bytes")  # fmt: skip
 
 
 def _cut(t: Transcript, parser: Any, joined: bool) -> None:
@@ -264,8 +273,9 @@ GOOD_STARTS = ("81", "81 85", "01 80", "82 fe", "82 ff", "80 85", "00 85", "88 8
         "the second byte too: the mask, and the length of a control frame.",
         "start[0] & 0x70 is not 0 when a reserved bit is set. Control frames are those with opcode >= CLOSE. The "
         "opcodes that exist are CONTINUATION, TEXT, BINARY, CLOSE, PING and PONG.",
-        'First three ifs with raise Violation(1002, "why"); then `if len(start) < 2: return`; then the mask bit must '
-        'be set exactly when role == "server", and a control frame must not have a length above 125.',
+        'First `if not start: return`; then three ifs with raise Violation(1002, "why"); then `if len(start) < 2: '
+        'return`; then the mask bit must be set exactly when role == "server", and a control frame must not have a '
+        "length above 125.",
     ),
     words={
         "unmasked-accepted": (
@@ -277,6 +287,7 @@ GOOD_STARTS = ("81", "81 85", "01 80", "82 fe", "82 ff", "80 85", "00 85", "88 8
         ),
         "control-unlimited": "A control frame is never fragmented and carries at most 125 bytes.",
         "refused-without-reason": "This is a good beginning of a frame: no rule forbids it.",
+        "empty-start": "The buffer may be empty when `begin` of step 4d asks. Without a byte no rule is broken.",
         "waits-for-second-byte": "The first byte alone breaks the rule: the parser must not wait for the second one.",
     },
 )
@@ -285,7 +296,9 @@ def check_start(t: Transcript, check_start: Callable[[bytes, str], None]) -> Non
     for start in GOOD_STARTS:
         got = outcome(check_start, bytes.fromhex(start), "server")
         t.equal(f"{start} is not refused", got, None, id="refused-without-reason")
-    t.say("and what it may not")
+    t.say("while no byte of it is here")
+    t.equal("b'' is not refused", attempt(check_start, b"", "server"), None, id="empty-start")
+    t.say("and what it may not begin with")
     for start, section, what, id in BAD_STARTS:
         got = outcome(check_start, bytes.fromhex(start), "server")
         late = len(start) == 2 and got is None and outcome(check_start, bytes.fromhex(start + "80"), "server")
@@ -347,7 +360,7 @@ def frame_parser(t: Transcript, FrameParser: Any) -> None:  # noqa: N803 - the a
     _cut(t, FrameParser, joined=True)
     _as_it_arrives(t, FrameParser)
     _violations_behind_a_frame(t, FrameParser)
-    _limits(t, FrameParser)
+    _limits(t, FrameParser, "limit-after-payload")
     _linear(t, FrameParser)
 
 
@@ -374,12 +387,13 @@ def _violations_behind_a_frame(t: Transcript, parser: Any) -> None:
         t.equal("Hello was handed on before", got, [Frame(TEXT, b"Hello")], id="violation-hides-frames")
 
 
-def _limits(t: Transcript, parser: Any) -> None:
+def _limits(t: Transcript, parser: Any, id: str) -> None:
     t.say(f"frames of at most {LIMIT} bytes are accepted")
     got, _ = _feed(t, parser("server", LIMIT), client_frame(BINARY, bytes(LIMIT)))
     t.equal("one of that length", _whole_frames(got), [Frame(BINARY, bytes(LIMIT))])
     _, ended = _feed(t, parser("server", LIMIT), bytes.fromhex("82fe03e9"))
-    t.equal("the first 4 bytes of a longer one", ended, "Violation 1009", id="limit-after-payload")
+    t.true("the first 4 bytes of a longer one", ended == "Violation 1009", got=ended or None, expected="Violation 1009",
+           id=id)  # fmt: skip
 
 
 def _linear(t: Transcript, parser: Any) -> None:
