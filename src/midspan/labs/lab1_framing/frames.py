@@ -153,7 +153,7 @@ def accept_key(t: Transcript, accept_key: Callable[[str], str]) -> None:
 
 @lab.step(
     "The mask",
-    minutes=10,
+    minutes=15,
     lines=4,
     points=1,
     hints=(
