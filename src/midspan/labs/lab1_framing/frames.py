@@ -69,7 +69,7 @@ def outcome(call: Callable[..., Any], *arguments: object) -> Any:
         raise
 
 
-def attempt(call: Callable[..., Any], *arguments: object) -> Any:
+def value_or_error(call: Callable[..., Any], *arguments: object) -> Any:
     """As `outcome`, but return an exception too: the line that it breaks then says which call raised it."""
     try:
         return outcome(call, *arguments)
@@ -314,22 +314,22 @@ def encode_frame(t: Transcript, encode_frame: Callable[..., bytes]) -> None:
     got = encode_frame(TEXT, b"Hello")
     t.true("the result is bytes", isinstance(got, bytes), got=got, expected="bytes")
     t.equal("a single unmasked text frame", got, server_frame(TEXT, b"Hello"))
-    got = attempt(encode_frame, TEXT, b"Hel", False)
+    got = value_or_error(encode_frame, TEXT, b"Hel", False)
     t.equal("Hel, the first of two", got, server_frame(TEXT, b"Hel", False), id=_unless_raised(got, "fin-not-written"))
-    t.equal("lo, the last", attempt(encode_frame, CONTINUATION, b"lo"), server_frame(CONTINUATION, b"lo"))
-    t.equal("an unmasked ping", attempt(encode_frame, PING, b"Hello"), server_frame(PING, b"Hello"))
+    t.equal("lo, the last", value_or_error(encode_frame, CONTINUATION, b"lo"), server_frame(CONTINUATION, b"lo"))
+    t.equal("an unmasked ping", value_or_error(encode_frame, PING, b"Hello"), server_frame(PING, b"Hello"))
     t.say("section 5.2: the length in the fewest bytes")
     for size, (header, id) in SIZES.items():
-        _length(t, attempt(encode_frame, BINARY, bytes(size)), size, bytes.fromhex(header), id)
+        _length(t, value_or_error(encode_frame, BINARY, bytes(size)), size, bytes.fromhex(header), id)
     t.say('section 5.3: masked with the key 37 fa 21 3d; the first is encode_frame(TEXT, b"Hello", True, key)')
     got = encode_frame(TEXT, b"Hello", True, KEY)
     t.equal("the mask bit stands in front of the length", got[:2], HELLO[:2], id="mask-bit-missing")
     t.equal("a single masked text frame", got, HELLO)
-    t.equal("an empty one has a key too", attempt(encode_frame, PING, b"", True, KEY), client_frame(PING))
+    t.equal("an empty one has a key too", value_or_error(encode_frame, PING, b"", True, KEY), client_frame(PING))
     for size in (126, 65536):
-        got, right = attempt(encode_frame, BINARY, bytes(size), True, KEY), client_frame(BINARY, bytes(size))
+        got, right = value_or_error(encode_frame, BINARY, bytes(size), True, KEY), client_frame(BINARY, bytes(size))
         t.equal(f"{size} bytes, masked", got, right, id=_unless_raised(got, "key-before-length"))
-    got = attempt(encode_frame, TEXT, b"Hi", True, bytes(4))
+    got = value_or_error(encode_frame, TEXT, b"Hi", True, bytes(4))
     t.equal("a key of zeros is a key", got, bytes.fromhex("8182 00000000 4869"))
 
 
