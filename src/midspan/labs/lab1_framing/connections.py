@@ -73,7 +73,7 @@ def _sends(t: Transcript, make: Any) -> None:
     client.ping(b"")
     t.equal("a client masks each frame with a key of its own (section 5.3)", client.take().hex(" "),
             "81 82 61 61 61 61 29 08 89 80 62 62 62 62", id="client-does-not-mask")  # fmt: skip
-    t.raises("a ping of 126 bytes is refused", lambda: one.ping(bytes(126)), ValueError, id="ping-too-long")
+    t.raises("ping() with 126 bytes is refused", lambda: one.ping(bytes(126)), ValueError, id="ping-too-long")
     _says(t, one, [])
 
 
@@ -83,8 +83,8 @@ def _begins_to_close(t: Transcript, make: Any) -> None:
     one.close(1000, "enough")
     one.close(1001)
     _says(t, one, ['CLOSE 1000 "enough"'], "second-close")
-    t.equal("to send now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
-    t.equal("to ping now", outcome(one.ping), "Closed 1006", id="data-after-close")
+    t.equal("send() is refused now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
+    t.equal("ping() is refused now", outcome(one.ping), "Closed 1006", id="data-after-close")
     t.true("TCP may not close yet", not one.done, got="done", expected="not done", id="done-too-early")
 
 
@@ -93,9 +93,9 @@ def _ends(t: Transcript, make: Any) -> None:
     one = _one_end(make)
     one.eof()
     t.equal("without a close: 1006 (section 7.1.5)", (one.done, one.close_code), (True, 1006), id="eof-is-1000")
-    t.equal("to send now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
+    t.equal("send() is refused now", outcome(one.send, "late"), "Closed 1006", id="data-after-close")
     one.close()
-    _says(t, one, [], "second-close")
+    t.equal("close() after eof() sends nothing", frames_in_words(one.take()), [], id="second-close")
     one = _one_end(make)
     one.close_code = 1000
     t.say("the stream ends behind a close of the peer: close_code is 1000 already")
@@ -181,7 +181,9 @@ def _their_close(t: Transcript, make: Any) -> None:
     t.equal("what came before the close is heard", heard, ["Hi"], id="data-after-close")
     t.equal(f"it says {SAYS_HI}, {SAYS_CLOSE}", _codes(one.take()), [SAYS_HI, SAYS_CLOSE], id="close-not-answered")
     t.equal("code and reason", (one.close_code, one.close_reason, one.done), (1001, "bye", True))
-    t.equal("to send now", outcome(one.send, "late"), "Closed 1001", id="data-after-close")
+    t.equal("send() is refused now", outcome(one.send, "late"), "Closed 1001", id="data-after-close")
+    _heard(t, one, HI_FRAME, [], "data-after-close", "receive() is called again: it hands on nothing")
+    _says(t, one, [])
     one = _one_end(make)
     _heard(t, one, client_frame(CLOSE), [], what="a close without a payload")
     _says(t, one, ["CLOSE"], "1005-sent")
