@@ -143,7 +143,7 @@ def test_an_environment_that_cannot_be_filled_fails(
 
 def test_the_commands_name_tests_and_notebooks_that_are_there() -> None:
     """And every lab is judged."""
-    labs = {path.name for path in (ROOT / "labs").glob("*.ipynb")}
+    labs = {path.name for path in (ROOT / "labs").glob("lab*.ipynb")}
     assert {Path(command[-1]).name for command in pythons.commands("judge", Path("python"), "2")} == labs
     (command,) = pythons.commands("labs", Path("python"), "2")
     files = [word for word in command if word.startswith("tests/")]

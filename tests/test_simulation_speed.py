@@ -19,7 +19,9 @@ from tests.solved import LAB3
 ONE_CUT = Shape(messages=5, clients=1, faults=1, bursts=0.0, kinds=("Cut",))
 SEEDS = range(60)
 STEPS = 95  # of the loop in a run, those of cancelled timers among them; 90 when this was written
-CALLS = 1250  # of our Python functions, and resumptions, from the seed to the verdicts; 1,174 when this was written
+# Calls of our Python functions, and resumptions, from the seed to the verdicts: 1,283, since the two ends of lab 3 are
+# in the package and count (1,174 when they stood in the notebook).
+CALLS = 1350
 
 
 def test_a_run_takes_few_steps_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
