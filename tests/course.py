@@ -122,3 +122,21 @@ def calls(cell: Cell, name: str) -> Iterator[ast.Call]:
 def words(node: ast.expr) -> str:
     """A string literal, or the name of what stands there."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node)
+
+
+def questions(notebook: Notebook) -> set[str]:
+    """The ids of a chapter's questions; each has a score, with a cell that ran in between."""
+    asked = {words(call.args[0]): n for n, cell in enumerate(notebook.code) for call in calls(cell, "predict")}
+    scored = {words(call.args[0]): n for n, cell in enumerate(notebook.code) for call in calls(cell, "score")}
+    assert asked.keys() == scored.keys()
+    for question, n in scored.items():
+        assert n > asked[question] + 1, question
+    return {*asked}
+
+
+def questions_with_asserted_scores(notebook: Notebook) -> set[str]:
+    """As `questions`; the cell of each score asserts what it says."""
+    for cell in notebook.code:
+        for call in calls(cell, "score"):
+            assert any(isinstance(node, ast.Assert) for node in ast.walk(cell.tree)), words(call.args[0])
+    return questions(notebook)

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from midspan.labs.first_draft import FILES
+
 PROGRAM = re.compile(r"\bfrom (midspan[\w.]*) import ([\w, ]+)|\bimport (midspan[\w.]*)")
 KINDS = (ast.Import, ast.ImportFrom, ast.Attribute, ast.Constant, ast.JoinedStr)  # nodes that may name a module
 CONFTESTS = ("conftest.py", "tests/conftest.py")
@@ -47,11 +49,12 @@ class Source:
 
     @property
     def offers(self) -> Offered:
-        """What an `__init__` imports only to offer it: `X as X`, or named in `__all__`."""
+        """What an `__init__` imports only to offer it: `X as X`, in `__all__`, or in `HOMES` for its first use."""
         if not self.path.endswith("__init__.py"):
             return {}
         listed = set(_listed(self.tree))
-        return {
+        late = {name: (f"{module_name(self.path)}.{home}", name) for name, home in _homes(self.tree)}
+        return late | {
             alias.asname or alias.name: (node.module or "", alias.name)
             for node in ast.walk(self.tree)
             if isinstance(node, ast.ImportFrom)
@@ -65,6 +68,13 @@ def _listed(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             yield from (str(it.value) for it in ast.walk(node.value) if isinstance(it, ast.Constant))
+
+
+def _homes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Name and module of what a package imports when it is first used (`errors.imported_when_used`)."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "HOMES":
+            yield from ast.literal_eval(node.value).items() if isinstance(node.value, ast.Dict) else ()
 
 
 def _read(root: Path, path: str) -> Source:
@@ -183,8 +193,15 @@ class _Uses:
     def all(self) -> set[str]:
         found = {path for node in self.nodes for path in self._imported(node)}
         found |= {path for node in self.nodes for path in self._named(node)}
+        found |= set(self._run_as_text())
         given = CONFTESTS if is_test(self.source.path) else ()
         return found | {it for it in given if it in self.known.sources and _is_given(it, self.source.path)}
+
+    def _run_as_text(self) -> Iterator[str]:
+        """The first draft of a lab, which its `__init__` reads (`midspan.labs.first_draft`)."""
+        if "FirstDraft(" in self.source.text and self.source.path.endswith("__init__.py"):
+            beside = (self.source.path.replace("__init__", name) for name in FILES)
+            yield from (path for path in beside if path in self.known.sources)
 
     def _imported(self, node: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -15,10 +13,10 @@ from midspan.experiments import away_for_four, clients_served, everybody_writes,
 from midspan.experiments import cluster_apps as apps
 from midspan.experiments.clusters import Cluster
 from midspan.experiments.clusters import cluster as open_cluster
-from midspan.net.background_loop import LoopThread
 from midspan.net.balancers import by_cookie, round_robin
 from midspan.net.servers import Authority
-from tests.course import Notebook, calls, found, words
+from tests.clusters import running_cluster
+from tests.course import Notebook, calls, found, questions_with_asserted_scores, words
 from tests.loops import in_a_loop
 
 AUTHORITY = Authority()
@@ -37,13 +35,7 @@ def test_every_row_of_a_claim_has_its_verdict() -> None:
 
 
 def test_every_prediction_is_scored_by_what_ran() -> None:
-    asked = {words(call.args[0]): n for n, cell in enumerate(chapter().code) for call in calls(cell, "predict")}
-    scored = {words(call.args[0]): n for n, cell in enumerate(chapter().code) for call in calls(cell, "score")}
-    assert asked.keys() == scored.keys()
-    assert len(asked) >= 7
-    for question, n in scored.items():
-        assert n > asked[question] + 1, question  # something ran in between
-        assert any(isinstance(node, ast.Assert) for node in ast.walk(chapter().code[n].tree)), question
+    assert len(questions_with_asserted_scores(chapter())) >= 7
 
 
 def test_an_application_imports_what_it_needs() -> None:
@@ -59,21 +51,8 @@ def test_an_application_imports_what_it_needs() -> None:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Cluster]:
     """Two nodes, in a thread of their own, as a bench has them."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("REDIS_URL", raising=False)
-        thread = LoopThread("cluster")
-        opening = open_cluster("a", "b", authority=AUTHORITY)
-        yield thread.run(opened(opening))
-        thread.run(closed(opening))
-        thread.close()
-
-
-async def opened(opening: AbstractAsyncContextManager[Cluster]) -> Cluster:
-    return await opening.__aenter__()
-
-
-async def closed(opening: AbstractAsyncContextManager[Cluster]) -> None:
-    await opening.__aexit__(None, None, None)
+    with running_cluster("a", "b", authority=AUTHORITY) as opened:
+        yield opened
 
 
 def names_itself(node: Any) -> Any:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from midspan.errors import Refusal
 from midspan.experiments.clusters import Cluster
 from midspan.experiments.clusters import cluster as open_cluster
-from midspan.net.background_loop import LoopThread
 from midspan.net.balancers import by_cookie, by_user, round_robin
 from midspan.net.servers import Authority
 from midspan.net.tcp import Gate
+from tests.clusters import running_cluster
 from tests.loops import in_a_loop
 
 AUTHORITY = Authority()
@@ -35,21 +35,8 @@ GONE_S = 20.0  # for a family of processes to end; the whole test takes two seco
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Three nodes for the tests that leave them alive, in a thread of their own, as a bench has them."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("REDIS_URL", raising=False)
-        thread = LoopThread("cluster")
-        opening = open_cluster("a", "b", "c", authority=AUTHORITY)
-        yield thread.run(opened(opening))
-        thread.run(closed(opening))
-        thread.close()
-
-
-async def opened(opening: AbstractAsyncContextManager[Cluster]) -> Cluster:
-    return await opening.__aenter__()
-
-
-async def closed(opening: AbstractAsyncContextManager[Cluster]) -> None:
-    await opening.__aexit__(None, None, None)
+    with running_cluster("a", "b", "c", authority=AUTHORITY) as opened:
+        yield opened
 
 
 @asynccontextmanager

@@ -14,8 +14,9 @@ from midspan.grading.express import NAME as EXPRESS
 from tests.course import ROOT, Notebook, found
 from tests.kernels import kernel, left
 
-# The express notebook also measures, as chapter 05 does; its cells run in the notebooks that they come from.
+# The express notebook measures too, as chapter 05 does: no other test runs beside it.
 LABS = [lab for lab in found("labs") if lab.path.stem != EXPRESS]
+EXPRESS_ALONE = [pytest.param(it, marks=pytest.mark.alone) for it in found("labs") if it.path.stem == EXPRESS]
 pytestmark = pytest.mark.timeout(300)  # a kernel runs a whole lab, on a machine that does other work too
 
 
@@ -25,7 +26,7 @@ def _client_loop() -> None:
     ensure_event_loop()
 
 
-@pytest.mark.parametrize("notebook", LABS, ids=str)
+@pytest.mark.parametrize("notebook", [*LABS, *EXPRESS_ALONE], ids=str)
 def test_an_unsolved_lab_is_to_do_and_nothing_else(notebook: Notebook) -> None:
     """Each check says *to do*, by raising, so that every runner sees it; no other cell raises."""
     with kernel(notebook.path.parent) as live:

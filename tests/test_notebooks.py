@@ -27,7 +27,7 @@ from tests.course import ROOT, Notebook, found
 from tests.kernels import Facts, Kernel, Ran, kernel, left, unexpected
 from tests.pace import Pace
 
-RUN_S = {"01_framing": 20.0, "05_overhead": 100.0}  # Run All on a fresh kernel, in seconds; 05 with all that is deeper
+RUN_S = {"01_framing": 20.0}  # Run All on a fresh kernel, in seconds
 RUN_ELSE_S = 60.0
 CHECK_S, SLOWEST_CHECK_S = 1.0, 3.0  # half of a lab's checks, and each of them
 TRIES = 3

@@ -69,7 +69,7 @@ class Borrow:
                 exec(notebooks.compiled(cell), namespace)
         except NameError as error:
             raise Refusal("a notebook whose cells above have run", Words(error_in_words(error)), "Run them") from None
-        names = tuple(name for cell in part.answer for name in _defined(cell.source))
+        names = tuple(name for cell in part.answer for name in _names(cell.source))
         _lent[self._lab, part.step] = {name: namespace[name] for name in names}
         progress.borrowed(self._lab, part.step)
         return names
@@ -91,10 +91,6 @@ def counts_as_failure() -> bool:
     return os.environ.get("NBGRADER_EXECUTION") == "autograde"
 
 
-def _defined(source: str) -> Iterator[str]:
-    """Yield the names of the functions and classes, and of the assigned names, at the top level of a cell."""
+def _names(source: str) -> Iterator[str]:
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.Assign):
-            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        yield from notebooks.defined_names(node)

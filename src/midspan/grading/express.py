@@ -80,9 +80,10 @@ def express_way(course: Path) -> Raw:
         cells += [_prose(bridge, bridge)] if bridge else []
         cells += _tagged(source)
     cells.append(_prose("end", END))
-    _name_apart(cells)
     metadata = {"kernelspec": sources[0]["metadata"]["kernelspec"], "midspan": ABOUT}
-    return {"cells": cells, "metadata": copy.deepcopy(metadata), "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": cells, "metadata": copy.deepcopy(metadata), "nbformat": 4, "nbformat_minor": 5}
+    notebooks.name_cells(notebook)
+    return notebook
 
 
 def _tagged(source: Raw) -> Iterator[Raw]:
@@ -96,15 +97,6 @@ def _tagged(source: Raw) -> Iterator[Raw]:
             yield _prose("borrowed", BORROWED)
             yield _code("borrow", f"borrow({', '.join(map(repr, left_out))})".replace("'", '"'))
         yield _lowered(cell)
-
-
-def _name_apart(cells: list[Raw]) -> None:
-    """Give a new id, in place, to each cell that has the id of a cell of another source."""
-    seen: set[str] = set()
-    for place, cell in enumerate(cells):
-        if cell["id"] in seen:
-            cell["id"] = _id(f"{place} {cell['id']}")
-        seen.add(cell["id"])
 
 
 def _steps_left_out(source: Raw) -> list[str]:

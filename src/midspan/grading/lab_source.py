@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib
 import json
 import os
@@ -188,7 +187,7 @@ def store(path: Path) -> bool:
     Refuse, and leave the file as it is, when a cell without the tag raises-exception fails.
     """
     raw = notebooks.read(path)
-    _name_cells(raw)
+    notebooks.name_cells(raw)
     notebook = as_node(raw)
     _run(notebook, path)
     notebook.metadata["kernelspec"] = dict(KERNEL)
@@ -219,13 +218,3 @@ def _run(notebook: Any, path: Path) -> None:
             asyncio.run(client.async_execute(env=environment))  # its `execute` keeps a loop open
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise Refusal("a notebook that runs to its end", path.name, f"Mend this cell. {error}") from None
-
-
-def _name_cells(notebook: notebooks.Raw) -> None:
-    """Give a new id to each cell that has none, or that has the id of another cell; all other ids stay."""
-    seen: set[str] = set()
-    for place, cell in enumerate(notebook["cells"]):
-        if cell.get("id", "") in seen | {""}:
-            cell["id"] = hashlib.sha256(f"{place} {notebooks.source_of(cell)}".encode()).hexdigest()[:12]
-        seen.add(cell["id"])
-    notebook["nbformat_minor"] = max(5, notebook.get("nbformat_minor", 5))  # the first version with cell ids

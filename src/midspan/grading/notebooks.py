@@ -5,6 +5,7 @@ import __future__
 
 import ast
 import contextlib
+import hashlib
 import inspect
 import json
 import linecache
@@ -84,6 +85,16 @@ def tags(cell: Raw) -> list[str]:
 def lab_name(notebook: Raw, path: Path) -> str:
     """Return the lab to which a notebook belongs: its metadata `midspan.lab`, else the file's stem."""
     return str(_mapping(_metadata(notebook).get("midspan")).get("lab") or path.stem)
+
+
+def name_cells(notebook: Raw) -> None:
+    """Give a new id, in place, to each cell that has none, or that has the id of another cell; all other ids stay."""
+    seen: set[str] = set()
+    for place, cell in enumerate(notebook["cells"]):
+        if cell.get("id", "") in seen | {""}:
+            cell["id"] = hashlib.sha256(f"{place} {source_of(cell)}".encode()).hexdigest()[:12]
+        seen.add(cell["id"])
+    notebook["nbformat_minor"] = max(5, notebook.get("nbformat_minor", 5))  # the first version with cell ids
 
 
 def leave_out_what_differs(notebook: Raw) -> None:
@@ -350,6 +361,14 @@ def compiled(cell: Cell, flags: int = 0) -> CodeType:
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     code: CodeType = compile(source, file, "exec", flags=flags, dont_inherit=True)
     return code
+
+
+def defined_names(node: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement defines: a function, a class, or assigned names."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    for target in getattr(node, "targets", ()):
+        yield from (one.id for one in ast.walk(target) if isinstance(one, ast.Name))
 
 
 def without_magics(source: str) -> str:

@@ -64,9 +64,10 @@ def failed(lab: str, step: str, verdict: str) -> None:
             data["passed"][lab] = [name for name in passing if name != step]
             _put(data, lab, {**lapsed, step: verdict})
 
-    if standing(lab).get(step) == "borrowed":
+    last = standing(lab).get(step)
+    if last == "borrowed":
         _change(lambda data: _put(data, lab, {k: v for k, v in _lapsed(data, lab).items() if k != step}))
-    elif step in standing(lab):
+    elif last is not None:
         _change(note)
 
 

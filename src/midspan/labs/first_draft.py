@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from midspan.errors import Words, need
+from midspan.grading.notebooks import defined_names
 
 FILES = ("drafts", "ends")  # the parts, then the code that uses them
 
@@ -68,13 +69,5 @@ class FirstDraft:
 def _sources(text: str) -> Iterator[tuple[str, str]]:
     lines = text.splitlines()
     for node in ast.parse(text).body:
-        for name in _defined(node):
+        for name in defined_names(node):
             yield name, "\n".join(lines[node.lineno - 1 : node.end_lineno])
-
-
-def _defined(node: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement defines: a function, a class, or constants."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
-    for target in getattr(node, "targets", ()):
-        yield from (one.id for one in ast.walk(target) if isinstance(one, ast.Name))
