@@ -30,6 +30,7 @@ import pytest
 import midspan
 from midspan import grading, simulation
 from midspan.benchmark.statistics import Paired
+from midspan.conclusions.verdicts import Conclusion, Seen, conclusion
 from midspan.errors import Refusal
 from midspan.experiments.cluster_clients import OrderReport
 from midspan.experiments.conversations import CHANNELS, TYPING_START
@@ -111,6 +112,10 @@ def hello() -> Frame:
 
 def implementation() -> simulation.Implementation:
     return simulation.NAIVE
+
+
+def some_conclusion() -> Conclusion:
+    return conclusion("L1", "", "holds", "", "they do", control="they never do")(lambda *_: Seen(True, ""))
 
 
 def schedule() -> simulation.Schedule:
@@ -233,10 +238,10 @@ CASES: dict[str, Good] = {
     "pictures.tables.frame_table": good("times", exchange=exchange, times=False),
     "pictures.tables.table": good("times", exchange=exchange, times=False),
     # checks
-    "grading.predictions.claims": good(letter="L"),
-    "grading.predictions.ledger": good(),
+    "conclusions.verdicts.claims": good(letter="L"),
+    "conclusions.verdicts.ledger": good(),
     "grading.stopwatch.minutes": good(keep=None),
-    "grading.predictions.verdict": good(claim="L1", row="", outcome="holds", of="", relation="they do"),
+    "conclusions.verdicts.verdict": good(conclusion=some_conclusion),
     "grading.finished_labs.show": good(demonstration=lambda: nothing, limit_s=5.0),
     "grading.finished_labs.written": good(),
     "grading.finished_labs.show_source": good(),

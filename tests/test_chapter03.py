@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from midspan.grading.predictions import CLAIMS
+from midspan.conclusions.verdicts import CLAIMS
 from tests.course import Notebook, calls, found, questions_with_asserted_scores, words
 
 ROWS = {  # of the claims on trial in this chapter, as the curriculum lists them

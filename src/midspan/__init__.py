@@ -4,9 +4,10 @@ What notebooks use, in one place. Each name is imported from its module when it 
 is fast. In IPython the import also registers the functions that show our records as pictures.
 
 The folders, from the bottom up: `protocols` (bytes to records), `net` (sockets and processes), `simulation` (runs in
-virtual time), `implementations` (what is under test), `benchmark` and `experiments` (what is measured), `grading` and
-`labs` (checks of a learner's answers), `pictures` (what a notebook shows). `errors` lies below all of them; `study` and
-`__main__` above. docs/ARCHITECTURE.md has the map, and follows two calls from a cell to their result.
+virtual time), `implementations` (what is under test), `benchmark` and `experiments` (what is measured), `conclusions`
+(what it shows), `grading` and `labs` (checks of a learner's answers), `pictures` (what a notebook shows). `errors` lies
+below all of them; `study` and `__main__` above. docs/ARCHITECTURE.md has the map, and follows two calls from a cell to
+their result.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import TYPE_CHECKING
 from midspan.errors import imported_when_used, running_shell
 
 if TYPE_CHECKING:
+    from midspan.conclusions.verdicts import claims as claims
+    from midspan.conclusions.verdicts import ledger as ledger
+    from midspan.conclusions.verdicts import verdict as verdict
     from midspan.experiments.bench import Bench as Bench
     from midspan.experiments.clusters import cluster as cluster
     from midspan.experiments.page import live_page as live_page
-    from midspan.grading.predictions import claims as claims
-    from midspan.grading.predictions import ledger as ledger
     from midspan.grading.predictions import predict as predict
     from midspan.grading.predictions import score as score
-    from midspan.grading.predictions import verdict as verdict
     from midspan.grading.stopwatch import minutes as minutes
     from midspan.labs.lab3_failure.session import guarantee_matrix as guarantee_matrix
     from midspan.net.receivers import open_receivers as open_receivers
@@ -52,10 +53,10 @@ HOMES = {
     "Bench": "experiments.bench",
     "cluster": "experiments.clusters",
     "live_page": "experiments.page",
-    "claims": "grading.predictions",
-    "ledger": "grading.predictions",
+    "claims": "conclusions.verdicts",
+    "ledger": "conclusions.verdicts",
     "minutes": "grading.stopwatch",
-    "verdict": "grading.predictions",
+    "verdict": "conclusions.verdicts",
     "guarantee_matrix": "labs.lab3_failure.session",
     "predict": "grading.predictions",
     "score": "grading.predictions",

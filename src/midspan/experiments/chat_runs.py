@@ -11,7 +11,8 @@ from midspan.simulation.history import Bounds
 from midspan.simulation.run_report import RunReport, show_run
 from midspan.simulation.schedule import Join, Say, Schedule
 
-GREETING = {"websockets": 1, "python-socketio": 1}  # messages of a client before its first one: a token, or CONNECT
+# Messages of a client before its first one: a token, or CONNECT. `raw` sends none, and connects only once.
+GREETING = {"websockets": 1, "python-socketio": 1, "raw": 0}
 SAYS = (Say(0.5, "ana", "one"), Say(0.6, "ana", "two"), Say(3.0, "ana", "three"))
 JUDGED = ("no_loss", "no_duplicate", "order")
 RECOVERY_S = 5.0  # both are connected again by then
@@ -25,7 +26,7 @@ def run_chat(name: str, messages: int = len(SAYS), cut: int = 0) -> RunReport:
     Ben.
 
     Args:
-        name: "websockets" or "python-socketio", a column of the guarantee matrix.
+        name: "websockets", "python-socketio" or "raw", a column of the guarantee matrix.
         messages: how many messages Ana sends.
         cut: the number of Ana's message that is on its way when her link is cut; 0 for no cut. The link works again
             at once.

@@ -46,6 +46,9 @@ PICTURES: dict[tuple[str, str], tuple[str, str]] = {
     ("midspan.grading.steps", "Hint"): ("midspan.pictures.cards", "hint_card"),
     ("midspan.grading.predictions", "Guess"): ("midspan.pictures.cards", "guess_card"),
     ("midspan.grading.predictions", "Score"): ("midspan.pictures.cards", "score_card"),
+    ("midspan.conclusions.verdicts", "Ruling"): ("midspan.pictures.cards", "ruling_card"),
+    ("midspan.conclusions.verdicts", "Ledger"): ("midspan.pictures.cards", "ledger_card"),
+    ("midspan.conclusions.verdicts", "ClaimList"): ("midspan.pictures.cards", "claims_card"),
 }
 TEXTS = (  # types whose repr differs from their str
     ("midspan.experiments.bench", "Bench"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from types import TracebackType
 
+from midspan.conclusions.verdicts import ClaimList, Ledger, Ruling
 from midspan.errors import Refusal, need
 from midspan.grading import progress as remembered
 from midspan.grading import steps
@@ -20,6 +21,7 @@ from midspan.pictures.svg import FAULT, INK, LINE, MONO, QUIET, SHADE, SOCKETIO,
 
 
 COLOURS = {"passed": SOCKETIO.colour, "to do": "#8a8a8a", "wrong": FAULT.colour, "borrowed": WEBSOCKET.colour}
+GRID = "display:grid;grid-template-columns:max-content 1fr;gap:2px 10px;margin:2px 0 4px 26px"
 LINE_COLOURS = {"held": SOCKETIO.colour, "broken": FAULT.colour}
 
 
@@ -60,6 +62,50 @@ def score_card(score: Score) -> str:
     """Show the guess and what happened."""
     colour = {None: COLOURS["to do"], True: COLOURS["passed"], False: COLOURS["wrong"]}[score.right]
     return _card(colour, [_block(str(score))], "a prediction and what happened")
+
+
+def ruling_card(ruling: Ruling) -> str:
+    """Show one verdict, what was seen, and the control in which it was false."""
+    rows = [f'<div style="color:{QUIET}">{name}</div><div>{escape(text)}</div>' for name, text in _evidence(ruling)]
+    parts = [f"<div><b>{escape(str(ruling))}</b></div>", f'<div style="{GRID}">{"".join(rows)}</div>']
+    return _card(SOCKETIO.colour, parts, f"verdict on {ruling.claim}")
+
+
+def ledger_card(ledger: Ledger) -> str:
+    """Show the verdicts as a table, in the order of the claims."""
+    if not ledger.rulings:
+        return _card(COLOURS["to do"], [escape(str(ledger))], "ledger")
+    return _table(["claim", "verdict", "seen here", "false in the control"], map(_ledger_row, ledger.rulings), "ledger")
+
+
+def claims_card(claims: ClaimList) -> str:
+    """Show the claims with their sentences, and below each its verdicts."""
+    parts = []
+    for claim, sentence in claims.sentences.items():
+        parts.append(f"<div><b>{escape(claim)}</b> {escape(sentence)}.</div>")
+        parts += [_block(f"→ {ruling}", "margin-left:26px") for ruling in claims.rulings if ruling.claim == claim]
+    return _card(WEBSOCKET.colour, parts, "claims on trial")
+
+
+def _evidence(ruling: Ruling) -> list[tuple[str, str]]:
+    return [("seen", ruling.seen), ("false in the control", ruling.control)]
+
+
+def _ledger_row(ruling: Ruling) -> list[str]:
+    what = f"{ruling.claim}, {ruling.row}" if ruling.row else ruling.claim
+    return [what, str(ruling).removeprefix(what).lstrip(": "), ruling.seen, ruling.control]
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], name: str) -> str:
+    cell = f"padding:3px 8px;text-align:left;vertical-align:top;border-bottom:1px solid {LINE}"
+    head = "".join(f'<th style="{cell}">{escape(text)}</th>' for text in heads)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{cell};white-space:normal">{escape(text)}</td>' for text in row) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<table aria-label="{escape(name)}" style="color:{INK};border-collapse:collapse"><tr>{head}</tr>{body}</table>'
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,8 +166,7 @@ def _line(entry: Line) -> str:
     row = f'<div style="{columns}"><span>{mark}</span><span>{escape(entry.text)}</span></div>'
     sides = [("expected", entry.expected), ("got", entry.got)]
     cells = [f'<div style="color:{QUIET}">{name}</div>{_mono(text, bare=True)}' for name, text in sides if text]
-    grid = "display:grid;grid-template-columns:max-content 1fr;gap:2px 10px;margin:2px 0 4px 26px"
-    return row + (f'<div style="{grid}">{"".join(cells)}</div>' if cells else "")
+    return row + (f'<div style="{GRID}">{"".join(cells)}</div>' if cells else "")
 
 
 def _card(colour: str, parts: list[str], name: str) -> str:
