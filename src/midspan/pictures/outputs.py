@@ -13,6 +13,7 @@ from pathlib import Path
 
 from midspan.errors import Refusal, Words, checked
 from midspan.experiments.page import Page
+from midspan.pictures.excerpts import deciding_message, finding
 from midspan.pictures.frames import stack as draw_stack
 from midspan.pictures.ladders import MOST_ARROWS, ladder
 from midspan.pictures.runs import MOST_STEPS, run_ladder
@@ -31,6 +32,7 @@ from midspan.pictures.svg import (
     rect,
     sans_px,
 )
+from midspan.protocols.capture import shortened
 from midspan.protocols.exchange import Exchange, Sighting
 from midspan.protocols.http import HttpHead
 from midspan.protocols.layering import Stack
@@ -203,6 +205,7 @@ def browser(page: Page) -> str:
 # The functions that `pictures.register` names to IPython. None means that the notebook shows the text only.
 
 
+TITLE_CHARACTERS = 96  # of a bold title in a picture's width
 SIGNS = {"holds": ("✓", SOCKETIO.colour), "violated": ("✗", FAULT.colour), "vacuous": ("○", QUIET)}
 
 
@@ -237,21 +240,24 @@ def ladder_picture(seen: Ladder) -> Picture | None:
 
 
 def run_report_picture(seen: RunReport) -> Captioned | None:
-    """Draw the lanes, with each verdict below them."""
+    """Draw the lanes, with each verdict below them. The title says what was violated, in words."""
     if len(seen.ladder.steps) > MOST_STEPS:
         return None
-    title = ", ".join(f"{name}: {one.outcome}" for name, one in seen.verdicts.items())
+    judged = ", ".join(f"{name}: {one.outcome}" for name, one in seen.verdicts.items())
+    title = finding(seen.violated.values()) or judged
     verdicts = [
         Caption(one.reason, f"{name}: {one.outcome}.", *SIGNS[one.outcome]) for name, one in seen.verdicts.items()
     ]
-    return Captioned(run_ladder(seen.ladder, title=title), (), verdicts, str(seen))
+    decides = deciding_message(seen.history, title) if seen.violated else ""
+    drawn = run_ladder(seen.ladder, title=shortened(title, TITLE_CHARACTERS), deciding=decides)
+    return Captioned(drawn, (), verdicts, str(seen))
 
 
 def counterexample_picture(seen: Counterexample) -> Captioned | None:
     """Draw the reason in one sentence, the smallest schedule, its lanes, and the line that plays it again."""
-    drawn = ladder_picture(seen.ladder)
-    if drawn is None:
+    if len(seen.ladder.steps) > MOST_STEPS:
         return None
+    drawn = run_ladder(seen.ladder, deciding=deciding_message(seen.history, seen.reason))
     above = [
         Caption(seen.reason, f"{seen.predicate} is violated.", *SIGNS["violated"]),
         Caption(f"Smallest schedule: {seen.schedule}"),

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import defaultdict
 
 from midspan.errors import need
+from midspan.pictures.excerpts import ALARMING, excerpt, mentions
 from midspan.pictures.svg import (
     FAULT,
     INK,
@@ -45,16 +46,17 @@ ABOVE_PX = 6.0  # from the baseline of a label down to its arrow
 SIZE = 12.0  # px of the labels
 BOX_PX = 84.0
 MOST_STEPS = 100  # a page and a half; shrink a longer run first
-ALARMING = ("closed", "crashed", "declined", "gave up", "restarted", "wiped", "revoked")
+POINTER = "▶"
 
 
-def run_ladder(ladder: Ladder, *, title: str = "") -> Picture:
-    """Draw a run.
+def run_ladder(ladder: Ladder, *, title: str = "", deciding: str = "") -> Picture:
+    """Draw a run. The middle of a long one is folded; its text has all steps.
 
     Args:
         ladder: the ladder that `draw(implementation, schedule)` returns, or a counterexample's `.ladder`; 100
             steps at most.
         title: the finding.
+        deciding: the message that decides the verdict; the steps that name it are marked.
 
     Raises:
         Refusal: it is no such ladder, it has no lanes, or it is longer.
@@ -65,9 +67,17 @@ def run_ladder(ladder: Ladder, *, title: str = "") -> Picture:
     need(len(ladder.steps) <= MOST_STEPS, f"{MOST_STEPS} steps at most", len(ladder.steps), "Draw a shorter schedule")
     strangers = {_lane(who) for step in ladder.steps for who in _parties(step)} - {*ladder.lanes}
     need(not strangers, f"steps on the lanes {', '.join(ladder.lanes)}", sorted(strangers), "Add their lanes")
-    drawing = _Lanes(ladder, top=HEAD_PX + (TITLE_PX if title else 0))
+    need(isinstance(deciding, str), "the name of a message", deciding, 'Leave it out, or pass deciding="a1"')
+    drawing = _Lanes(excerpt(ladder, deciding), HEAD_PX + (TITLE_PX if title else 0), deciding)
     legend, height = drawing.legend()
-    body = [*drawing.lifelines(), *drawing.arrows(), *drawing.labels(), *drawing.heads(title), *legend]
+    body = [
+        *drawing.bands(),
+        *drawing.lifelines(),
+        *drawing.arrows(),
+        *drawing.labels(),
+        *drawing.heads(title),
+        *legend,
+    ]
     finding = title or f"{count(len(ladder.steps), 'step')} between {' and '.join(ladder.lanes)}"
     return picture(WIDTH, height, body, title=finding, text=str(ladder))
 
@@ -75,8 +85,8 @@ def run_ladder(ladder: Ladder, *, title: str = "") -> Picture:
 class _Lanes:
     """The positions of all elements: a row for each step, and between two rows the arrivals of that time."""
 
-    def __init__(self, ladder: Ladder, top: float) -> None:
-        self.steps, self.top = ladder.steps, top
+    def __init__(self, ladder: Ladder, top: float, deciding: str) -> None:
+        self.steps, self.top, self.deciding = ladder.steps, top, deciding
         *clients, self.server = ladder.lanes
         names = [*clients[: (len(clients) + 1) // 2], self.server, *clients[(len(clients) + 1) // 2 :]]
         self.nodes = self.server == BROKER
@@ -117,6 +127,12 @@ class _Lanes:
             for slot, rows in self.slots.items()
             for place, row in enumerate(rows)
         }
+
+    def bands(self) -> list[str]:
+        """Draw a band and a pointer at each step that names the deciding message."""
+        rows = [y for step, y in zip(self.steps, self.y, strict=False) if mentions(step, self.deciding)]
+        bands = [rect(2, y - 17, WIDTH - 4, 22, fill=SHADE, line=LINE, round_px=4) for y in rows]
+        return [*bands, *(label(5, y - 2, POINTER, size=11) for y in rows)]
 
     def lifelines(self) -> list[str]:
         return [line(x, self.top, x, self.bottom, colour=QUIET, width=1.5) for x in self.x.values()]
@@ -168,6 +184,8 @@ class _Lanes:
         if isinstance(step, Rung):
             right = self.lane_x(step.receiver) > self.lane_x(step.sender)
             return self.said(step.text, self.lane_x(step.sender), y - ABOVE_PX, right, self.gap)
+        if step.kind == "fold":
+            return self.fold(step.text, y)
         x, rightmost = self.lane_x(step.lane), self.lane_x(step.lane) == LAST
         if step.kind == "fault":
             return self.fault(step, x, y)
@@ -187,6 +205,16 @@ class _Lanes:
         left = x + 12 if right else x - 12 - width
         paper = rect(left, y - SIZE + 1, width, SIZE + 3, fill=PAPER)
         return [paper, label(left + 2, y, words, size=SIZE, mono=True, bold=bold)]
+
+    def fold(self, words: str, y: float) -> list[str]:
+        """Draw the place of the steps that are left out."""
+        width = sans_px(words, SIZE) + 16
+        middle = (FIRST + LAST) / 2
+        return [
+            line(FIRST, y - 4, LAST, y - 4, colour=QUIET, width=1, dash="1 5"),
+            rect(middle - width / 2, y - 13, width, 18, fill=PAPER),
+            label(middle, y, words, size=SIZE, fill=QUIET, anchor="middle"),
+        ]
 
     def fault(self, step: Mark, x: float, y: float) -> list[str]:
         """Draw a line across the link of the fault (all links for a fault of the server), and the fault's words."""
@@ -212,6 +240,9 @@ class _Lanes:
         names = [(WEBSOCKET, "a message, from where it left to where it arrived")] if True in arrived else []
         names += [(FAULT, "a fault, or a message that never arrives")] if faults or False in arrived else []
         elements, x, y = [], 16.0, self.bottom + 16
+        if any(mentions(step, self.deciding) for step in self.steps):
+            words = f"{POINTER} the message that decides: {shortened(self.deciding, 24)}"
+            elements, x = [label(x, y + 4, words, size=12, fill=QUIET)], x + sans_px(words, 12) + 21
         for protocol, name in names:
             box, box_px = chip(x, y, protocol)
             elements += [box, label(x + box_px + 5, y + 4, name, size=12, fill=QUIET)]
@@ -220,7 +251,9 @@ class _Lanes:
 
 
 def _parties(step: Rung | Mark) -> tuple[str, ...]:
-    return (step.sender, step.receiver) if isinstance(step, Rung) else (step.lane,)
+    if isinstance(step, Rung):
+        return step.sender, step.receiver
+    return (step.lane,) if step.kind != "fold" else ()
 
 
 def _lane(who: str) -> str:

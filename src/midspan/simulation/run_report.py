@@ -21,7 +21,7 @@ from midspan.simulation.schedule import Schedule
 
 SHOWN = ("delivered", "acknowledged", "durable", "closed", "reset", "restarted", "wiped", "declined", "crashed")
 SERVER, BROKER = "server", "broker"  # lanes
-MarkKind = Literal["fault", "event"]
+MarkKind = Literal["fault", "event", "fold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened on one lane."""
+    """Something that happened on one lane. A "fold" stands for steps that a picture leaves out; it has no lane."""
 
     at_s: float
     lane: str
