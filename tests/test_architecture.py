@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from importlib.util import resolve_name
 from itertools import zip_longest
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType
 
 import pytest
-from IPython.core.formatters import DisplayFormatter
 
 from midspan import pictures
 from midspan.grading import CheckFailed
 from midspan.labs.lab1_framing import check
 from midspan.simulation import Cut, Trigger, show_run, simple
 from midspan.simulation.baseline import draft
+from tests import cells
 from tests.course import ROOT
 from tests.import_map import module_name
 
@@ -119,7 +119,7 @@ def traced() -> Iterator[list[tuple[str, str]]]:
 @pytest.fixture
 def show() -> Show:
     """What a cell shows for its value, through IPython's own formatter."""
-    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    shell = cells.shell()
     pictures.register(shell)
 
     def html(value: object) -> str:

@@ -36,7 +36,7 @@ def test_a_verdict_says_of_which_implementation() -> None:
         concluded("S2", "", "holds only when", "python-socketio", "a client polls"),
         concluded("L3", "", "holds", "", "each refuses the other"),
     ]
-    assert [str(verdict(one, True)) for one in said] == [
+    assert [verdict(one, True).sentence for one in said] == [
         f"F1, we detect a drop: does not hold for {ours}: its pings do",
         "F2, buffering: holds only in socket.io-client 4.8.4: the others raise",
         f"S2 holds only when a client polls (python-socketio {version('python-socketio')})",

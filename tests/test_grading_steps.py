@@ -59,7 +59,9 @@ def test_a_wrong_answer_is_told_what_was_expected_what_came_and_why() -> None:
         check.total(answer("def total(numbers): return numbers[0]"))
     result = caught.value.result
     assert (result.verdict, result.misconception) == ("wrong", "first")
-    assert caught.value._render_traceback_() == [
+    assert caught.value._render_traceback_() == ["total: wrong. The transcript above says why, and Run All stops here."]
+    assert caught.value.shown is result
+    assert str(caught.value).splitlines() == [
         "✗ total: wrong",
         "    We add small numbers.",
         "  ✓ one number",

@@ -310,7 +310,7 @@ def test_a_notebook_that_fails_is_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_failed_check_shows_its_transcript_in_a_kernel_and_no_traceback_of_ours(course: Path) -> None:
+def test_a_failed_check_shows_its_card_in_a_kernel_and_no_traceback_of_ours(course: Path) -> None:
     """A check works beside the kernel's own running loop, and an answer's printing goes to its result."""
     cells = [
         code(f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.labs.lab0_adding import check", "a"),
@@ -322,8 +322,9 @@ def test_a_failed_check_shows_its_transcript_in_a_kernel_and_no_traceback_of_our
     path = write(course / "x.ipynb", {**notebook({}), "cells": cells})
     store(path)
     outputs = [cell["outputs"] for cell in json.loads(path.read_text("utf-8"))["cells"]]
-    assert [o["output_type"] for o in outputs[1]] == ["error"]
-    assert outputs[1][0]["traceback"] == [
+    assert [o["output_type"] for o in outputs[1]] == ["display_data", "error"]
+    shown, error = outputs[1]
+    assert "".join(shown["data"]["text/plain"]).splitlines() == [
         "✗ double: wrong",
         "  ✓ double of 2",
         "  ✗ double of 3",
@@ -334,8 +335,11 @@ def test_a_failed_check_shows_its_transcript_in_a_kernel_and_no_traceback_of_our
         "    | hi",
         "    | hi",
     ]
+    assert error["ename"] == "CheckFailed"
+    assert error["evalue"] == "".join(shown["data"]["text/plain"])
+    assert error["traceback"] == ["double: wrong. The transcript above says why, and Run All stops here."]
     assert outputs[2][0]["data"]["text/plain"] == ["✓ later: passed\n", "  ✓ the same, awaited"]
-    assert "it hangs" in outputs[3][0]["evalue"]
+    assert "it hangs" in outputs[3][1]["evalue"]
     assert outputs[4][0]["data"]["text/plain"] == ["[]"]
 
 

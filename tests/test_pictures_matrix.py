@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
-from IPython.core.formatters import DisplayFormatter
 
 from midspan import pictures
 from midspan.errors import Refusal
@@ -15,6 +13,7 @@ from midspan.experiments.guarantee_matrix import SIGNS, TRIALS, Matrix, measure
 from midspan.experiments.on_trial import Candidate, Recorded, named
 from midspan.pictures.tables import matrix_picture, matrix_table
 from midspan.simulation.guarantees import PREDICATES
+from tests import cells
 
 HOSTILE = "<script>alert(1)</script>"
 FAULTS = ("cut", "half-open", "revoke")
@@ -68,7 +67,7 @@ def test_its_text_is_its_twin_and_the_same_twice(matrix: Matrix) -> None:
 
 
 def test_a_notebook_shows_the_picture_and_stores_the_text(matrix: Matrix) -> None:
-    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    shell = cells.shell()
     pictures.register(shell)
     data, _ = shell.display_formatter.format(matrix)
     assert data["text/plain"] == str(matrix)

@@ -8,15 +8,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 import midspan
 from midspan import pictures
+from midspan.conclusions.verdicts import ClaimList, Ledger, Ruling
 from midspan.errors import Refusal
 from midspan.experiments.bench import Leftovers
 from midspan.grading import progress as remembered
@@ -33,6 +32,7 @@ from midspan.protocols.http import HttpHead
 from midspan.protocols.layering import layers
 from midspan.protocols.websocket import Frame
 from midspan.simulation import NAIVE, search, show_run
+from tests import cells
 
 HOSTILE = "<script>alert(1)</script>"
 LINES = (
@@ -46,7 +46,7 @@ WRONG = Result("lab9", "frame", "wrong", LINES, f"Mind the length.\n{HOSTILE}", 
 @pytest.fixture
 def shell() -> Any:
     """What our formatters need of an IPython shell; registered twice, as when a cell is run again."""
-    made = SimpleNamespace(display_formatter=DisplayFormatter())
+    made = cells.shell()
     pictures.register(made)
     pictures.register(made)
     return made
@@ -57,6 +57,7 @@ def shown() -> list[object]:
     seen = dissect(sample("upgrade"))
     frame = seen.frames()[0]
     assert isinstance(frame.record, Frame)
+    ruling = Ruling("L1", HOSTILE, "holds", "websockets", HOSTILE, HOSTILE, HOSTILE)
     found = search(NAIVE, [0], names=["no_loss"]).counterexamples["no_loss"]
     return [
         seen,
@@ -70,6 +71,10 @@ def shown() -> list[object]:
         Guess("a", HOSTILE, {"a": HOSTILE, "b": "no"}, "?"),
         Score("a", "a", "a", HOSTILE),
         Score("a", "?", "a", ""),
+        ruling,
+        Ledger((ruling,)),
+        Ledger(()),
+        ClaimList({"L1": HOSTILE}, (ruling,)),
         found,
         found.ladder,
         show_run(NAIVE, found.schedule, "no_loss", "no_duplicate", "authorised"),
@@ -81,19 +86,19 @@ def test_each_kind_has_a_picture_and_a_text(shell: Any) -> None:
     for thing in shown():
         data, _ = shell.display_formatter.format(thing)
         assert data["text/plain"] == str(thing)
-        assert data["text/html"].startswith(("<div", "<pre"))
+        assert data["text/html"].startswith(("<div", "<pre", "<table"))
         assert "<script" not in data["text/html"]
 
 
 def test_what_is_stored_is_shown_by_every_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
     """No HTML and no SVG, which are taken apart where a notebook is not trusted: a PNG of its size, or the text."""
     monkeypatch.setenv(pictures.PORTABLE, "1")
-    made = SimpleNamespace(display_formatter=DisplayFormatter())
+    made = cells.shell()
     pictures.register(made)
     for thing in shown():
         data, metadata = made.display_formatter.format(thing)
         assert data["text/plain"] == str(thing)
-        drawn = not isinstance(thing, HttpHead | Result | Hint | Guess | Score)
+        drawn = not isinstance(thing, HttpHead | Result | Hint | Guess | Score | Ruling | Ledger | ClaimList)
         assert set(data) == ({"text/plain", "image/png"} if drawn else {"text/plain"})
         if drawn:
             size = Image.open(io.BytesIO(data["image/png"])).size

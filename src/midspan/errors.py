@@ -38,6 +38,22 @@ class Refusal(ValueError):
         return [f"{type(self).__name__}: {self}"]
 
 
+class ShownAsCard(Exception):
+    """An error that a notebook shows as a card, with one line in place of its traceback.
+
+    Attributes:
+        shown: what the notebook displays above that line.
+        line: where to look, in one sentence.
+    """
+
+    shown: object
+    line: str
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this in place of a traceback."""
+        return [self.line]
+
+
 class Words(str):
     """A description of what came, which a `Refusal` shows without quotes."""
 

@@ -133,20 +133,24 @@ class Ruling:
     seen: str
     control: str
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """The verdict alone."""
         what = f"{self.claim}, {self.row}:" if self.row else f"{self.claim}"
         if self.outcome == "holds only when":
             return f"{what} holds only when {self.relation} ({self.of})"
         of = "" if not self.of else f" {self.of}" if self.outcome == "holds only in" else f" for {self.of}"
         return f"{what} {self.outcome}{of}: {self.relation}"
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         """The text that a cell shows: the verdict, what was seen, and the control in which it was false."""
         return self.lines()
 
+    __repr__ = __str__
+
     def lines(self, indent: str = "") -> str:
         """The text that a cell shows, behind an indent."""
-        text = str(self).replace(self.of, self.of.replace(" ", "\xa0"))  # so that `fill` breaks no line there
+        text = self.sentence.replace(self.of, self.of.replace(" ", "\xa0"))  # so that `fill` breaks no line there
         further = [f"seen: {self.seen}", f"false in the control: {self.control}"]
         made = [_filled(text, indent), *(_filled(line, f"{indent}    ") for line in further)]
         return "\n".join(made).replace("\xa0", " ")

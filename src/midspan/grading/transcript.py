@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from midspan.errors import need, without_middle
+from midspan.errors import ShownAsCard, need, without_middle
 from midspan.grading.limits import within
 
 # Values in words: how a check shows the expected value and the actual value.
@@ -168,19 +168,16 @@ class Result:
         return cls(**{**plain, "lines": lines, "where": tuple(plain["where"])})
 
 
-class CheckFailed(AssertionError):
-    """A step did not pass. `result` is its result; `str()` is the text of the result.
+class CheckFailed(ShownAsCard, AssertionError):
+    """A step did not pass. `result` is its result, which a notebook shows; `str()` is the text of the result.
 
     It is an `AssertionError`, since Run All, nbval, nbgrader and pytest take that as a failed check.
     """
 
     def __init__(self, result: Result) -> None:
-        self.result = result
+        self.result = self.shown = result
+        self.line = f"{result.step}: {result.verdict}. The transcript above says why, and Run All stops here."
         super().__init__(str(result))
-
-    def _render_traceback_(self) -> list[str]:
-        """IPython shows this in place of a traceback: the transcript, without lines of this package."""
-        return str(self).splitlines()
 
 
 def _indented(text: str, margin: str) -> list[str]:

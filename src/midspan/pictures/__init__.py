@@ -16,7 +16,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from midspan.errors import imported_when_used
+from midspan.errors import ShownAsCard, imported_when_used
 
 # Formatters are registered with IPython by the *name* of a type, so that registering imports nothing. The picture's
 # module is imported when the first object of its kind is shown. Each type has its text twin: `text/plain` is `str()`.
@@ -71,8 +71,17 @@ def register(shell: Any) -> None:
         formatters["text/plain"].for_type_by_name(module, name, _as_text)
     for (module, name), shown_by in PICTURES.items():
         formatters["text/html"].for_type_by_name(module, name, _as_html(*shown_by))
+    shell.set_custom_exc((ShownAsCard,), _show_card)
     if os.environ.get(PORTABLE):
         _register_portable(shell)
+
+
+def _show_card(shell: Any, kind: type, error: ShownAsCard, traceback: Any, **_: Any) -> list[str]:
+    """IPython calls this for an error of a cell: display the card, then the error, whose traceback is one line."""
+    display = import_module("IPython.display").display
+    display(error.shown)
+    shell.showtraceback((kind, error, traceback))
+    return error._render_traceback_()
 
 
 def _register_portable(shell: Any) -> None:

@@ -67,7 +67,7 @@ def score_card(score: Score) -> str:
 def ruling_card(ruling: Ruling) -> str:
     """Show one verdict, what was seen, and the control in which it was false."""
     rows = [f'<div style="color:{QUIET}">{name}</div><div>{escape(text)}</div>' for name, text in _evidence(ruling)]
-    parts = [f"<div><b>{escape(str(ruling))}</b></div>", f'<div style="{GRID}">{"".join(rows)}</div>']
+    parts = [f"<div><b>{escape(ruling.sentence)}</b></div>", f'<div style="{GRID}">{"".join(rows)}</div>']
     return _card(SOCKETIO.colour, parts, f"verdict on {ruling.claim}")
 
 
@@ -83,7 +83,9 @@ def claims_card(claims: ClaimList) -> str:
     parts = []
     for claim, sentence in claims.sentences.items():
         parts.append(f"<div><b>{escape(claim)}</b> {escape(sentence)}.</div>")
-        parts += [_block(f"→ {ruling}", "margin-left:26px") for ruling in claims.rulings if ruling.claim == claim]
+        parts += [
+            _block(f"→ {ruling.sentence}", "margin-left:26px") for ruling in claims.rulings if ruling.claim == claim
+        ]
     return _card(WEBSOCKET.colour, parts, "claims on trial")
 
 
@@ -93,7 +95,7 @@ def _evidence(ruling: Ruling) -> list[tuple[str, str]]:
 
 def _ledger_row(ruling: Ruling) -> list[str]:
     what = f"{ruling.claim}, {ruling.row}" if ruling.row else ruling.claim
-    return [what, str(ruling).removeprefix(what).lstrip(": "), ruling.seen, ruling.control]
+    return [what, ruling.sentence.removeprefix(what).lstrip(": "), ruling.seen, ruling.control]
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], name: str) -> str:
