@@ -1,4 +1,4 @@
-"""Node and the packages that `make node` installs, for the tests that speak to the JavaScript Socket.IO."""
+"""Node and the packages that `make node` installs, for the tests that speak to Socket.IO in JavaScript, or to MQTT."""
 
 from __future__ import annotations
 

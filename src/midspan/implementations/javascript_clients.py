@@ -1,8 +1,12 @@
-"""The JavaScript Socket.IO under test, in a Node process.
+"""JavaScript implementations under test, in a Node process: Socket.IO, and MQTT over WSS.
 
-The server is socket.io with connection state recovery. The client is socket.io-client with `retries` and `ackTimeout`.
-The process reads commands and writes events, one line of JSON each (`javascript_clients.mjs`). It uses the real clock,
-so it works on a real link only. Its timers can run faster than the real clock (`speed`).
+- `SOCKETIO_JS` (`socketio_clients.mjs`): socket.io with connection state recovery, socket.io-client with `retries`
+  and `ackTimeout`;
+- `MQTT` (`mqtt_clients.mjs`): the broker aedes with its store in memory, and mqtt.js with a session that the broker
+  keeps (`clean: false`), at QoS 1 (at least once) or QoS 2 (exactly once).
+
+The process reads commands and writes events, one line of JSON each (`node_process.mjs`). It uses the real clock, so it
+works on a real link only. Its timers can run faster than the real clock (`speed`).
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +31,18 @@ from midspan.net.servers import Authority
 from midspan.simulation.history import Bounds
 from midspan.simulation.implementation import ClientContext, Implementation, ServerContext
 
-SCRIPT = Path(__file__).with_suffix(".mjs")
+
+@dataclass(frozen=True)
+class NodeProgram:
+    """A program for Node, with its arguments and the packages that it needs."""
+
+    script: str
+    packages: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+
+
+SOCKETIO_JS = NodeProgram("socketio_clients.mjs", ("socket.io", "socket.io-client"))
+MQTT = {qos: NodeProgram("mqtt_clients.mjs", ("aedes", "mqtt", "ws"), (str(qos),)) for qos in (1, 2)}
 HOW = "Install Node, then run `make node` in the course's folder, and run this there"
 Hear = Callable[[dict[str, Any]], None]
 
@@ -35,7 +51,7 @@ class NodeJs:
     """A Node process that runs servers and clients.
 
     Attributes:
-        versions: of Node, socket.io and socket.io-client.
+        versions: of Node and of the program's packages.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], versions: dict[str, str]) -> None:
@@ -73,10 +89,11 @@ class NodeJs:
 
 
 @contextmanager
-def node(speed: float = 1.0) -> Iterator[NodeJs]:
+def node(speed: float = 1.0, runs: NodeProgram = SOCKETIO_JS) -> Iterator[NodeJs]:
     """Start a Node process, which ends with the block.
 
     Args:
+        runs: the program.
         speed: how many times faster than the real clock its timers run.
 
     Raises:
@@ -86,19 +103,19 @@ def node(speed: float = 1.0) -> Iterator[NodeJs]:
     if program is None:
         raise Refusal("Node", "a machine without it", HOW)
     pipe, environment = subprocess.PIPE, plain_environment()
-    command = [program, str(SCRIPT), str(speed)]
+    command = [program, str(Path(__file__).with_name(runs.script)), str(speed), *runs.arguments]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
         try:
             assert process.stdout is not None
             ready = process.stdout.readline()
             if not ready:
-                raise Refusal("the packages socket.io and socket.io-client", _error_line(process), HOW)
+                raise Refusal(f"the packages {' and '.join(runs.packages)}", _error_line(process), HOW)
             yield NodeJs(process, json.loads(ready)["value"])
         finally:
             process.kill()
 
 
-def javascript(process: NodeJs, authority: Authority, bounds: Bounds) -> Implementation:
+def in_node(process: NodeJs, authority: Authority, bounds: Bounds) -> Implementation:
     """The implementation that runs in this process.
 
     Args:
