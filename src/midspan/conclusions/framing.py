@@ -39,7 +39,7 @@ def one_connection_carries_all(seen: Exchange, messages: Collection[bytes]) -> S
     "only RFC 6455 inside TLS",
     "holds",
     "websockets",
-    "each byte of an uncompressed connection belongs to one of the upgrade's two HTTP heads or to a frame of RFC 6455, "
+    "each byte of an uncompressed connection belongs to one of the upgrade's two HTTP heads or to a WebSocket frame, "
     "and travels in a TLS record",
     control="a python-socketio client over HTTP polling, whose packets are HTTP bodies; and the same talk without TLS",
 )
