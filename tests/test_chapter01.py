@@ -59,6 +59,7 @@ async def test_a_limit_counts_inflated_bytes() -> None:
     accepted, refused = await send_to_server(bomb(MIB)), await send_to_server(bomb(MIB + 1))
     assert accepted.answer.startswith("BINARY")
     assert refused.answer.startswith("CLOSE 1009")
+    assert (await send_to_server(bomb(MIB + 1, fragments=4))).answer.startswith("CLOSE 1009"), "of the whole message"
     assert refused.peak_mib >= 1 > (await send_to_server(b"\x82\xff" + (2**40).to_bytes(8, "big"))).peak_mib
 
 
@@ -121,5 +122,7 @@ async def test_bad_input_is_refused_in_a_sentence(call: Callable[[], Awaitable[o
 
 @pytest.mark.parametrize("size", [0, 2**30 + 1, "large"])
 def test_a_bomb_has_a_size(size: Any) -> None:
-    with pytest.raises(Refusal, match=r"Expected .+, but got .+"):
-        bomb(size)
+    """And no fragment without a byte."""
+    for arguments in ((size,), (1, 2), (MIB, size)):
+        with pytest.raises(Refusal, match=r"Expected .+, but got .+"):
+            bomb(*arguments)

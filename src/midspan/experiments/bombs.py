@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
@@ -36,16 +37,22 @@ class Refused:
 
 
 @checked
-def bomb(size_bytes: int) -> bytes:
-    """Return a client's frame whose payload inflates to `size_bytes` zeros (RFC 7692).
+def bomb(size_bytes: int, fragments: int = 1) -> bytes:
+    """Return a client's message that inflates to `size_bytes` zeros (RFC 7692), in one frame or in equal fragments.
 
     Raises:
-        Refusal: not a size between 1 byte and 1 GiB.
+        Refusal: not a size between 1 byte and 1 GiB, or fragments without a byte.
     """
     possible = 1 <= size_bytes <= LARGEST_BYTES
     need(possible, f"a size from 1 to {LARGEST_BYTES} bytes", size_bytes, "Choose a smaller one")
-    deflate = PerMessageDeflate(True, True, 15, 15)
-    return Frame(Opcode.BINARY, bytes(size_bytes)).serialize(mask=True, extensions=[deflate])
+    need(1 <= fragments <= size_bytes, f"1 to {size_bytes} fragments", fragments, "Change fragments=")
+    deflate = [PerMessageDeflate(True, True, 15, 15)]
+    ends = [size_bytes * number // fragments for number in range(fragments + 1)]
+    frames = [
+        Frame(Opcode.CONT if start else Opcode.BINARY, bytes(end - start), fin=end == size_bytes)
+        for start, end in pairwise(ends)
+    ]
+    return b"".join(frame.serialize(mask=True, extensions=deflate) for frame in frames)
 
 
 @checked
