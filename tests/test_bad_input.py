@@ -352,7 +352,9 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "experiments.cluster_apps.with_adapter",
     "experiments.cluster_trials.away_for_four", "experiments.cluster_trials.clients_served",  # test_chapter04.py
     "experiments.cluster_trials.everybody_writes", "experiments.cluster_trials.one_slow_reader",
-    "experiments.upgraded_streams.upgraded_stream",  # tests/test_chapter01.py
+    "experiments.upgraded_streams.upgraded_stream", "experiments.bombs.send_to_server",  # tests/test_chapter01.py
+    "experiments.both_ways.large_both_ways", "experiments.both_ways.order_of_senders",
+    "experiments.closings.close_with", "experiments.bombs.bomb",
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
     "labs.lab2_events.lab1_server.serve_websocket",  # tests/test_lab2_layer.py

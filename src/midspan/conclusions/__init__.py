@@ -17,6 +17,10 @@ HOMES = {  # what notebooks use
     "events_are_payload": "two_layers",
     "reconnects": "two_layers",
     "nothing_but_messages": "two_layers",
+    # chapter 01
+    "both_ends_send_at_once": "framing",
+    "one_connection_carries_all": "framing",
+    "only_frames_inside_tls": "framing",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)

@@ -10,17 +10,23 @@ In this order:
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
    `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
 6. `page`: a page for a browser, with what the tap sees of it.
-7. `chat_runs`: the chat whose link is cut, which opens the course. `upgraded_streams`: frames written by hand.
+7. `chat_runs`: the chat whose link is cut, which opens the course.
+8. `upgraded_streams`: frames written by hand; with them `bombs` (small messages that inflate) and `closings` (codes of
+   close frames). `both_ways`: two ends that send at the same time.
 """
 
 from midspan.errors import imported_when_used
 
 HOMES = {  # what notebooks use
+    "bomb": "bombs",
+    "send_to_server": "bombs",
     "WEBSOCKET_TARGET": "bench_clients",
     "packet_client": "bench_clients",
     "raw_client": "bench_clients",
     "socketio_client": "bench_clients",
     "try_handshake": "bench_clients",
+    "large_both_ways": "both_ways",
+    "order_of_senders": "both_ways",
     "ByteTable": "byte_ledgers",
     "code_lines": "byte_ledgers",
     "library_lines": "byte_ledgers",
@@ -35,6 +41,7 @@ HOMES = {  # what notebooks use
     "everybody_writes": "cluster_trials",
     "one_slow_reader": "cluster_trials",
     "run_chat": "chat_runs",
+    "close_with": "closings",
     "BLOB": "conversations",
     "CHANNELS": "conversations",
     "CHAT": "conversations",

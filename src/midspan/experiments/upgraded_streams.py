@@ -13,13 +13,13 @@ from midspan.errors import need
 # The key is the example of RFC 6455 section 1.3: this client does not look at Sec-WebSocket-Accept.
 REQUEST = (
     "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
 )
 
 
 @asynccontextmanager
 async def upgraded_stream(
-    url: str, trust: ssl.SSLContext
+    url: str, trust: ssl.SSLContext, extensions: str = ""
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Open a TLS stream, ask for the upgrade, and read the answer's head. At the end the stream closes, without a close
     frame.
@@ -27,17 +27,21 @@ async def upgraded_stream(
     Args:
         url: of a WebSocket server, "wss://...", such as `bench.raw.url`.
         trust: the client's TLS context, such as `bench.trust`.
+        extensions: the extensions that the client offers, "permessage-deflate"; "" for none.
 
     Raises:
-        Refusal: no such address, or no TLS context.
+        Refusal: no such address, no TLS context, or extensions that are not one line of text.
         ConnectionError, IncompleteReadError: the server ends the connection before its answer is complete.
     """
     need(isinstance(url, str) and url.startswith("wss://"), "an address that begins with wss://", url, "Pass its url")
     need(isinstance(trust, ssl.SSLContext), "a TLS context", trust, "Pass bench.trust")
+    in_a_line = isinstance(extensions, str) and (extensions == "" or extensions.isprintable())
+    need(in_a_line, "extensions in one line", extensions, 'Pass "permessage-deflate", or ""')
+    more = f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else ""
     where = urlsplit(url)
     reader, writer = await asyncio.open_connection(where.hostname, where.port, ssl=trust)
     try:
-        writer.write(REQUEST.format(host=where.netloc).encode())
+        writer.write(REQUEST.format(host=where.netloc, more=more).encode())
         await reader.readuntil(b"\r\n\r\n")
         yield reader, writer
     finally:
