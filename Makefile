@@ -63,7 +63,7 @@ wheels:  ## ask whether each pin has a wheel for Linux, macOS (Apple's processor
 	    --python-version $$python --target .venvs/none --requirement requirements.lock || exit 1; \
 	  echo "== Every pin has a wheel for $$system, Python $$python"; done; done; rm -r .venvs/none
 
-node: node_modules/.package-lock.json  ## install the peers that run in Node: Socket.IO (chapter 02's page, and tests), MQTT
+node: node_modules/.package-lock.json  ## install the JavaScript Socket.IO (chapter 02's page, and a peer for tests)
 
 clean:  ## remove the environments and the caches; your own work stays
 	rm -rf $(VENV) .venvs .cores node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -79,9 +79,9 @@ $(READY): requirements.lock pyproject.toml $(wildcard jupyter/*.json jupyter/*/*
 
 # Node's packages are for those who have Node. What needs them says so where they are absent.
 node_modules/.package-lock.json: package.json package-lock.json
-	@if ! command -v npm >/dev/null; then echo "== No npm here: what needs Node's packages is skipped"; \
-	elif npm ci --silent && touch $@; then echo "== Node's packages (Socket.IO, MQTT) are in node_modules"; \
-	else echo "== npm ci failed: what needs Node's packages is skipped"; fi
+	@if ! command -v npm >/dev/null; then echo "== No npm here: what needs the JavaScript Socket.IO is skipped"; \
+	elif npm ci --silent && touch $@; then echo "== The JavaScript Socket.IO is in node_modules"; \
+	else echo "== npm ci failed: what needs the JavaScript Socket.IO is skipped"; fi
 
 # The browser test needs a Chromium. We install Debian's where we may; elsewhere that test is skipped and says why.
 chromium:

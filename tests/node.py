@@ -1,4 +1,4 @@
-"""Node and the packages that `make node` installs, for the tests that speak to Socket.IO in JavaScript, or to MQTT."""
+"""Node and the packages that `make node` installs, for the tests that speak to the JavaScript Socket.IO."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorded columns: each is whole, of the versions that `make node` installs, and still what Node does."""
+"""The JavaScript column: the record is whole, of the versions that `make node` installs, and still what Node does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from midspan.errors import Refusal
-from midspan.experiments.guarantee_matrix import CONVERSATION, TRIALS, Trial, measure
-from midspan.experiments.on_trial import RECORDED, SOCKETIO_COLUMN, WITHIN_A_MINUTE, Recorded, play_in_node
+from midspan.experiments.guarantee_matrix import CONVERSATION, TRIALS, measure
+from midspan.experiments.on_trial import WITHIN_A_MINUTE, Recorded, play_in_node
 from midspan.implementations import javascript_clients
 from midspan.net.servers import Authority
 from midspan.simulation import History, HistoryRecord, Trigger, judge, play
@@ -18,6 +18,7 @@ from tests.course import ROOT
 from tests.node import needs_node
 
 pytestmark = pytest.mark.timeout(180)  # some seconds of work, on a machine that may be busy
+RECORDED = Recorded()
 needs_packages = needs_node("socket.io", "socket.io-client")
 
 # For a fault a moment and a guarantee that is decided by what the libraries do, and not by who is faster.
@@ -31,21 +32,20 @@ AGAIN = {
 SLOWER = {"revoke": (1.5, 3.0)}  # speed and opening: b must be back before a speaks again, on a busy machine too
 
 
-@pytest.mark.parametrize("column", RECORDED, ids=lambda column: column.name)
-def test_the_record_is_of_the_versions_that_the_course_installs(column: Recorded) -> None:
+def test_the_record_is_of_the_versions_that_the_course_installs() -> None:
     wanted = json.loads((ROOT / "package.json").read_text("utf-8"))["dependencies"]
-    versions = dict(column.made["versions"])
-    node = versions.pop("node")
-    assert versions == {name: wanted[name] for name in versions}
-    assert {*versions} <= {*column.program.packages}
-    assert all(words in column.made_of for words in (node, column.made["date"], column.configured))
+    versions = RECORDED.made["versions"]
+    assert {name: versions[name] for name in ("socket.io", "socket.io-client")} == {
+        name: wanted[name] for name in ("socket.io", "socket.io-client")
+    }
+    assert RECORDED.made["date"] in RECORDED.made_of
+    assert versions["node"] in RECORDED.made_of
 
 
-@pytest.mark.parametrize("column", RECORDED, ids=lambda column: column.name)
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.name)
-def test_the_record_has_every_fault_at_its_moments(column: Recorded, trial: Trial) -> None:
+def test_the_record_has_every_fault_at_its_moments(trial) -> None:  # type: ignore[no-untyped-def]
     """Each history is of the schedule beside it: what was said then, and the fault that happened."""
-    runs = list(column.runs(trial))
+    runs = list(RECORDED.runs(trial))
     assert len(runs) >= 12
     assert len({schedule.faults for schedule, _ in runs}) == len(runs)
     for schedule, history in runs:
@@ -57,14 +57,14 @@ def test_the_record_has_every_fault_at_its_moments(column: Recorded, trial: Tria
 
 def test_what_the_course_says_of_it() -> None:
     """Buffered while offline, sent again and doubled, recovered in memory only, and without asking who it is."""
-    matrix = measure(SOCKETIO_COLUMN)
-    name = SOCKETIO_COLUMN.name
+    matrix = measure(RECORDED)
+    name = RECORDED.name
     assert matrix.cell("no_duplicate", name, "cut").outcome == "violated"
     assert matrix.cell("liveness", name, "outage").outcome == "holds"
     assert matrix.cell("authorised", name, "revoke").outcome == "violated"
     assert matrix.cell("no_loss", name, "server restart").outcome == "violated"
     outage = next(trial for trial in TRIALS if trial.name == "outage")
-    assert not any(history.of("declined") for _, history in SOCKETIO_COLUMN.runs(outage))
+    assert not any(history.of("declined") for _, history in RECORDED.runs(outage))
 
 
 @needs_packages
@@ -84,7 +84,7 @@ def test_node_does_it_again() -> None:
 
 def recorded(name: str) -> str:
     at = AGAIN[name][0]
-    run = next(run for run in SOCKETIO_COLUMN.made["runs"][name] if run["at"] == [at.link, at.way, at.n, at.when])
+    run = next(run for run in RECORDED.made["runs"][name] if run["at"] == [at.link, at.way, at.n, at.when])
     return outcome(name, run["records"])
 
 
@@ -110,6 +110,6 @@ def test_without_its_packages_node_says_so(monkeypatch: pytest.MonkeyPatch, tmp_
 @needs_packages
 def test_the_simulated_link_is_not_for_node() -> None:
     with javascript_clients.node() as process:
-        implementation = javascript_clients.in_node(process, Authority(), WITHIN_A_MINUTE)
+        implementation = javascript_clients.javascript(process, Authority(), WITHIN_A_MINUTE)
         history = play(implementation, CONVERSATION)
     assert any("real link" in record.detail for record in history.of("crashed"))

@@ -57,8 +57,6 @@ HOMES = {  # what notebooks use
     "emit_while_away": "disconnection",
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
-    "MQTT_COLUMNS": "on_trial",
-    "measure": "guarantee_matrix",
     "named": "on_trial",
     "upgraded_stream": "upgraded_streams",
 }

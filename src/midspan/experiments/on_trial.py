@@ -1,16 +1,14 @@
-"""The implementations under test with their versions, and the columns that were recorded in Node."""
+"""The implementations under test with their versions, and the recorded column of the JavaScript implementation."""
 
 from __future__ import annotations
 
 import datetime
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from midspan.errors import checked, need
 from midspan.experiments.guarantee_matrix import TRIALS, Play, Trial, moments
 from midspan.implementations import in_python
 from midspan.implementations.in_memory_adapter import patched_clock_and_random
-from midspan.implementations.javascript_clients import MQTT, SOCKETIO_JS, NodeProgram, in_node, node
+from midspan.implementations.javascript_clients import javascript, node
 from midspan.simulation.end import Limits
 from midspan.simulation.faults import Trigger
 from midspan.simulation.history import Bounds, History, HistoryRecord
@@ -105,39 +103,27 @@ def named(name: str) -> Candidate:
     return known[name]
 
 
-# Columns that were recorded on a machine with Node and its packages: Socket.IO in JavaScript, and MQTT over WSS.
+# The JavaScript column of the guarantee matrix: histories that were recorded on a machine with Node and its packages.
 #
-#     python -m midspan.experiments.on_trial          records them again (half an hour; needs `make node`)
+#     python -m midspan.experiments.on_trial          records them again (minutes; needs `make node`)
 #
 # Only the histories are stored. The verdicts come from the same predicates as for all others, on each run.
 
 
-FOLDER = Path(__file__).parent
+FILE = Path(__file__).with_name("javascript.json")
 SPEED = 10.0  # of timers; a message takes Node a millisecond, which then counts as 0.01 s
 OPENING_S = 20.0  # before a client sends: two real seconds, enough for Node on a busy machine
 WHEN = {("up", "during"), ("up", "after"), ("down", "during")}  # fewer moments: a run takes seconds
+GREETING = {"up": 1, "down": 2}  # messages: CONNECT; Engine.IO's OPEN and the answer to CONNECT
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A column that was recorded elsewhere.
+    """A column that was recorded elsewhere."""
 
-    Attributes:
-        name: of the column.
-        file: with the histories.
-        program: what Node ran.
-        configured: its options, in words.
-        greeting_up, greeting_down: messages of a link before a client sends: for Socket.IO CONNECT, and Engine.IO's
-            OPEN and the answer to CONNECT; for MQTT CONNECT and SUBSCRIBE with their answers.
-    """
-
-    name: str = "socket.io (JS)"
-    file: Path = FOLDER / "javascript.json"
-    program: NodeProgram = SOCKETIO_JS
-    configured: str = "with state recovery and retries"
-    greeting_up: int = 1
-    greeting_down: int = 2
+    file: Path = FILE
     implementation: None = None
+    name: str = "socket.io (JS)"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.made_of}"
@@ -151,7 +137,7 @@ class Recorded:
     @property
     def made_of(self) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in self.made["versions"].items())
-        return f"{versions}, {self.configured}; recorded {self.made['date']}"
+        return f"{versions}, with state recovery and retries; recorded {self.made['date']}"
 
     def runs(self, trial: Trial, _play: Play | None = None) -> Iterator[tuple[Schedule, History]]:
         """Yield schedule and history of a fault at each of its moments, from the recording."""
@@ -159,32 +145,9 @@ class Recorded:
             records = tuple(HistoryRecord(*record) for record in run["records"])
             yield trial.at(Trigger(*run["at"]), OPENING_S), History(records, WITHIN_A_MINUTE)
 
-    def chosen(self, found: Iterable[Trigger]) -> tuple[Trigger, ...]:
-        """Return the moments that are recorded. On a busy machine a greeting may be late; its number identifies it."""
-        greeting = {"up": self.greeting_up, "down": self.greeting_down}
-        return tuple(at for at in found if (at.way, at.when) in WHEN and at.n > greeting[at.way])
-
-
-SOCKETIO_COLUMN = Recorded()
-MQTT_COLUMNS = tuple(
-    Recorded(
-        f"MQTT, QoS {qos}",
-        FOLDER / f"mqtt_qos{qos}.json",
-        program,
-        f"QoS {qos}, a session that the broker keeps in memory",
-        greeting_up=2,
-    )
-    for qos, program in MQTT.items()
-)
-RECORDED = (SOCKETIO_COLUMN, *MQTT_COLUMNS)
-
 
 def play_in_node(
-    trial: Trial,
-    chosen: tuple[Trigger, ...] | None = None,
-    speed: float = SPEED,
-    opening_s: float = OPENING_S,
-    column: Recorded = SOCKETIO_COLUMN,
+    trial: Trial, chosen: tuple[Trigger, ...] | None = None, speed: float = SPEED, opening_s: float = OPENING_S
 ) -> dict[str, Any]:
     """Play one fault in Node now; return the versions, and the records of each moment.
 
@@ -193,15 +156,18 @@ def play_in_node(
         chosen: the moments to play; None for all.
         speed: how many times as fast as the real clock Node's timers run.
         opening_s: seconds before a client sends.
-        column: which program Node runs.
 
     Raises:
         Refusal: Node or its packages are not installed.
     """
-    with node(speed, column.program) as process:
-        implementation = in_node(process, shared_authority(), WITHIN_A_MINUTE)
+    with node(speed) as process:
+        implementation = javascript(process, shared_authority(), WITHIN_A_MINUTE)
         play: Play = partial(_play_at, speed)
-        chosen = chosen or column.chosen(moments(implementation, play, OPENING_S))
+        if chosen is None:
+            found = moments(
+                implementation, play, OPENING_S
+            )  # on a busy machine a greeting may be late; its number identifies it
+            chosen = tuple(at for at in found if (at.way, at.when) in WHEN and at.n > GREETING[at.way])
         histories = ((at, play(implementation, trial.at(at, opening_s))) for at in chosen)
         runs = [
             {"at": _flat(at), "records": _flat_records(history)}
@@ -230,26 +196,23 @@ def _flat_records(history: History) -> list[list[Any]]:
     return made
 
 
-def record(column: Recorded) -> None:
+def record_javascript(file: Path = FILE) -> None:
     """Play every fault at every moment in Node, some faults at a time, and store the histories."""
     with ProcessPoolExecutor(4) as pool:
-        made = list(pool.map(_play_named, [trial.name for trial in TRIALS], repeat(column.name)))
+        made = list(pool.map(_play_named, [trial.name for trial in TRIALS]))
     head = {"versions": made[0]["versions"], "date": datetime.date.today().isoformat(), "speed": SPEED}
     lines = [f'"{name}": {json.dumps(value)}' for name, value in head.items()]
     columns = []
-    for trial, played in zip(TRIALS, made, strict=True):
-        runs = ",\n".join(json.dumps(run, separators=(",", ":")) for run in played["runs"])
+    for trial, column in zip(TRIALS, made, strict=True):
+        runs = ",\n".join(json.dumps(run, separators=(",", ":")) for run in column["runs"])
         columns.append(f'"{trial.name}": [\n{runs}\n]')
-    column.file.write_text("{" + ",\n".join([*lines, '"runs": {\n' + ",\n".join(columns) + "\n}"]) + "}\n", "utf-8")
+    file.write_text("{" + ",\n".join([*lines, '"runs": {\n' + ",\n".join(columns) + "\n}"]) + "}\n", "utf-8")
 
 
-def _play_named(trial: str, column: str) -> dict[str, Any]:
-    by_name = {one.name: one for one in RECORDED}
-    return play_in_node(next(one for one in TRIALS if one.name == trial), column=by_name[column])
+def _play_named(name: str) -> dict[str, Any]:
+    return play_in_node(next(trial for trial in TRIALS if trial.name == name))
 
 
 if __name__ == "__main__":
-    for one in RECORDED:
-        if len(sys.argv) == 1 or one.name in sys.argv[1:]:
-            record(one)
-            print(f"Written again: {one.file.name}. {one.made_of}")
+    record_javascript()
+    print(f"Written again: {FILE.name}. {Recorded().made_of}")

@@ -1,12 +1,8 @@
-"""JavaScript implementations under test, in a Node process: Socket.IO, and MQTT over WSS.
+"""The JavaScript Socket.IO under test, in a Node process.
 
-- `SOCKETIO_JS` (`socketio_clients.mjs`): socket.io with connection state recovery, socket.io-client with `retries`
-  and `ackTimeout`;
-- `MQTT` (`mqtt_clients.mjs`): the broker aedes with its store in memory, and mqtt.js with a session that the broker
-  keeps (`clean: false`), at QoS 1 (at least once) or QoS 2 (exactly once).
-
-The process reads commands and writes events, one line of JSON each (`node_process.mjs`). It uses the real clock, so it
-works on a real link only. Its timers can run faster than the real clock (`speed`).
+The server is socket.io with connection state recovery. The client is socket.io-client with `retries` and `ackTimeout`.
+The process reads commands and writes events, one line of JSON each (`javascript_clients.mjs`). It uses the real clock,
+so it works on a real link only. Its timers can run faster than the real clock (`speed`).
 """
 
 from __future__ import annotations
@@ -20,7 +16,6 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,18 +26,7 @@ from midspan.net.servers import Authority
 from midspan.simulation.history import Bounds
 from midspan.simulation.implementation import ClientContext, Implementation, ServerContext
 
-
-@dataclass(frozen=True)
-class NodeProgram:
-    """A program for Node, with its arguments and the packages that it needs."""
-
-    script: str
-    packages: tuple[str, ...]
-    arguments: tuple[str, ...] = ()
-
-
-SOCKETIO_JS = NodeProgram("socketio_clients.mjs", ("socket.io", "socket.io-client"))
-MQTT = {qos: NodeProgram("mqtt_clients.mjs", ("aedes", "mqtt", "ws"), (str(qos),)) for qos in (1, 2)}
+SCRIPT = Path(__file__).with_suffix(".mjs")
 HOW = "Install Node, then run `make node` in the course's folder, and run this there"
 Hear = Callable[[dict[str, Any]], None]
 
@@ -51,7 +35,7 @@ class NodeJs:
     """A Node process that runs servers and clients.
 
     Attributes:
-        versions: of Node and of the program's packages.
+        versions: of Node, socket.io and socket.io-client.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], versions: dict[str, str]) -> None:
@@ -89,11 +73,10 @@ class NodeJs:
 
 
 @contextmanager
-def node(speed: float = 1.0, runs: NodeProgram = SOCKETIO_JS) -> Iterator[NodeJs]:
+def node(speed: float = 1.0) -> Iterator[NodeJs]:
     """Start a Node process, which ends with the block.
 
     Args:
-        runs: the program.
         speed: how many times faster than the real clock its timers run.
 
     Raises:
@@ -103,19 +86,19 @@ def node(speed: float = 1.0, runs: NodeProgram = SOCKETIO_JS) -> Iterator[NodeJs
     if program is None:
         raise Refusal("Node", "a machine without it", HOW)
     pipe, environment = subprocess.PIPE, plain_environment()
-    command = [program, str(Path(__file__).with_name(runs.script)), str(speed), *runs.arguments]
+    command = [program, str(SCRIPT), str(speed)]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
         try:
             assert process.stdout is not None
             ready = process.stdout.readline()
             if not ready:
-                raise Refusal(f"the packages {' and '.join(runs.packages)}", _error_line(process), HOW)
+                raise Refusal("the packages socket.io and socket.io-client", _error_line(process), HOW)
             yield NodeJs(process, json.loads(ready)["value"])
         finally:
             process.kill()
 
 
-def in_node(process: NodeJs, authority: Authority, bounds: Bounds) -> Implementation:
+def javascript(process: NodeJs, authority: Authority, bounds: Bounds) -> Implementation:
     """The implementation that runs in this process.
 
     Args:
