@@ -24,7 +24,7 @@ NOT_AUTHORISED = 4401  # close code of our own (RFC 6455, section 7.4.2)
 
 
 async def heartbeat(connection: Connection) -> None:
-    """First draft: none. TCP will tell us."""
+    """First draft: none. It relies on TCP."""
 
 
 async def stay_connected(client: Any) -> None:

@@ -28,7 +28,7 @@ from midspan.simulation import Entry, Implementation, judge, negative_control, p
     lines=7,
     points=2,
     hints=(
-        "At which moment can an entry be added that the feed never learns of? Between which two lines?",
+        "At which moment can an entry be added that the feed never sends? Between which two lines?",
         "`log.grew` is an event that is set when the next entry is added, and is then replaced by a new one. Take "
         "it before you read.",
         "In the loop: grew = log.grew; send all of await log.after(offset), each moves offset; if offset == "
@@ -42,7 +42,9 @@ from midspan.simulation import Entry, Implementation, judge, negative_control, p
             "Take the event before you read: an entry that is added during the read sets that event, and not the "
             "next one."
         ),
-        "feed-polls": "A feed that looks again and again wakes up for nothing, and sends a new entry late.",
+        "feed-polls": (
+            "A feed that reads again and again wakes up when there is nothing to send, and sends a new entry late."
+        ),
     },
     limit_s=8.0,
 )
@@ -140,7 +142,7 @@ def _raise(task: asyncio.Future[None]) -> None:
     lines=8,
     points=2,
     hints=(
-        "Which question does the first draft leave out, and for whom?",
+        "Which check does the first draft leave out, and for which clients?",
         "`authorise(who, token)` for every client. asyncio.timeout(TIMEOUT_S) for a client that says nothing.",
         "_, who, token, *place = json.loads(await connection.recv()) inside the timeout; on TimeoutError "
         "connection.transport.abort(); not authorised: await connection.close(NOT_AUTHORISED, ...) and return None.",
@@ -149,7 +151,7 @@ def _raise(task: asyncio.Future[None]) -> None:
         "resume-unauthorised": (
             "A client can lose its right while the link is down: ask on each connection, resumed or not."
         ),
-        "greeting-waits-for-ever": "A client that connects and says nothing holds a connection for nothing.",
+        "greeting-waits-for-ever": "A client that connects and sends no hello must not keep its connection for ever.",
     },
     limit_s=8.0,
 )
@@ -227,7 +229,9 @@ async def _greets(t: Transcript, greet: Any) -> None:
         'number: "new". Return Implementation(Careless, Client).',
     ),
     words={
-        "control-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
+        "control-passes": (
+            "A control that passes shows that the check cannot fail, or that the control has no mistake."
+        ),
         "control-breaks-nothing-else": "A control has one mistake: without faults it works.",
     },
     limit_s=12.0,
