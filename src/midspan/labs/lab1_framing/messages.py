@@ -53,15 +53,17 @@ BAD_TEXT = [
     },
 )
 def utf8_check(t: Transcript, Utf8Check: Any) -> None:  # noqa: N803 - the answer is a class
-    t.say("κόσμε, one byte a piece")
-    one = Utf8Check()
-    for at, octet in enumerate(KOSME):
-        _piece(t, one, bytes([octet]), at == len(KOSME) - 1, None, "utf8-per-fragment")
-    for data, good, why in BAD_TEXT:
-        t.say(f"{why}: [{data.hex(' ')}] is bad at byte {good + 1}, and the text goes on")
+    with t.folded("κόσμε is accepted, one byte at a time"):
+        t.say("κόσμε, one byte at a time")
         one = Utf8Check()
-        _piece(t, one, data[:good], False, None, "utf8-per-fragment")
-        _piece(t, one, data[good : good + 1], False, "Violation 1007", "utf8-at-the-end")
+        for at, octet in enumerate(KOSME):
+            _piece(t, one, bytes([octet]), at == len(KOSME) - 1, None, "utf8-per-fragment")
+    for data, good, why in BAD_TEXT:
+        with t.folded(f"{why}: [{data.hex(' ')}] fails at byte {good + 1}"):
+            t.say(f"{why}: [{data.hex(' ')}] is bad at byte {good + 1}, and the text goes on")
+            one = Utf8Check()
+            _piece(t, one, data[:good], False, None, "utf8-per-fragment")
+            _piece(t, one, data[good : good + 1], False, "Violation 1007", "utf8-at-the-end")
     t.say("ED A0 begins a surrogate: bad at its second byte. ED 9F begins a Korean syllable: that is UTF-8")
     _piece(t, Utf8Check(), b"\xed\xa0", False, "Violation 1007", "utf8-surrogate-late")
     _piece(t, Utf8Check(), b"\xed\x9f", False, None, "utf8-surrogate-late")
@@ -215,10 +217,13 @@ def close_frame(
     t.equal("03 e8 is 1000", parse_close(b"\x03\xe8"), (1000, ""))
     t.equal("1001 with a reason", parse_close(b"\x03\xe9" + "grüß".encode()), (1001, "grüß"))
     t.equal("one byte", outcome(parse_close, b"\x03"), "Violation 1002", id="one-byte-code")
-    for code in SENDABLE_CODES:
-        t.equal(f"{code} may be sent", outcome(parse_close, _code_bytes(code) + b"why"), (code, "why"), id="any-code")
-    for code in FORBIDDEN_CODES:
-        t.equal(f"{code} may not", outcome(parse_close, _code_bytes(code)), "Violation 1002", id="any-code")
+    with t.folded(f"{len(SENDABLE_CODES)} codes that may be sent"):
+        for code in SENDABLE_CODES:
+            got = outcome(parse_close, _code_bytes(code) + b"why")
+            t.equal(f"{code} may be sent", got, (code, "why"), id="any-code")
+    with t.folded(f"{len(FORBIDDEN_CODES)} codes that may not be sent"):
+        for code in FORBIDDEN_CODES:
+            t.equal(f"{code} may not", outcome(parse_close, _code_bytes(code)), "Violation 1002", id="any-code")
     for reason in (b"\xff", b"ok\xc3"):
         got = outcome(parse_close, b"\x03\xe8" + reason)
         t.equal(f"1000 with the reason [{reason.hex(' ')}] (section 8.1)", got, "Violation 1007", id="reason-not-utf8")
@@ -226,8 +231,9 @@ def close_frame(
     t.equal("1000", close_payload(1000), b"\x03\xe8")
     t.equal("1001 with a reason", close_payload(1001, "grüß"), b"\x03\xe9" + "grüß".encode())
     t.equal("1005 is an empty payload", close_payload(1005), b"", id="1005-sent")
-    for code in (*FORBIDDEN_CODES[:3], 1006, 1015, 2999, 5000):
-        t.raises(f"{code} is refused", partial(close_payload, code), ValueError, id="any-code")
+    with t.folded("codes that may not be sent are refused"):
+        for code in (*FORBIDDEN_CODES[:3], 1006, 1015, 2999, 5000):
+            t.raises(f"{code} is refused", partial(close_payload, code), ValueError, id="any-code")
     for long, size in (("x" * 200, 125), ("é" * 62, 124), ("a" + "𝄞" * 31, 123)):
         cut = close_payload(1000, long)
         t.equal(f"a reason of {len(long.encode())} bytes", cut[2:], long.encode()[: size - 2], id="reason-too-long")
