@@ -202,14 +202,20 @@ async def _greets(t: Transcript, greet: Any) -> None:
             t.equal(
                 f"{who}, with the token {token!r}, is not", await greet(caller, _only_a), None, id="resume-unauthorised"
             )
-            t.equal("the connection is closed with", caller.closed_with, [4401], because="The client has to learn why.")
+            t.equal("the connection is closed with", caller.closed_with, [4401], because="The client must learn why.")
     t.say("a client connects and says nothing")
     caller = Caller()
     waiting = asyncio.ensure_future(greet(caller, _only_a))
     await asyncio.wait([waiting], timeout=5.0)
     let_go = caller.gone.is_set()
     waiting.cancel()
-    t.true("within 5 s it is let go of", let_go, got="it still waits", expected="the end", id="greeting-waits-for-ever")
+    t.true(
+        "within 5 s the connection is ended",
+        let_go,
+        got="it still waits",
+        expected="the end",
+        id="greeting-waits-for-ever",
+    )
 
 
 # Step 11: all guarantees at once, and a control: a session of the learner's that must not pass, since a check that
@@ -277,4 +283,4 @@ def ours_fails(t: Transcript) -> None:
     """Check that the package's own control fails; if it passed, the check would be wrong."""
     findings = negative_control(range(20))
     got = Words(f"{findings.outcomes['violated']} of {findings.runs} schedules violated")
-    t.true("a session that only hopes is caught", findings.outcome == "violated", got=got, expected="violations")
+    t.true("the package's own control is caught", findings.outcome == "violated", got=got, expected="violations")

@@ -76,17 +76,17 @@ def _queue(t: Transcript, make: Any) -> None:
     t.equal("after(0)", list(box.after(0)), [(1, "one"), (2, "two")], id="outbox-out-of-order")
     t.equal("after(1)", list(box.after(1)), [(2, "two")])
     t.equal("how many wait", len(box), 2)
-    t.say("up to 1 all is acknowledged")
+    t.say("all messages up to 1 are acknowledged")
     safe = list(box.acknowledge(1))
     t.equal("what was acknowledged", safe, ["one"], id="outbox-forgets" if len(safe) > 1 else "")
     t.equal("what still waits", list(box.after(0)), [(2, "two")], id="outbox-forgets")
     t.equal("base, the first number that is not acknowledged", box.base, 2)
     t.equal("the same acknowledgement again", list(box.acknowledge(1)), [])
     box.acknowledge(2)
-    t.equal("when all is acknowledged, base is the number to come: len, base", (len(box), box.base), (0, 3))
+    t.equal("when all messages are acknowledged, base is the next number: len, base", (len(box), box.base), (0, 3))
     box.put("three")
     box.put("four")
-    t.say("three and four are put; up to 4 all is acknowledged, at once")
+    t.say("three and four are put; all messages up to 4 are acknowledged at once")
     t.equal("what was acknowledged", list(box.acknowledge(4)), ["three", "four"], id="one-is-acknowledged")
 
 
@@ -117,7 +117,7 @@ def _restart(t: Transcript, make: Any) -> None:
     for number in range(2, 13):
         box.acknowledge(number)
     box = make(Store(disk, 0.0), 20)
-    t.equal("all is acknowledged, and another restart", list(box.after(0)), [], id="outbox-keeps")
+    t.equal("all messages are acknowledged, and the process restarts again", list(box.after(0)), [], id="outbox-keeps")
     box.put("next")
     t.equal("the next number is new", list(box.after(0)), [(13, "next")], id="number-in-memory")
 
@@ -178,7 +178,7 @@ async def _retries(t: Transcript, make: Any) -> None:
     t.equal("both are sent again: what is missing", missing, [], id=id)
     t.equal("in order", [m for m in line.said if m in both][:2], both, id="newest-first")
     running.cancel()
-    t.say("once more; as soon as the connection is there the application says a third")
+    t.say("again; as soon as the connection is open, the application sends a third")
     line = ListeningConnection()
     running = asyncio.ensure_future(sender.run(line))
     await asyncio.sleep(0)
@@ -247,7 +247,7 @@ def _taken(make: Any, *numbers: int) -> Any:
 def _judges(t: Transcript, make: Any) -> None:
     t.say("nothing was taken yet")
     inbox = make()
-    t.equal("up to this number all of a's is safe", inbox.safe("a"), 0)
+    t.equal("a's messages are safe up to", inbox.safe("a"), 0)
     t.equal("a's message 1", inbox.judge("a", 1), "new")
     t.say("1 and 2 of a are taken")
     inbox = _taken(make, 1, 2)
@@ -256,7 +256,7 @@ def _judges(t: Transcript, make: Any) -> None:
     t.equal("a's message 3", inbox.judge("a", 3), "new")
     t.equal("a's message 5", inbox.judge("a", 5), "gap", id=_sort(make))
     t.equal("b's message 1", inbox.judge("b", 1), "new")
-    t.equal("up to this number all of a's is safe", inbox.safe("a"), 2)
+    t.equal("a's messages are safe up to", inbox.safe("a"), 2)
     t.say(f"{MANY} messages of a are taken")
     size = len(_taken(make, *range(1, MANY + 1)))
     t.true(
@@ -284,11 +284,11 @@ def _adopts(t: Transcript, make: Any) -> None:
     inbox.adopt("a", 4)
     t.equal("a's message 4", inbox.judge("a", 4), "new", id="base-ignored")
     t.equal("a's message 3", inbox.judge("a", 3), "again", id="base-ignored")
-    t.say("a server that has taken 1 to 6; a has heard of 3 only")
+    t.say("a server that has taken 1 to 6; a knows of 3 only")
     inbox = _taken(make, *range(1, 7))
     inbox.adopt("a", 4)
     taken = "A message that this server has taken stays taken, even if the client missed its acknowledgement."
-    t.equal("up to this number all of a's is safe", inbox.safe("a"), 6, because=taken)
+    t.equal("a's messages are safe up to", inbox.safe("a"), 6, because=taken)
 
 
 @lab.step(
