@@ -168,7 +168,7 @@ def _pongs(t: Transcript, make: Any) -> None:
     data = client_frame(TEXT, b"H", False) + client_frame(PING, b"p") + client_frame(CONTINUATION, b"i")
     _heard(t, one, data, ["Hi"], "control-breaks-message")
     _says(t, one, ["PONG 1 byte 70"], "pong-without-payload")
-    _heard(t, one, client_frame(PONG, b"unasked"), [], what="section 5.5.3: a pong that nobody asked for is no message")
+    _heard(t, one, client_frame(PONG, b"unasked"), [], what="section 5.5.3: a pong without a ping is no message")
     t.equal("its payload is kept in .pong", one.pong, b"unasked")
 
 
@@ -176,7 +176,7 @@ def _their_close(t: Transcript, make: Any) -> None:
     t.say("section 5.5.1: Hi, a close with 1001, and two frames behind it, in one piece; we answer each message")
     one = _one_end(make)
     heard = _echoed(t, one, HI_FRAME + CLOSE_FRAME + HI_FRAME + client_frame(PING))
-    t.equal("what came before the close is heard", heard, ["Hi"], id="data-after-close")
+    t.equal("the message before the close is received", heard, ["Hi"], id="data-after-close")
     t.equal(f"it says {SAYS_HI}, {SAYS_CLOSE}", _codes(one.take()), [SAYS_HI, SAYS_CLOSE], id="close-not-answered")
     t.equal("code and reason", (one.close_code, one.close_reason, one.done), (1001, "bye", True))
     t.equal("send() is refused now", outcome(one.send, "late"), "Closed 1001", id="data-after-close")
@@ -212,7 +212,7 @@ def _violations(t: Transcript, make: Any) -> None:
         t.say(f"section 7.1.7: Hi, {what}, and Hi again")
         one = _one_end(make)
         heard = _echoed(t, one, HI_FRAME + data + HI_FRAME)
-        t.equal("only the first Hi is heard", heard, ["Hi"], id="violation-not-told")
+        t.equal("only the first Hi is received", heard, ["Hi"], id="violation-not-told")
         _ends_with(t, one, code, "violation-not-told", before=[SAYS_HI])
         _heard(t, one, HI_FRAME, [], "violation-not-told", "nothing more is processed")
         _says(t, one, [])
@@ -348,7 +348,7 @@ def _pings_pass(t: Transcript, make: Any) -> None:
     one = _patient_end(make)
     one.send(bytes(SIZE))
     one.take()
-    t.equal("a ping is heard", list(one.receive(client_frame(PING, b"p"))), [])
+    t.equal("a ping arrives", list(one.receive(client_frame(PING, b"p"))), [])
     t.equal(
         "its pong goes out at once", frames_in_words(one.take())[:1], ["PONG 1 byte 70"], id="control-waits-in-line"
     )

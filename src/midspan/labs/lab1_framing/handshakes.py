@@ -205,7 +205,7 @@ def answer_request(t: Transcript, answer_request: Any) -> None:
         t.equal(what, got, f"Refused {status}", id=id)
     old = _with(REQUEST_HEADERS, {"sec-websocket-version": ["8"]})
     error = t.raises("version 8, once more", lambda: answer_request(GET, old), Exception)
-    t.equal("section 4.4: the answer says what we speak", _told(error).get("sec-websocket-version"), "13",
+    t.equal("section 4.4: the answer names our version", _told(error).get("sec-websocket-version"), "13",
             id="version-not-told")  # fmt: skip
 
 

@@ -181,7 +181,7 @@ async def _clients(t: Transcript, serve: Any, echo: Any) -> None:
         t.equal("the close is answered with its code", client.close_code, 1000, id="close-not-answered")
         async with library_connect(url, ssl=authority.client) as client:
             server.close()
-            what = "the server goes: the client is told"
+            what = "the server ends: the client gets a close"
             await within_a_second(t, what, client.wait_closed(), id="handler-ends-open")
             t.equal("with 1001, going away", client.close_code, 1001)
 

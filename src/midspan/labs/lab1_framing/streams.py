@@ -76,7 +76,7 @@ async def message_stream(t: Transcript, MessageStream: Any, Connection: Any) -> 
 
 
 class _InParts:
-    """A connection that has three parts to be written, and hears nothing."""
+    """A connection that has three parts to be written, and receives nothing."""
 
     def __init__(self) -> None:
         self.parts, self.done, self.close_code, self.close_reason = [b"one", b"two", b"three"], False, 1006, ""
@@ -108,7 +108,7 @@ async def _reads(t: Transcript, make: Any, connection: Any) -> None:
         for _ in range(5):
             message = await within_a_second(t, "a message", socket.recv(), id="recv-is-read")
             t.equal("recv gives", message, "Hello", id="recv-is-read")
-        t.say("a ping, while nobody sends anything")
+        t.say("a ping, while no message comes")
         waiting = asyncio.ensure_future(socket.recv())
         writer.write(client_frame(PING, b"p"))
         pong = await within_a_second(t, "its pong", reader.readexactly(3), id="no-flush-in-recv")

@@ -197,8 +197,9 @@ async def _comes_twice(t: Transcript, peer: Any, out: EnvelopeOutbox) -> None:
     lines=18,
     points=3,
     hints=(
-        "A handler's exception ends in `handle`; which of the three kinds is told to the caller, and with which text? "
-        "At the end each waiting call needs a result that means: left.",
+        "Catch a handler's exception in `handle`. Which of the three kinds does the caller "
+        "learn, and with which text? At the end each waiting call needs a result that means: "
+        "left.",
         "`except Left`, `except Failed as failed`, `except Exception`, in this order. A future that is cancelled "
         "would cancel its caller: give it the result None instead.",
         "handle: try `await super().handle(envelope)`; except Left: pass; except Failed as failed: await "

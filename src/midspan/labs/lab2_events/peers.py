@@ -58,7 +58,7 @@ NO_ENVELOPES = (
         "false-left-out": (
             "0 is an id and [] is data: leave out a value that equals the default, not every value that is false."
         ),
-        "spaces-in-json": "json.dumps writes a space after each comma and colon unless it is told not to.",
+        "spaces-in-json": "json.dumps writes a space after each comma and colon, unless you pass `separators`.",
         "not-json-crashes": (
             "A text from the other end may be no JSON: turn the ValueError of json.loads into a Violation."
         ),
@@ -165,7 +165,7 @@ async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer
     await chat.handle(Envelope("event", ["message"], "/chat"))
     t.equal("an event without arguments calls it with", heard[1:], [()])
     got = await awaited_outcome(chat.handle(Envelope("event", ["nobody", 1], "/chat")))
-    t.equal("an event that nobody handles", got, FAILED, id="unknown-event-crashes")
+    t.equal("an event without a handler", got, FAILED, id="unknown-event-crashes")
 
     async def breaks() -> None:
         raise KeyError("a bug of the handler")

@@ -121,7 +121,7 @@ async def _expires(t: Transcript, make: Any) -> None:
         call = started_task(application.peers[-1].call("slow"))
         await let_tasks_run()
         out.take()
-        await t.soon("the client is told", out.left.wait(), within_s=0.5, id="never-expires")
+        await t.soon("the client is informed", out.left.wait(), within_s=0.5, id="never-expires")
         t.equal("what tells it is", out.take(), [Envelope("leave", None, VIP)], id="never-expires")
         got = await t.soon("the call ends", call, within_s=0.3)
         t.equal("calls that wait have ended", got, LEFT, id="never-expires")

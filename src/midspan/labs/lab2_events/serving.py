@@ -157,7 +157,7 @@ async def _joined(t: Transcript, client: ClientConnection) -> None:
     await client.send("40")
     reply, auth = await next_packets(t, client, 2)
     t.true("40 is answered with a session id", reply[:9] == '40{"sid":', got=reply, expected='40{"sid":...}')
-    t.equal("then the application speaks", auth, '42["auth",{}]')
+    t.equal("then the application sends its event", auth, '42["auth",{}]')
 
 
 @lab.step(

@@ -202,7 +202,7 @@ async def _acks_first(t: Transcript, drain: Any, node: Any) -> None:
     await within(asyncio.wait([leaving]), SOON_S)
     _raised(leaving)
     t.true(
-        "a's message 1 is acknowledged before the goodbye",
+        "a's message 1 is acknowledged before the close",
         heard and ["ack", 1] in a.heard,
         got=a.heard,
         expected='["ack", 1]',
@@ -215,7 +215,7 @@ async def _acks_first(t: Transcript, drain: Any, node: Any) -> None:
 
 
 async def _all_at_once(t: Transcript, drain: Any, node: Any) -> None:
-    t.say(f"{MEMBERS} are connected; the first does not answer the goodbye")
+    t.say(f"{MEMBERS} are connected; the first does not answer the close")
     members = [await connected_client(node, f"m{n}", answers=n > 0) for n in range(MEMBERS)]
     leaving = asyncio.ensure_future(drain(node))
     await within(asyncio.wait([asyncio.ensure_future(one.closing.wait()) for one in members[1:]], timeout=SOON_S), 5.0)

@@ -112,12 +112,12 @@ async def _follows(t: Transcript, log: Any, epoch: str) -> None:
     later = await follower.bodies(4)
     await follower.stop()
     t.equal("heard", heard, ["two", "and b", "three"], id="follows-from-now" if not heard else "starts-over")
-    t.equal("a says four: heard", later[3:], ["four"])
+    t.equal("a says four: it arrives", later[3:], ["four"])
     t.equal("their offsets", [offset for offset, _ in follower.heard], [2, 3, 4, 5])
 
 
 async def _notices_another_log(t: Transcript, broker: CheckBroker, first: Any, second: Any, epoch: str) -> None:
-    t.say("red is followed on n2; the broker comes back, and is empty")
+    t.say("red is followed on n2; the broker restarts without its data")
     follower = Follower(second, "red", epoch, 5)
     await second.take("red", epoch, "a", 5, "five")
     await follower.bodies(1)

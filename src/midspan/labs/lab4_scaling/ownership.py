@@ -144,7 +144,7 @@ async def _direct(t: Transcript, three: list[Any], mailbox: Any) -> None:
     t.say("a is connected to n1, b to n2, c to n3; a says one to b")
     a, b, c = [await connected_client(node, who, "red", "", 0) for node, who in zip(three, "abc", strict=True)]
     a.says("direct", 1, "one", "b")
-    t.true("a is told that it is safe", await a.hears("handed", 1, "b"), got=a.heard, expected='["handed", 1, "b"]')
+    t.true("a's message is acknowledged", await a.hears("handed", 1, "b"), got=a.heard, expected='["handed", 1, "b"]')
     t.true("b hears it", await b.hears("direct", 1, "one"), got=b.heard, expected='["direct", 1, "one"]')
     t.equal("c hears", [m for m in c.heard if m[0] == "direct"], [], id="one-mailbox")
     followed = [mailbox("b") in node.feeds for node in three]
@@ -153,7 +153,7 @@ async def _direct(t: Transcript, three: list[Any], mailbox: Any) -> None:
     b.transport.abort()
     await asyncio.gather(three[1].serving[1], return_exceptions=True)
     a.says("direct", 2, "two", "b")
-    t.true("a is told that it is safe", await a.hears("handed", 2, "b"), got=a.heard, expected='["handed", 2, "b"]')
+    t.true("a's message is acknowledged", await a.hears("handed", 2, "b"), got=a.heard, expected='["handed", 2, "b"]')
     b = await connected_client(three[2], "b", "red", "", 0)
     t.true("b gets both there", await b.hears("direct", 2, "two"), got=b.heard, expected='["direct", 2, "two"]')
 
