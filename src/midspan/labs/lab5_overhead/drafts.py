@@ -29,7 +29,7 @@ TEXT, DEFLATED, SHAPE, SHAPED, NUMBER, MINE, ASK, ACK = range(8)  # kinds on the
 KINDS = {"number": NUMBER, "mine": MINE, "ask": ASK, "ack": ACK}
 NAMES = {number: name for name, number in KINDS.items()}
 
-LONGEST = 2**20  # bytes of a text, inflated; what a stranger may make us hold
+LONGEST = 2**20  # bytes of one text, inflated
 WORTH = 100  # bytes from which we try to deflate a text
 SHAPES = 64  # that each end of a connection remembers
 SHAPE_BYTES = 256  # the length of the longest one
