@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from midspan.errors import Refusal
-from midspan.grading.sections import FOLDED, HIDDEN, answering, core, deeper, fold
+from midspan.grading import notebooks
+from midspan.grading.sections import FOLDED, HIDDEN, answering, core, core_steps, deeper, fold
 
 
 def prose(text: str) -> dict[str, Any]:
@@ -96,3 +97,13 @@ def test_folding_again_changes_nothing_and_takes_old_marks_back() -> None:
     notebook["cells"][9]["source"] = "### Not deeper"
     fold(notebook)
     assert [cell["metadata"] for cell in notebook["cells"]] == [{**cell["metadata"]} for cell in chapter()["cells"]]
+
+
+@pytest.mark.parametrize(("lab", "last"), [("lab1_framing", "patient_connection"), ("lab2_events", "conversation")])
+def test_the_core_of_a_lab_ends_where_its_second_part_begins(lab: str, last: str) -> None:
+    assert core_steps(notebooks.read(notebooks.solution(lab)))[-1] == last
+
+
+def test_a_lab_without_a_second_part_is_all_core() -> None:
+    assert core_steps(notebooks.read(notebooks.solution("lab3_failure")))[-1] == "control"
+    assert len(core_steps(notebooks.read(notebooks.solution("lab5_overhead")))) == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -284,6 +285,12 @@ def test_settling_tries_each_step_with_exactly_the_answers_that_pass() -> None:
         results = settle(dict.fromkeys("abcd", guess), try_step)
         assert [r.verdict for r in results.values()] == ["wrong", "passed", "wrong", "passed"]
         assert ("d", frozenset("b")) in tried
+
+
+def test_the_core_is_counted_by_itself_where_a_lab_has_more(course: Path) -> None:
+    report = judged(course, notebook({**SOLVED, "double": "def double(x): return x"}))
+    assert str(replace(report, core=("double", "total"))).splitlines()[4] == "2 of 3 steps pass. Core: 1 of 2."
+    assert str(replace(report, core=())).splitlines()[4] == "2 of 3 steps pass."
 
 
 def test_what_is_to_do_is_one_paragraph(course: Path) -> None:

@@ -8,7 +8,7 @@ from midspan.errors import Refusal
 from midspan.grading import Result, Transcript
 from midspan.grading.judge_process import judge_answers
 from midspan.grading.steps import judged
-from midspan.labs.lab4_scaling import again, check, draft, first_draft, lab, look, searching, show_draft
+from midspan.labs.lab4_scaling import again, check, draft, first_draft, lab, look, searching, show_source
 from midspan.simulation import Implementation
 from tests import bank
 from tests.bank.lab4_scaling import WRONG
@@ -121,7 +121,7 @@ def test_bad_arguments_are_a_sentence() -> None:
     with pytest.raises(Refusal, match=r"Write first_draft\(globals\(\)\)"):
         first_draft(3)  # type: ignore[arg-type]
     with pytest.raises(Refusal, match=r"one of .*Rooms, broadcast, .* but got 'Roms'"):
-        show_draft("Roms")
+        show_source("Roms")
     with pytest.raises(Refusal, match="the name of a draft, but got none"):
-        show_draft()
+        show_source()
     assert check.script.hint(1).text

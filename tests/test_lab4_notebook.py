@@ -26,7 +26,7 @@ def test_one_meets_step_1_after_one_screen_of_code() -> None:
     """The first draft is imported, and each part shown at the step that replaces it."""
     before = list(takewhile(lambda cell: "## Step 1" not in cell.source, NOTEBOOK.cells))
     assert sum(len(cell.source.splitlines()) for cell in before if cell.is_code) <= SCREEN
-    showing = "\n".join(cell.source for cell in NOTEBOOK.code if "show_draft(" in cell.source)
+    showing = "\n".join(cell.source for cell in NOTEBOOK.code if "show_source(" in cell.source)
     shown = set(re.findall(r'"(\w+)"', showing))
     drafted = {name for step in check for name in step.answers} & set(FirstDraft(FOLDER).sources)
     assert drafted - {"ours", "Log"} <= shown

@@ -24,7 +24,7 @@ def test_one_meets_step_1_after_one_screen_of_code() -> None:
     """The first draft is imported, and each part shown at the step that replaces it."""
     before = list(takewhile(lambda cell: "## Step 1" not in cell.source, NOTEBOOK.cells))
     assert sum(len(cell.source.splitlines()) for cell in before if cell.is_code) <= 40
-    showing = "\n".join(cell.source for cell in NOTEBOOK.code if "show_draft(" in cell.source)
+    showing = "\n".join(cell.source for cell in NOTEBOOK.code if "show_source(" in cell.source)
     shown = set(re.findall(r'"(\w+)"', showing))
     drafted = {name for step in lab.steps.values() for name in step.answers}
     assert drafted & set(FirstDraft(ROOT / f"src/midspan/labs/{LAB5.name}").sources) - {"ours"} <= shown

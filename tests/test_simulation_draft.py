@@ -158,6 +158,6 @@ def test_a_run_that_was_played_says_everything() -> None:
     seen = show_run(draft(), BEFORE_THE_ANSWER, "no_duplicate", "authorised")
     assert isinstance(seen, RunReport)
     assert str(seen).startswith(str(seen.ladder))
-    assert str(seen).splitlines()[-1] == "authorised: vacuous. Nobody lost a right."
+    assert str(seen).splitlines()[-1] == "authorised: vacuous. No client lost its right."
     with pytest.raises(Refusal, match="Expected a predicate, one of no_crash"):
         show_run(draft(), BEFORE_THE_ANSWER, "no_bananas")

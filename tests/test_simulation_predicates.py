@@ -132,7 +132,7 @@ BAD: dict[str, tuple[Edit, str]] = {
     ),
     "no_phantom": (
         plus(record(1.3, "b", "delivered", "x9")),
-        "x9 was delivered to b at 1.300 s, but nobody had sent it.",
+        "x9 was delivered to b at 1.300 s, but no client had sent it.",
     ),
     "ack_after_durable": (
         moved("durable", "server", "a2", 1.105),
@@ -160,7 +160,7 @@ BAD: dict[str, tuple[Edit, str]] = {
     ),
     "bounded_recovery": (
         both(moved("delivered", "b", "b2", 18.8), end_at(19.0)),
-        "b2 was delivered (b) 10.600 s after all was whole again; the bound is 10 s.",
+        "b2 was delivered (b) 10.600 s after all faults were over; the bound is 10 s.",
     ),
     "no_herd": (
         plus(
@@ -169,7 +169,7 @@ BAD: dict[str, tuple[Edit, str]] = {
             record(8.0, "a", "attempt"),
             record(8.0, "b", "attempt"),
         ),
-        "a and b came back at the same moment again, at 8.000 s: equal waits.",
+        "a and b reconnected at the same moment again, at 8.000 s: their waits are equal.",
     ),
 }
 
@@ -202,9 +202,9 @@ VACUOUS: list[tuple[str, list[HistoryRecord], str]] = [
     ("no_loss", [r for r in GOOD if r.what != "sent"][:2], "No message was accepted, so none could be at risk."),
     ("order", [record(0.0, "a", "fault"), *(r for r in GOOD if r.what != "fault")], "No message was on its way"),
     ("bounded_detection", [r for r in GOOD if r.what != "silent"], "No open connection was silent"),
-    ("authorised", [r for r in GOOD if r.what != "revoked" and r.who != "c"], "Nobody lost a right."),
-    ("bounded_memory", [r for r in GOOD if r.what != "size"], "Neither end told its sizes."),
-    ("no_herd", GOOD[:15], "Nobody had to come back."),
+    ("authorised", [r for r in GOOD if r.what != "revoked" and r.who != "c"], "No client lost its right."),
+    ("bounded_memory", [r for r in GOOD if r.what != "size"], "Neither end reported its sizes."),
+    ("no_herd", GOOD[:15], "No client had to reconnect."),
     ("ack_after_durable", [r for r in GOOD if r.what != "acknowledged"], "Nothing was acknowledged."),
 ]
 

@@ -127,7 +127,7 @@ PERMISSION = [
 ]  # fmt: skip
 EXPIRY = [
     Wrong("never-expires", "guarded_session", "        if lasts_s is not None:\n            self.start(self.expire, self.peers[name], lasts_s)\n", "        pass\n"),
-    Wrong("never-expires/2", "guarded_session", "            await self.send(Envelope(\"leave\", None, peer.namespace))\n", "", words="the client is told"),
+    Wrong("never-expires/2", "guarded_session", "            await self.send(Envelope(\"leave\", None, peer.namespace))\n", "", words="the client is informed"),
     Wrong("expires-somebody-else", "guarded_session", "if self.peers.get(peer.namespace) is peer:", "if peer.namespace in self.peers:"),
     Wrong("late-is-violation", "guarded_session", "            self.expired.add(peer.namespace)\n", ""),
     Wrong("expired-for-good", "guarded_session", "            self.expired.discard(envelope.namespace)\n", ""),

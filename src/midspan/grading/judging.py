@@ -24,6 +24,7 @@ from midspan.grading.borrowing import IN_WORDS
 from midspan.grading.judge_process import CELLS_LIMIT_S, NODES
 from midspan.grading.limits import kept_waiting_s, patience
 from midspan.grading.notebooks import Cell, Part
+from midspan.grading.sections import core_steps
 from midspan.grading.steps import Lab, Step
 from midspan.grading.transcript import SIGNS, Result, StepVerdict
 from midspan.net.child_process import plain_environment
@@ -148,11 +149,19 @@ Try = Callable[[str, Own], Result]
 
 @dataclass(frozen=True)
 class JudgeReport:
-    """The results of all steps of a file, in order. `str()` gives the table, what is to do, and what is wrong."""
+    """The results of all steps of a file, in order. `str()` gives the table, what is to do, and what is wrong.
+
+    Args:
+        lab: the lab of the notebook.
+        file: name of the notebook.
+        results: a result for each step.
+        core: the steps of the lab's core; () if they were not asked for.
+    """
 
     lab: Lab
     file: str
     results: tuple[Result, ...]
+    core: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -163,10 +172,15 @@ class JudgeReport:
         width = max(len(result.step) for result in self.results)
         rows = [f"  {SIGNS[r.verdict]} {r.step:<{width}}  {r.verdict}" for r in self.results]
         count = sum(result.passed for result in self.results)
-        end = f"{count} of {len(rows)} steps pass."
+        end = f"{count} of {len(rows)} steps pass." + self._core()
         wrong = [f"\n{result}" for result in self.results if result.verdict == "wrong"]
         lines = [f"{self.lab.name}, answers from {self.file}", *rows, end]
         return "\n".join([*lines, *self._all("to do", "Still to do"), *self._all("borrowed", "Borrowed"), *wrong])
+
+    def _core(self) -> str:
+        """Say how much of the core passes, if the lab has steps after its core."""
+        passed = [result.passed for result in self.results if result.step in self.core]
+        return f" Core: {sum(passed)} of {len(passed)}." if 0 < len(passed) < len(self.results) else ""
 
     def _all(self, verdict: StepVerdict, words: str) -> list[str]:
         """Put all steps with this verdict into one paragraph, since in a new lab all steps are to do."""
@@ -182,6 +196,7 @@ class Submission:
     file: Path
     own: dict[str, Part]
     reference: dict[str, Part]
+    core: tuple[str, ...] = ()
 
     @property
     def hopeful(self) -> dict[str, bool]:
@@ -221,13 +236,13 @@ def opened(file: Path) -> Submission:
     if list(reference) != list(lab.steps):
         steps, cells = ", ".join(lab.steps), ", ".join(reference)
         raise Refusal(f"checks for the steps {steps}", cells, f"Mend solutions/{lab.name}.ipynb")
-    return Submission(lab, file, notebooks.own(notebook, solved), reference)
+    return Submission(lab, file, notebooks.own(notebook, solved), reference, core_steps(solved))
 
 
 def judge(file: Path) -> JudgeReport:
     """Judge the answers in a notebook; refuse a file that cannot be judged."""
     paper = opened(file)
-    return JudgeReport(paper.lab, file.name, tuple(paper.results().values()))
+    return JudgeReport(paper.lab, file.name, tuple(paper.results().values()), paper.core)
 
 
 def lab_of(notebook: notebooks.Raw, file: Path) -> Lab:

@@ -19,6 +19,7 @@ from midspan.grading.notebooks import Raw
 
 DEEPER = re.compile(r"(#+) Deeper: ")
 HEADING = re.compile(r"(#+) ")
+PART_TWO = re.compile(r"^## (Part two|Deeper)\b", re.MULTILINE)  # in a lab: after it no step belongs to the core
 ASKS, SCORES = re.compile(r'\bpredict\(\s*"([^"]+)"'), re.compile(r'\bscore\(\s*"([^"]+)"')
 FOLDED = "jp-MarkdownHeadingCollapsed"  # JupyterLab 4: on the cell of a heading
 HIDDEN = "hide-output"  # a tag that nbconvert's TagRemovePreprocessor is told of
@@ -40,6 +41,17 @@ def core(notebook: Raw) -> Raw:
     left_out = deeper(notebook)
     cells = [cell for place, cell in enumerate(notebook["cells"]) if place not in left_out]
     return copy.deepcopy({**notebook, "cells": cells})
+
+
+def core_steps(solved: Raw) -> tuple[str, ...]:
+    """Return the steps of a solved lab that stand before its second part, in order; all steps if it has only one."""
+    found: list[str] = []
+    for cell in solved["cells"]:
+        if cell["cell_type"] == "markdown" and PART_TWO.search(notebooks.source_of(cell)):
+            break
+        graded = cell["metadata"].get("nbgrader", {})
+        found += [graded["grade_id"]] if graded.get("solution") else []
+    return tuple(found)
 
 
 def answering(notebook: Raw) -> frozenset[int]:

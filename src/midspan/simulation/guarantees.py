@@ -84,7 +84,7 @@ def bounded_memory(index: Index) -> str:
 
 
 def _no_size(index: Index) -> str:
-    return "" if index.of("size") else "Neither end told its sizes."
+    return "" if index.of("size") else "Neither end reported its sizes."
 
 
 def bounded_detection(index: Index) -> str:
@@ -123,7 +123,7 @@ def bounded_recovery(index: Index) -> str:
         if record.at_s > whole_s + index.bounds.recovery_s:
             return (
                 f"{record.message} was {record.what} ({record.who}) {record.at_s - whole_s:.3f} s after "
-                f"all was whole again; the bound is {index.bounds.recovery_s:g} s."
+                f"all faults were over; the bound is {index.bounds.recovery_s:g} s."
             )
     return ""
 
@@ -146,7 +146,8 @@ def _in_lockstep(index: Index) -> str:
         if one.who != two.who and two.at_s - one.at_s <= index.bounds.lockstep_s:
             pair = frozenset({one.who, two.who})
             if pair in together:
-                return f"{one.who} and {two.who} came back at the same moment again, at {one.at_s:.3f} s: equal waits."
+                both = f"{one.who} and {two.who} reconnected at the same moment again"
+                return f"{both}, at {one.at_s:.3f} s: their waits are equal."
             together.add(pair)
     return ""
 
@@ -162,21 +163,21 @@ def _all_the_time(index: Index) -> str:
 
 
 def _no_return(index: Index) -> str:
-    return "" if index.returns else "Nobody had to come back."
+    return "" if index.returns else "No client had to reconnect."
 
 
 BOUNDED = (
     Predicate("bounded_memory", "Buffers and tables stay under their stated bounds.", bounded_memory, _no_size),
     Predicate(
-        "bounded_detection", "A dead connection is let go of within the stated time.", bounded_detection, _no_silence
+        "bounded_detection", "A dead connection is ended within the stated time.", bounded_detection, _no_silence
     ),
     Predicate(
         "bounded_recovery",
-        "When all faults are over, everything arrives within the stated time.",
+        "Messages that arrive after the last fault arrive within the stated time.",
         bounded_recovery,
         _nothing_to_recover,
     ),
-    Predicate("no_herd", "Clients come back spread out, and not all the time.", no_herd, _no_return),
+    Predicate("no_herd", "Clients reconnect at different times, and not too often.", no_herd, _no_return),
 )
 
 
@@ -234,7 +235,7 @@ def order(index: Index) -> str:
 def no_phantom(index: Index) -> str:
     for record in index.deliveries:
         if record.message not in index.sent:
-            refused = " its session had refused it" if record.message in index.declined else " nobody had sent it"
+            refused = " its session had refused it" if record.message in index.declined else " no client had sent it"
             return f"{record.message} was delivered to {record.who} at {_at(record)}, but{refused}."
         if record.at_s < index.sent[record.message].at_s:
             return f"{record.message} was delivered to {record.who} at {_at(record)}, before it was sent."
@@ -290,7 +291,7 @@ def authorised(index: Index) -> str:
 
 
 def _never_revoked(index: Index) -> str:
-    return "" if index.revoked else "Nobody lost a right."
+    return "" if index.revoked else "No client lost its right."
 
 
 def no_crash(index: Index) -> str:
@@ -318,16 +319,25 @@ PREDICATES: dict[str, Predicate] = {
         Predicate("no_loss", "What a session has accepted reaches every client.", no_loss, _idle),
         Predicate("no_duplicate", "No application is given a message twice.", no_duplicate, _idle),
         Predicate("order", "The messages of one sender arrive in the order in which it sent them.", order, _idle),
-        Predicate("no_phantom", "Nothing arrives that nobody sent.", no_phantom, _idle),
+        Predicate("no_phantom", "Every message that arrives was sent before.", no_phantom, _idle),
         Predicate(
             "ack_after_durable",
-            "Nothing is acknowledged before a crash can no longer take it.",
+            "A message is acknowledged only after it is durable.",
             ack_after_durable,
             _nothing_acknowledged,
         ),
-        Predicate("convergence", "In the end all clients have what the log has, in its order.", convergence, _idle),
-        Predicate("liveness", "When the link heals, all is acknowledged and everybody connected.", liveness, _idle),
-        Predicate("authorised", "Who has lost the right to be here gets nothing more.", authorised, _never_revoked),
+        Predicate(
+            "convergence", "At the end every client has the entries of the log, in the same order.", convergence, _idle
+        ),
+        Predicate(
+            "liveness",
+            "After the last fault, every message is acknowledged and every client connected.",
+            liveness,
+            _idle,
+        ),
+        Predicate(
+            "authorised", "A client that has lost its right receives no more messages.", authorised, _never_revoked
+        ),
         *BOUNDED,
     )
 }

@@ -7,7 +7,7 @@ says), `connections` (both ends of a conversation, without sockets), `handshakes
 records, errors, and the first server.
 """
 
-from midspan.grading.finished_labs import show  # noqa: I001 - importing registers the steps, in the notebook's order
+from midspan.grading.finished_labs import show, show_source  # noqa: I001 - importing registers the steps, in the notebook's order
 from midspan.labs.lab1_framing import frames, headers, parsing, messages, connections, handshakes, streams, serving
 from midspan.labs.lab1_framing.frames import lab
 from midspan.labs.lab1_framing.given import (
@@ -53,5 +53,6 @@ __all__ = [
     "lab",
     "library_handshake",
     "show",
+    "show_source",
     "simple_server",
 ]

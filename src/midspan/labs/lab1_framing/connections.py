@@ -23,26 +23,26 @@ SAYS_HI, SAYS_CLOSE = 'TEXT fin 2 bytes "Hi"', "CLOSE 1001"
     lines=15,
     points=2,
     hints=(
-        "Each of the four is short. First ask whether we may still say something: `closing` and `done` tell.",
-        "`write(opcode, payload)` is given: it masks where that is needed, and notes that a close was written. Text is "
-        "TEXT with message.encode(), bytes are BINARY.",
+        "Each of the four is short. First check whether we may still send: `closing` and `done` say so.",
+        "`write(opcode, payload)` is given: it masks for a client, and remembers that a close "
+        "was written. Text is TEXT with message.encode(), bytes are BINARY.",
         "send and ping: if self.closing or self.done: raise Closed(self.close_code, self.close_reason); ping also "
         "raises ValueError above 125 bytes. close: unless closing or done, closing = True and write(CLOSE, "
         "close_payload(code, reason)). eof: done = True, and nothing else.",
     ),
     words={
-        "data-after-close": (
-            "After a close no data follows: not ours behind our close, and none of the peer's behind its own."
-        ),
-        "second-close": "Each end sends one close, whatever happens afterwards.",
+        "data-after-close": ("No data follows a close: neither end sends data after its own close."),
+        "second-close": "Each end sends exactly one close.",
         "done-too-early": (
-            "Our own close is half of the handshake: messages still count until the peer's close is here."
+            "Our close is only half of the close handshake: messages are still received until the peer's close arrives."
         ),
-        "eof-is-1000": "A stream that ends without a close is 1006, whichever end closed TCP.",
-        "eof-forgets-close": "When the peer's close was here, the end of the stream takes nothing away from its code.",
-        "client-does-not-mask": "A client masks every frame that it sends, each with a fresh key.",
+        "eof-is-1000": (
+            "A stream that ends without a close frame is reported as 1006, no matter which end closed TCP."
+        ),
+        "eof-forgets-close": "When the peer's close has arrived, its code stays, also when the stream ends.",
+        "client-does-not-mask": "A client masks every frame that it sends, each with a new random key.",
         "ping-too-long": "A ping is a control frame: 125 bytes at most.",
-        "text-is-binary": "A str is sent as TEXT, in UTF-8, and bytes as BINARY: the receiver gets what it was.",
+        "text-is-binary": ("A str is sent as TEXT, in UTF-8, and bytes as BINARY: so the receiver gets the same type."),
     },
 )
 def sending_half(t: Transcript, SendingHalf: Any) -> None:  # noqa: N803 - the answer is a class
@@ -112,30 +112,28 @@ def _ends(t: Transcript, make: Any) -> None:
     lines=16,
     points=4,
     hints=(
-        "receive is one loop over parser.feed(data): four kinds of frame, four branches. A Violation ends it "
-        "in a fifth.",
-        "receive is a generator: `yield message` waits until the next one is asked for, so an answer is in "
-        "`out` before the bytes behind it are looked at.",
+        "receive is one loop over parser.feed(data), with a branch for each of four kinds of "
+        "frame. A fifth branch handles a Violation.",
+        "receive is a generator: `yield message` stops until the caller asks for the next one. "
+        "So the answer to a message is in `out` before the bytes after the message are read.",
         "finish(payload): write a CLOSE unless close_sent, then done = True. A peer's close: close_code, "
         "close_reason = parse_close(...), then finish with its first two bytes, then return. A Violation: "
         "finish with close_payload(code, why).",
     ),
     words={
         "pong-without-payload": (
-            "A pong carries the same payload as its ping: so the asker knows which ping was answered."
+            "A pong has the same payload as its ping: so the sender of the ping knows which ping was answered."
         ),
         "control-breaks-message": (
-            "A control frame between two fragments is no part of the message, and does not end it."
+            "A control frame between two fragments is not part of the message, and does not end it."
         ),
         "answers-after-all": (
-            "What follows a message is looked at when the next message is asked for: else the close of "
-            "a later violation overtakes the answer."
+            "Read the bytes after a message only when the caller asks for the next message. "
+            "Otherwise the close for a later violation is written before the answer."
         ),
-        "close-not-answered": "A close is answered with a close; then both ends have said it.",
-        "close-not-checked": "A close can break the rules too: its payload is read before it is answered.",
-        "violation-not-told": (
-            "A violation is told to the peer by a close with its code; then nothing more is processed."
-        ),
+        "close-not-answered": "Answer a close with a close: then both ends have sent one.",
+        "close-not-checked": "The payload of a close can break the rules too: read it before you answer the close.",
+        "violation-not-told": ("After a violation, send a close with its code, and process no more bytes."),
     },
 )
 def connection(t: Transcript, Connection: Any) -> None:  # noqa: N803 - the answer is a class
@@ -170,7 +168,7 @@ def _pongs(t: Transcript, make: Any) -> None:
     data = client_frame(TEXT, b"H", False) + client_frame(PING, b"p") + client_frame(CONTINUATION, b"i")
     _heard(t, one, data, ["Hi"], "control-breaks-message")
     _says(t, one, ["PONG 1 byte 70"], "pong-without-payload")
-    _heard(t, one, client_frame(PONG, b"unasked"), [], what="section 5.5.3: a pong that nobody asked for is no message")
+    _heard(t, one, client_frame(PONG, b"unasked"), [], what="section 5.5.3: a pong without a ping is no message")
     t.equal("its payload is kept in .pong", one.pong, b"unasked")
 
 
@@ -178,7 +176,7 @@ def _their_close(t: Transcript, make: Any) -> None:
     t.say("section 5.5.1: Hi, a close with 1001, and two frames behind it, in one piece; we answer each message")
     one = _one_end(make)
     heard = _echoed(t, one, HI_FRAME + CLOSE_FRAME + HI_FRAME + client_frame(PING))
-    t.equal("what came before the close is heard", heard, ["Hi"], id="data-after-close")
+    t.equal("the message before the close is received", heard, ["Hi"], id="data-after-close")
     t.equal(f"it says {SAYS_HI}, {SAYS_CLOSE}", _codes(one.take()), [SAYS_HI, SAYS_CLOSE], id="close-not-answered")
     t.equal("code and reason", (one.close_code, one.close_reason, one.done), (1001, "bye", True))
     t.equal("send() is refused now", outcome(one.send, "late"), "Closed 1001", id="data-after-close")
@@ -214,7 +212,7 @@ def _violations(t: Transcript, make: Any) -> None:
         t.say(f"section 7.1.7: Hi, {what}, and Hi again")
         one = _one_end(make)
         heard = _echoed(t, one, HI_FRAME + data + HI_FRAME)
-        t.equal("only the first Hi is heard", heard, ["Hi"], id="violation-not-told")
+        t.equal("only the first Hi is received", heard, ["Hi"], id="violation-not-told")
         _ends_with(t, one, code, "violation-not-told", before=[SAYS_HI])
         _heard(t, one, HI_FRAME, [], "violation-not-told", "nothing more is processed")
         _says(t, one, [])
@@ -262,7 +260,7 @@ MOST_TAKES = 50  # more than these messages need; stops an answer that never end
     lines=14,
     points=3,
     hints=(
-        "Do not make frames in send: keep messages in a queue, and make one fragment each time somebody takes.",
+        "Do not make frames in send: keep messages in a queue, and make one fragment each time `take` is called.",
         "take: what stands in `out` goes first, since control frames are written there. Only when it is empty, "
         "cut one fragment off the first message.",
         "Keep (opcode, memoryview) in `waiting`; what is left of a message goes back to the front as "
@@ -270,16 +268,24 @@ MOST_TAKES = 50  # more than these messages need; stops an answer that never end
     ),
     words={
         "whole-message-first": (
-            "A frame cannot be interrupted: what is due soon waits until all of it is gone. Fragments "
-            "are the places where something else may pass."
+            "A frame cannot be interrupted: a ping that becomes due waits until the whole frame is "
+            "sent. It can only be sent between two fragments."
         ),
-        "control-waits-in-line": "Control frames pass by the messages that wait: they go out before the next fragment.",
-        "fragments-mixed": "Fragments of two messages must not mix: the second begins when the first has ended.",
+        "control-waits-in-line": (
+            "Control frames do not wait for the messages in the queue: they are sent before the next fragment."
+        ),
+        "fragments-mixed": (
+            "Fragments of two messages must not mix: the second message begins after the first has ended."
+        ),
         "fragment-opcode": (
-            "The first fragment has the message's opcode, those behind it have CONTINUATION, the last has FIN."
+            "The first fragment has the message's opcode, the later ones have CONTINUATION, and the last one has FIN."
         ),
-        "close-overtakes": "Our own close comes behind the messages that were sent before it; nothing may follow it.",
-        "answer-waits": "The answer to the peer's close does not wait behind our messages: the peer wants no more.",
+        "close-overtakes": (
+            "Our own close is sent after the messages that were sent before it; no frame may follow it."
+        ),
+        "answer-waits": (
+            "The answer to the peer's close does not wait for our queued messages: the peer wants no more."
+        ),
     },
 )
 def patient_connection(t: Transcript, PatientConnection: Any) -> None:  # noqa: N803 - the answer is a class
@@ -342,7 +348,7 @@ def _pings_pass(t: Transcript, make: Any) -> None:
     one = _patient_end(make)
     one.send(bytes(SIZE))
     one.take()
-    t.equal("a ping is heard", list(one.receive(client_frame(PING, b"p"))), [])
+    t.equal("a ping arrives", list(one.receive(client_frame(PING, b"p"))), [])
     t.equal(
         "its pong goes out at once", frames_in_words(one.take())[:1], ["PONG 1 byte 70"], id="control-waits-in-line"
     )

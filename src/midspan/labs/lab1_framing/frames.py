@@ -118,20 +118,17 @@ SLOW = 4.0  # a loop over the bytes takes 20 to 40 times as long as the XOR of t
     lines=2,
     points=1,
     hints=(
-        "Three things happen to the key, in this order: something is joined to it, the result is hashed, the "
-        "digest is written as text.",
+        "Three steps, in this order: append the GUID to the key, hash the result, write the digest as text.",
         "hashlib.sha1(...).digest() takes and gives bytes; base64.b64encode too. key.encode() makes bytes of "
         "the header's text.",
         'digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest(), then base64, '
         "then .decode().",
     ),
     words={
-        "bytes-not-text": "The right bytes. A header is text: `.decode()` makes it so.",
-        "key-without-guid": (
-            "The key alone proves nothing: the GUID of section 1.3 is joined to its end before the hash."
-        ),
+        "bytes-not-text": "The bytes are right, but a header is text: `.decode()` makes text of them.",
+        "key-without-guid": ("The key alone is not enough: append the GUID of section 1.3 to it before you hash."),
         "hex-not-base64": (
-            "The digest travels as base64 of its 20 raw bytes, not of its hexadecimal text, and not as hex."
+            "The digest is sent as base64 of its 20 raw bytes: not as hex, and not as base64 of the hex text."
         ),
         "key-decoded": "The key is hashed as the text that stands in the header. It is not decoded first.",
         "guid-in-front": "The key comes first, the GUID is joined to its end.",
@@ -158,34 +155,36 @@ def accept_key(t: Transcript, accept_key: Callable[[str], str]) -> None:
     points=1,
     hints=(
         "Section 5.3 has one line: octet i of the result is octet i of the data XOR octet (i modulo 4) of the key.",
-        "Turn the key so that it begins at offset % 4, then repeat it until it is as long as the data. Whole "
-        "numbers have ^ too.",
+        "Rotate the key so that it begins at offset % 4, then repeat it until it is as long as "
+        "the data. Integers have ^ too.",
         "stream = (key[start:] + key[:start]) repeated, and cut to the length of the data. Then "
         'int.from_bytes(..., "big") of both, ^ between them, and .to_bytes(len(data), "big"): the length keeps leading '
         "zeros.",
     ),
     words={
-        "mask-unchanged": "The data came back as it was: each octet of it is combined with one of the key, by `^`.",
-        "mask-length": "One octet comes out for each one that goes in: the result is as long as the data.",
+        "mask-unchanged": "The data is unchanged: combine each octet with one octet of the key, by `^`.",
+        "mask-length": "The result has one octet for each octet of the data.",
         "mask-byte-order": (
-            "Bytes become two numbers and a number becomes bytes: all three times in one byte order. A mix "
-            "turns something round."
+            "Two conversions make numbers of bytes, and one makes bytes of a number. All three need "
+            "the same byte order."
         ),
-        "mask-key-once": "The key has four octets and the data may have more: after the fourth comes the first again.",
-        "mask-first-byte-only": "Octet i is combined with octet i modulo 4 of the key: all four octets take turns.",
+        "mask-key-once": (
+            "The key has four octets and the data may have more: after the fourth octet use the first again."
+        ),
+        "mask-first-byte-only": "Octet i is combined with octet i modulo 4 of the key: all four octets are used.",
         "mask-offset": (
-            "A piece from the middle of a payload goes on where the key stood: the key repeats from the "
-            "payload's first byte, not from the piece's."
+            "The key repeats from the first byte of the payload, not of the piece. So a piece from "
+            "the middle begins with the octet of the key at its offset."
         ),
         "mask-without-offset": (
             "`mask` takes a third argument, which may be left out: `offset`, the number of bytes that "
             "came before the data."
         ),
         "mask-turned-the-other-way": (
-            "The key is turned the other way: a piece from byte 1 on begins with byte 1 of the key."
+            "The key is rotated in the wrong direction: a piece from byte 1 on begins with byte 1 of the key."
         ),
         "mask-offset-modulo": "The key begins again every four bytes: offset 4 is as offset 0, and 7 as 3.",
-        "mask-leading-zeros": "A number forgets its leading zero bytes: the result is as long as the data.",
+        "mask-leading-zeros": "An integer has no leading zero bytes: give the result the length of the data.",
     },
 )
 def mask(t: Transcript, mask: Callable[..., bytes]) -> None:
@@ -298,9 +297,7 @@ SIZES = {  # payload bytes -> (header in hex, misconception)
         "size < 126, < 65536, and above.",
     ),
     words={
-        "length-126-boundary": (
-            "125 is the longest length that fits into 7 bits: 126 and 127 are marks for longer fields."
-        ),
+        "length-126-boundary": ("Seven bits hold lengths up to 125: 126 and 127 announce longer fields."),
         "length-64k-boundary": "65,535 is the longest length that fits into 16 bits; 65,536 needs the 64-bit field.",
         "length-little-endian": "Lengths on the wire are in network byte order: the most significant byte comes first.",
         "length-127-four-bytes": "The mark 127 announces eight bytes of length, not four.",

@@ -80,16 +80,16 @@ def _with(good: dict[str, list[str]], change: dict[str, list[str]]) -> dict[str,
     lines=15,
     points=2,
     hints=(
-        "The head ends with the first empty line: CR LF CR LF. Everything behind it belongs to somebody else.",
+        "The head ends with the first empty line: CR LF CR LF. All bytes after it are frames: return them.",
         'bytes.partition gives head, separator and rest; an empty separator says "not yet". HTTP heads decode '
         "as latin-1, which never fails.",
         'For each line: name, _, value = line.partition(":"); refuse a name that is no token (RFC 9110, '
         'section 5.6.2); headers.setdefault(name.lower(), []).append(value.strip(" \\t")).',
     ),
     words={
-        "head-one-recv": "The head can come in pieces: it is there when the blank line is.",
-        "rest-dropped": "Bytes behind the blank line are frames already: they must not be lost.",
-        "head-unlimited": "A head without an end fills the memory of a server that waits for it.",
+        "head-one-recv": "The head can come in pieces: it is complete when the blank line has arrived.",
+        "rest-dropped": "Bytes after the blank line are frames already: they must not be lost.",
+        "head-unlimited": "A head that never ends fills the memory of a server that has no limit.",
         "header-case": "Header names, and the tokens of Upgrade and Connection, are the same in any case.",
         "header-line-accepted": "A header has a name without spaces, a colon, and a value without control characters.",
     },
@@ -133,7 +133,7 @@ def read_head(t: Transcript, read_head: Any) -> None:
         "header-value-not-list": (
             "Upgrade and Connection are lists: the token may stand among others, or on a line of its own."
         ),
-        "allow-not-told": "405 says which methods would be right: its headers have Allow: GET (RFC 9110, 15.5.6).",
+        "allow-not-told": "A 405 names the allowed methods: its headers have Allow: GET (RFC 9110, 15.5.6).",
     },
 )
 def check_request_line(t: Transcript, check_request_line: Any, tokens: Any) -> None:
@@ -172,12 +172,16 @@ def _told(error: object) -> dict[str, str]:
     hints=(
         "Section 4.2.1 is a list of what a request must have: take it item by item, and refuse with the first "
         "that is missing.",
-        "Use your `tokens` for Upgrade and Connection. Host and key must be there exactly once: mind the whole list.",
+        "Use your `tokens` for Upgrade and Connection. Host and key must be there exactly once: "
+        "compare the whole list.",
         'The key: re.fullmatch(r"[A-Za-z0-9+/]{22}==", key). 426 needs Upgrade, Connection and '
         "Sec-WebSocket-Version: 13 in its headers.",
     ),
     words={
-        "version-not-told": "A server that does not speak the asked version says 426, and which one it speaks.",
+        "version-not-told": (
+            "A server that does not support the version of the request answers 426, and names the "
+            "version that it supports."
+        ),
         "key-not-checked": "The key is the base64 of 16 bytes: 22 characters and two `=`.",
     },
 )
@@ -201,7 +205,7 @@ def answer_request(t: Transcript, answer_request: Any) -> None:
         t.equal(what, got, f"Refused {status}", id=id)
     old = _with(REQUEST_HEADERS, {"sec-websocket-version": ["8"]})
     error = t.raises("version 8, once more", lambda: answer_request(GET, old), Exception)
-    t.equal("section 4.4: the answer says what we speak", _told(error).get("sec-websocket-version"), "13",
+    t.equal("section 4.4: the answer names our version", _told(error).get("sec-websocket-version"), "13",
             id="version-not-told")  # fmt: skip
 
 
@@ -211,18 +215,18 @@ def answer_request(t: Transcript, answer_request: Any) -> None:
     lines=13,
     points=2,
     hints=(
-        "Ask for what answer_request wants to see; then hold the answer against the five rules at the end of "
-        "section 4.1.",
+        "Write the request that answer_request accepts; then check the answer by the five rules "
+        "at the end of section 4.1.",
         "The status line begins with HTTP/1.1 and three digits. Upgrade is one value here, Connection still a "
         "list, Accept exactly one value.",
         'headers.get(name, []) == [expected] tests "once, and this" in one go; for Upgrade compare in lower case.',
     ),
     words={
         "accept-not-checked": (
-            "Whoever answers without having read our key is no WebSocket server: a cache, for instance."
+            "A server that answers without reading our key is no WebSocket server: it may be a cache, for instance."
         ),
-        "status-not-checked": "Only 101 switches protocols; all else is an HTTP answer.",
-        "unasked-extension": "What we did not ask for, we do not speak: the connection fails.",
+        "status-not-checked": "Only 101 switches protocols; every other status is an ordinary HTTP answer.",
+        "unasked-extension": "An extension or subprotocol that we did not ask for fails the connection.",
     },
 )
 def check_answer(t: Transcript, request_bytes: Any, check_answer: Any) -> None:

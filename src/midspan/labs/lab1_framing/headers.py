@@ -39,8 +39,8 @@ SLOWEST_RATIO = 20.0
     lines=16,
     points=2,
     hints=(
-        "Ask three times whether enough bytes are here: for the first two bytes, for the length, for the key. "
-        "Return None where they are not.",
+        "Check three times whether enough bytes have arrived: for the first two bytes, for the "
+        "length, for the key. If not, return None.",
         "data[1] is a number from 0 to 255: `data[1] >= 0x80` is the mask bit, `data[1] & 0x7F` the seven bits. "
         'int.from_bytes(data[2:end], "big") reads the longer lengths.',
         "end = 2 + {126: 2, 127: 8}.get(length, 0) is where the length ends, size = end + 4 * masked is where the "
@@ -48,17 +48,17 @@ SLOWEST_RATIO = 20.0
         "data[0] >= 0x80, length, bytes(data[end:size]), size).",
     ),
     words={
-        "header-not-whole": "A header can be cut too: until its last byte is here there is no header, only None.",
+        "header-not-whole": "A header can be cut too: return None until its last byte has arrived.",
         "fin-not-read": "FIN is the highest bit of the first byte: it marks the last frame of a message.",
         "opcode-with-fin": "The opcode is the low four bits of the first byte: FIN is not part of it.",
         "length-field-not-read": (
-            "126 and 127 are marks: the length itself stands in the two or eight bytes behind them."
+            "126 and 127 only announce a length: the length itself is in the next two or eight bytes."
         ),
         "non-minimal-accepted": (
             "A length is written in the fewest bytes, and a 64-bit length never has its top bit set."
         ),
-        "limit-after-payload": "The header alone says that a frame is too long: do not wait for more bytes.",
-        "header-copies-all": "A header has at most 14 bytes: reading it must not copy what stands behind.",
+        "limit-after-payload": "The header alone shows that a frame is too long: do not wait for more bytes.",
+        "header-copies-all": "A header has at most 14 bytes: do not copy the bytes after it.",
     },
 )
 def read_header(t: Transcript, read_header: Callable[..., Header | None]) -> None:
@@ -105,11 +105,7 @@ def _why_header(got: Any, header: Header) -> str:
 
 def _too_late(got: Any) -> str:
     """Return the words for an answer that waits for the key before it looks at the length."""
-    return (
-        "The key need not be here yet: look at the length before you ask whether the key is here."
-        if got is None
-        else ""
-    )
+    return "The key may not have arrived yet: check the length before you wait for the key." if got is None else ""
 
 
 def _copies_nothing(t: Transcript, read_header: Callable[..., Any]) -> None:

@@ -32,8 +32,8 @@ BAD_TEXT = [
     lines=7,
     points=1,
     hints=(
-        "Python has a decoder that keeps the beginning of a character until the rest of it comes. Make one for each "
-        "text, and give it each piece.",
+        "Python has a decoder that keeps the beginning of a character until its other bytes "
+        "arrive. Make one for each text, and pass it each piece.",
         'codecs.getincrementaldecoder("utf-8")() makes the decoder: decode(piece, final=last) raises '
         "UnicodeDecodeError at a bad byte, and with final=True also when a character is not complete.",
         "After decode(piece, final=last), self.decoder.getstate()[0] holds the bytes that wait for more: when "
@@ -41,7 +41,9 @@ BAD_TEXT = [
         'UnicodeDecodeError: raise Violation(1007, "not UTF-8").',
     ),
     words={
-        "utf8-per-fragment": "A character may be cut between two pieces: UTF-8 is decoded over the whole text.",
+        "utf8-per-fragment": (
+            "A character may be cut between two pieces: decode the pieces with one decoder for the whole text."
+        ),
         "utf8-at-the-end": "Text fails at its first bad byte, not when the message is complete.",
         "utf8-cut-at-the-end": "A message that ends inside a character is not UTF-8.",
         "utf8-surrogate-late": (
@@ -51,15 +53,17 @@ BAD_TEXT = [
     },
 )
 def utf8_check(t: Transcript, Utf8Check: Any) -> None:  # noqa: N803 - the answer is a class
-    t.say("κόσμε, one byte a piece")
-    one = Utf8Check()
-    for at, octet in enumerate(KOSME):
-        _piece(t, one, bytes([octet]), at == len(KOSME) - 1, None, "utf8-per-fragment")
-    for data, good, why in BAD_TEXT:
-        t.say(f"{why}: [{data.hex(' ')}] is bad at byte {good + 1}, and the text goes on")
+    with t.folded("κόσμε is accepted, one byte at a time"):
+        t.say("κόσμε, one byte at a time")
         one = Utf8Check()
-        _piece(t, one, data[:good], False, None, "utf8-per-fragment")
-        _piece(t, one, data[good : good + 1], False, "Violation 1007", "utf8-at-the-end")
+        for at, octet in enumerate(KOSME):
+            _piece(t, one, bytes([octet]), at == len(KOSME) - 1, None, "utf8-per-fragment")
+    for data, good, why in BAD_TEXT:
+        with t.folded(f"{why}: [{data.hex(' ')}] fails at byte {good + 1}"):
+            t.say(f"{why}: [{data.hex(' ')}] is bad at byte {good + 1}, and the text goes on")
+            one = Utf8Check()
+            _piece(t, one, data[:good], False, None, "utf8-per-fragment")
+            _piece(t, one, data[good : good + 1], False, "Violation 1007", "utf8-at-the-end")
     t.say("ED A0 begins a surrogate: bad at its second byte. ED 9F begins a Korean syllable: that is UTF-8")
     _piece(t, Utf8Check(), b"\xed\xa0", False, "Violation 1007", "utf8-surrogate-late")
     _piece(t, Utf8Check(), b"\xed\x9f", False, None, "utf8-surrogate-late")
@@ -87,7 +91,7 @@ MESSAGES_LIMIT = 10
     lines=17,
     points=3,
     hints=(
-        "Remember the opcode of the message we are inside of. That alone tells a right sequence from a wrong one.",
+        "Remember the opcode of the unfinished message. It is enough to distinguish a right sequence from a wrong one.",
         "A frame that begins a message (its opcode is not CONTINUATION) makes a new bytearray and a new Utf8Check. "
         "Only text goes through Utf8Check.add(frame.payload, frame.fin).",
         "In this order: the two wrong sequences; begin a message; size = bytes that are here + those of this frame + "
@@ -95,13 +99,14 @@ MESSAGES_LIMIT = 10
         "opcode, self.opcode = self.opcode, None, and return str or bytes.",
     ),
     words={
-        "fin-ignored": "A message is whole when its last frame is: a frame without FIN completes nothing.",
-        "binary-as-text": "Binary is any bytes: only text is UTF-8.",
-        "text-not-checked": "Text goes through Utf8Check, piece by piece: it fails at its first bad byte.",
+        "fin-ignored": "A message is complete with its last frame: a frame without FIN completes no message.",
+        "binary-as-text": "A binary message may have any bytes: only text must be UTF-8.",
+        "text-not-checked": "Pass each piece of a text to Utf8Check: so the text fails at its first bad byte.",
         "continuation-of-nothing": "A continuation needs a message that has begun and is not finished.",
         "message-inside-message": "Between the fragments of a message no other data frame may stand.",
         "limit-per-fragment": (
-            "The limit is for the whole message: its fragments count together, with what is still to come."
+            "The limit is for the whole message: count all its fragments together, and the bytes "
+            "that are still to come."
         ),
     },
 )
@@ -194,11 +199,14 @@ FORBIDDEN_CODES = (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000,
     ),
     words={
         "one-byte-code": "A close has no payload, or a code of two bytes and then a reason. One byte is neither.",
-        "any-code": "Codes below 1000, the reserved ones, 1016 to 2999 and those from 5000 on never travel.",
-        "reason-not-utf8": "The reason is UTF-8, as text is: other bytes fail with 1007.",
+        "any-code": ("Codes below 1000, the reserved ones, 1016 to 2999 and those from 5000 on are never sent."),
+        "reason-not-utf8": "The reason must be UTF-8, as text must be: other bytes fail with 1007.",
         "empty-close-is-1000": "A close without a payload carries no code: that is reported as 1005, not as 1000.",
-        "reason-too-long": "A close is a control frame: 125 bytes, two of them the code; cut between two characters.",
-        "1005-sent": "1005 says that there was no code: it is never written on the wire.",
+        "reason-too-long": (
+            "A close is a control frame with at most 125 bytes, two of them for the code: cut the "
+            "reason between two characters."
+        ),
+        "1005-sent": "1005 means that a close had no code: it is never sent.",
     },
 )
 def close_frame(
@@ -209,10 +217,13 @@ def close_frame(
     t.equal("03 e8 is 1000", parse_close(b"\x03\xe8"), (1000, ""))
     t.equal("1001 with a reason", parse_close(b"\x03\xe9" + "grüß".encode()), (1001, "grüß"))
     t.equal("one byte", outcome(parse_close, b"\x03"), "Violation 1002", id="one-byte-code")
-    for code in SENDABLE_CODES:
-        t.equal(f"{code} may be sent", outcome(parse_close, _code_bytes(code) + b"why"), (code, "why"), id="any-code")
-    for code in FORBIDDEN_CODES:
-        t.equal(f"{code} may not", outcome(parse_close, _code_bytes(code)), "Violation 1002", id="any-code")
+    with t.folded(f"{len(SENDABLE_CODES)} codes that may be sent"):
+        for code in SENDABLE_CODES:
+            got = outcome(parse_close, _code_bytes(code) + b"why")
+            t.equal(f"{code} may be sent", got, (code, "why"), id="any-code")
+    with t.folded(f"{len(FORBIDDEN_CODES)} codes that may not be sent"):
+        for code in FORBIDDEN_CODES:
+            t.equal(f"{code} may not", outcome(parse_close, _code_bytes(code)), "Violation 1002", id="any-code")
     for reason in (b"\xff", b"ok\xc3"):
         got = outcome(parse_close, b"\x03\xe8" + reason)
         t.equal(f"1000 with the reason [{reason.hex(' ')}] (section 8.1)", got, "Violation 1007", id="reason-not-utf8")
@@ -220,8 +231,9 @@ def close_frame(
     t.equal("1000", close_payload(1000), b"\x03\xe8")
     t.equal("1001 with a reason", close_payload(1001, "grüß"), b"\x03\xe9" + "grüß".encode())
     t.equal("1005 is an empty payload", close_payload(1005), b"", id="1005-sent")
-    for code in (*FORBIDDEN_CODES[:3], 1006, 1015, 2999, 5000):
-        t.raises(f"{code} is refused", partial(close_payload, code), ValueError, id="any-code")
+    with t.folded("codes that may not be sent are refused"):
+        for code in (*FORBIDDEN_CODES[:3], 1006, 1015, 2999, 5000):
+            t.raises(f"{code} is refused", partial(close_payload, code), ValueError, id="any-code")
     for long, size in (("x" * 200, 125), ("é" * 62, 124), ("a" + "𝄞" * 31, 123)):
         cut = close_payload(1000, long)
         t.equal(f"a reason of {len(long.encode())} bytes", cut[2:], long.encode()[: size - 2], id="reason-too-long")

@@ -54,18 +54,18 @@ MIXED_FRAMES = [
     ),
     words={
         "one-recv-one-frame": (
-            "What one read returns is not a frame: TCP keeps the order of bytes, not the cuts between them."
+            "One read does not return one frame: TCP keeps the order of the bytes, but not the borders between writes."
         ),
-        "first-frame-only": "One read can hold several frames; each of them counts.",
+        "first-frame-only": "One read can return several frames: return each of them.",
         "frame-left-in-buffer": (
-            "A frame that is handed on leaves the buffer, and so does its header: the next frame begins behind it."
+            "When a frame is returned, delete it and its header from the buffer: the next frame begins after them."
         ),
         "limit-not-given": (
             "`read_header` takes the limit as its second argument: without `self.max_size` it accepts frames up to its "
             "own default."
         ),
         "payload-not-bytes": "A slice of a `bytearray` is a `bytearray` again: `bytes(...)` makes a payload of it.",
-        "payload-still-masked": "A frame is handed on unmasked: its header has the key.",
+        "payload-still-masked": "Unmask a frame before you return it: its header has the key.",
     },
 )
 def whole_frames(t: Transcript, WholeFrames: Any) -> None:  # noqa: N803 - the answer is a class
@@ -191,19 +191,20 @@ GOOD_STARTS = ("81", "81 85", "01 80", "82 fe", "82 ff", "80 85", "00 85", "88 8
         ),
         "masked-accepted": "A server never masks; a client refuses a frame that is masked.",
         "reserved-accepted": (
-            "Reserved bits and opcodes mean nothing yet: without an extension they fail the connection."
+            "Reserved bits and opcodes have no meaning without an extension: they fail the connection."
         ),
         "control-unlimited": "A control frame is never fragmented and carries at most 125 bytes.",
         "refused-without-reason": "This is a good beginning of a frame: no rule forbids it.",
-        "empty-start": "The buffer may be empty when `begin` of step 4d asks. Without a byte no rule is broken.",
-        "waits-for-second-byte": "The first byte alone breaks the rule: the parser must not wait for the second one.",
+        "empty-start": ("The buffer may be empty when `begin` of step 4d calls it. Without a byte no rule is broken."),
+        "waits-for-second-byte": "The first byte alone breaks the rule: do not wait for the second one.",
     },
 )
 def check_start(t: Transcript, check_start: Callable[[bytes, str], None]) -> None:
     t.say("a server, and what a client's frame may begin with")
-    for start in GOOD_STARTS:
-        got = outcome(check_start, bytes.fromhex(start), "server")
-        t.equal(f"{start} is not refused", got, None, id="refused-without-reason")
+    with t.folded(f"{len(GOOD_STARTS)} good beginnings are not refused"):
+        for start in GOOD_STARTS:
+            got = outcome(check_start, bytes.fromhex(start), "server")
+            t.equal(f"{start} is not refused", got, None, id="refused-without-reason")
     t.say("while no byte of it is here")
     t.equal("b'' is not refused", value_or_error(check_start, b"", "server"), None, id="empty-start")
     t.say("and what it may not begin with")
@@ -235,8 +236,9 @@ LARGEST_RATIO = 3.5  # 1 for linear work; 8 or more when each frame copies all b
     lines=15,
     points=3,
     hints=(
-        "Two questions alternate. Between two frames: is the header whole? `begin` answers that. Inside of one: how "
-        "much of the payload is here, and is that enough for this kind of frame?",
+        "There are two states. Between two frames: is the header complete? `begin` answers that. "
+        "Inside a frame: how much of the payload has arrived, and is that enough for this kind "
+        "of frame?",
         "`begin` has set opcode, rest and offset. A piece is at most `rest` bytes; mask(piece, key, offset) unmasks "
         "it. Then offset grows, rest shrinks, and at rest == 0 the frame is over: header = None.",
         "Return None when the buffer is empty, or between frames when begin() is False, or for a control frame of "
@@ -245,20 +247,20 @@ LARGEST_RATIO = 3.5  # 1 for linear work; 8 or more when each frame copies all b
     ),
     words={
         "waits-for-whole-frame": (
-            "A data frame is handed on as it arrives: text has to fail at its first bad byte, and a "
-            "frame can be as long as the limit."
+            "Return a data frame in parts, as they arrive: text must fail at its first bad byte, and "
+            "a frame can be as long as the limit."
         ),
-        "control-in-pieces": "A control frame is short, and means something only as a whole: wait for all of it.",
+        "control-in-pieces": (
+            "A control frame is short, and has a meaning only when it is complete: wait for all of it."
+        ),
         "piece-is-no-continuation": (
-            "The first piece of a data frame has the frame's opcode; each piece behind it is a CONTINUATION."
+            "The first piece of a data frame has the frame's opcode; each later piece is a CONTINUATION."
         ),
-        "fin-on-every-piece": "Only the last piece of a frame can end the message: FIN does not stand on the others.",
-        "violation-hides-frames": (
-            "Frames in front of a violation are good frames: they are handed on before it is raised."
-        ),
+        "fin-on-every-piece": "Only the last piece of a frame can end the message: the other pieces have no FIN.",
+        "violation-hides-frames": ("Frames before a violation are good frames: return them before you raise it."),
         "quadratic-buffer": (
-            "The work grows with the square of the bytes: each frame copies, or looks again at, all that "
-            "waits behind it."
+            "The time grows with the square of the number of bytes: each frame copies, or reads "
+            "again, all bytes that come after it."
         ),
     },
     limit_s=6.0,  # a slow answer must fail with its own words, also on a machine of half the speed

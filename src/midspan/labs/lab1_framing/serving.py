@@ -45,7 +45,7 @@ REFUSED_S = 0.4  # enough for a handshake; a client that ignores the refusal wai
         "writer.write(answer_request(start, headers)); return rest. In the except: write, then await "
         'hang_up("server", reader, writer, timeout_s), then return None.',
     ),
-    words={"refusal-not-sent": "A client that is refused is told so, by the HTTP response, and then TCP ends."},
+    words={"refusal-not-sent": "Send the refusal to the client, as an HTTP response, and then end TCP."},
 )
 async def accept(t: Transcript, receive_head: Any, accept: Any) -> None:
     t.say("a head in three pieces, and a frame behind it")
@@ -106,16 +106,17 @@ async def _refused(t: Transcript, accept: Any, data: bytes, status: int) -> None
     lines=13,
     points=3,
     hints=(
-        "handle: one try. The handler ends in four ways: it returns, it meets Closed, it raises, it is cancelled. Each "
-        "way has its code, and `finally` closes.",
-        "A variable `code` holds what the close will say. asyncio cancels the handler when the server is closed: then "
-        "no except of yours runs, and code is what it was before the handler.",
+        "handle: one try. The handler can end in four ways: it returns, it raises Closed, it "
+        "raises another error, it is cancelled. Each way has its code, and `finally` closes.",
+        "A variable `code` holds the code of the close. asyncio cancels the handler when the "
+        "server is closed. Then none of your except clauses runs, and `code` still has its value "
+        "from before the handler.",
         "code = 1001 before the handler, 1000 behind it, 1011 in `except Exception` (with logging.exception); "
         "`except Closed: pass` stands above it; `finally: await socket.close(code)`.",
     ),
     words={
-        "handler-ends-open": "When the handler is done, so is the connection: with a close, then the end of TCP.",
-        "failure-is-1000": "A handler that raises is a failure of the server: the client is told with 1011.",
+        "handler-ends-open": "When the handler has ended, close the connection: send a close, then end TCP.",
+        "failure-is-1000": "A handler that raises is a failure of the server: close with 1011.",
     },
 )
 async def serve(t: Transcript, serve: Any, handle: Any, echo: Any) -> None:
@@ -180,7 +181,7 @@ async def _clients(t: Transcript, serve: Any, echo: Any) -> None:
         t.equal("the close is answered with its code", client.close_code, 1000, id="close-not-answered")
         async with library_connect(url, ssl=authority.client) as client:
             server.close()
-            what = "the server goes: the client is told"
+            what = "the server ends: the client gets a close"
             await within_a_second(t, what, client.wait_closed(), id="handler-ends-open")
             t.equal("with 1001, going away", client.close_code, 1001)
 
@@ -201,7 +202,8 @@ async def _answers_each(t: Transcript, client: Any) -> None:
     lines=15,
     points=2,
     hints=(
-        "The mirror of `accept`: open the stream, ask, read the head, check the answer, make the Socket.",
+        "The client's side of `accept`: open the stream, send the request, read the head, check "
+        "the answer, make the Socket.",
         "urllib.parse.urlsplit gives hostname, port, path, query and netloc; a target is never empty: `/` at least. "
         "The key is 16 random bytes in base64.",
         "reader, writer = await asyncio.open_connection(hostname, port, ssl=tls). Whatever fails from there to "

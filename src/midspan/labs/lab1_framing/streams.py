@@ -62,11 +62,11 @@ async def stream_pair() -> AsyncIterator[tuple[Streams, Streams]]:
         "Closed(close_code, close_reason); then self.messages = self.connection.receive(await self.read()).",
     ),
     words={
-        "recv-is-read": "One read is not one message: what came is kept, and what is missing is waited for.",
+        "recv-is-read": ("One read is not one message: keep the bytes that came, and wait for those that are missing."),
         "no-flush-in-recv": (
-            "Pongs and closes are due when the bytes that ask for them were read, not when we next send."
+            "Send pongs and closes as soon as the bytes that ask for them were read, not with our next message."
         ),
-        "one-take-per-flush": "`take` gives one part at a time: flush goes on until it gives nothing.",
+        "one-take-per-flush": "`take` gives one part at a time: flush must call it until it gives nothing.",
     },
 )
 async def message_stream(t: Transcript, MessageStream: Any, Connection: Any) -> None:  # noqa: N803 - classes
@@ -76,7 +76,7 @@ async def message_stream(t: Transcript, MessageStream: Any, Connection: Any) -> 
 
 
 class _InParts:
-    """A connection that has three parts to be written, and hears nothing."""
+    """A connection that has three parts to be written, and receives nothing."""
 
     def __init__(self) -> None:
         self.parts, self.done, self.close_code, self.close_reason = [b"one", b"two", b"three"], False, 1006, ""
@@ -108,7 +108,7 @@ async def _reads(t: Transcript, make: Any, connection: Any) -> None:
         for _ in range(5):
             message = await within_a_second(t, "a message", socket.recv(), id="recv-is-read")
             t.equal("recv gives", message, "Hello", id="recv-is-read")
-        t.say("a ping, while nobody sends anything")
+        t.say("a ping, while no message comes")
         waiting = asyncio.ensure_future(socket.recv())
         writer.write(client_frame(PING, b"p"))
         pong = await within_a_second(t, "its pong", reader.readexactly(3), id="no-flush-in-recv")
@@ -155,7 +155,8 @@ async def _closed(socket: Any) -> str:
     lines=8,
     points=2,
     hints=(
-        "Three things in this order: our close; all that still comes, until the connection is done; the end of TCP.",
+        "Three actions in this order: send our close; read all that still comes, until the "
+        "connection is done; end TCP.",
         "`async for _ in self: pass` reads to the end of the messages, and flushes on the way. asyncio.timeout(s) "
         "limits it; it raises TimeoutError.",
         "connection.close(code, reason); then `with suppress(TimeoutError)` around `async with "
@@ -164,7 +165,7 @@ async def _closed(socket: Any) -> str:
     ),
     words={
         "tcp-left-open": "After both closes the server ends TCP at once; a client waits for that.",
-        "waits-for-ever": "A peer that never answers is waited for as long as the timeout says, and no longer.",
+        "waits-for-ever": "Wait for a peer that never answers as long as the timeout says, and no longer.",
     },
 )
 async def socket(t: Transcript, Socket: Any, Connection: Any) -> None:  # noqa: N803 - the answers are classes

@@ -7,7 +7,7 @@ input), `heartbeat`, `serving` (bytes on the wire, the clock, real sockets). `la
 its checks give to an answer. `given` has what the notebook imports, `lab1_server` puts lab 1's server under it.
 """
 
-from midspan.grading.finished_labs import show, written  # noqa: I001 - importing registers the steps, in the notebook's order
+from midspan.grading.finished_labs import show, show_source, written  # noqa: I001 - importing registers the steps, in the notebook's order
 from midspan.labs.lab2_events import peers, calling, sessions, packets, engineio, conversations, permissions
 from midspan.labs.lab2_events import attachments, hostile, heartbeat, serving
 from midspan.labs.lab2_events.given import (
@@ -52,6 +52,7 @@ __all__ = [
     "lab",
     "serve_websocket",
     "show",
+    "show_source",
     "websocket_layer",
     "written",
 ]

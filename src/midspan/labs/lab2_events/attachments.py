@@ -53,8 +53,8 @@ Split = Callable[[Any], tuple[Any, list[bytes]]]
     lines=14,
     points=1,
     hints=(
-        "Walk through lists and dicts; the same walk is called again for what is inside. Bytes give way to a "
-        "placeholder, and are kept in order.",
+        "Walk through lists and dicts with a function that calls itself for each item. Replace "
+        "bytes by a placeholder, and keep them in order.",
         "An inner function walk(value) with three cases: bytes, dict, list or tuple; all else is returned as it is. "
         "isinstance(value, bytes | bytearray) knows both kinds of bytes.",
         "bytes: attachments.append(bytes(value)); return {'_placeholder': True, 'num': len(attachments) - 1}. dict: "
@@ -62,8 +62,10 @@ Split = Callable[[Any], tuple[Any, list[bytes]]]
         "have something, raise ValueError.",
     ),
     words={
-        "bytes-at-the-top-only": "Bytes can stand anywhere in the data: in a list in a dict in a list.",
-        "placeholder-forged": "A dict that looks like a placeholder cannot be told from ours: refuse it beside bytes.",
+        "bytes-at-the-top-only": "Bytes can be anywhere in the data, for example in a list in a dict in a list.",
+        "placeholder-forged": (
+            "A dict that looks like a placeholder cannot be distinguished from a real one: refuse it beside bytes."
+        ),
     },
 )
 def split(t: Transcript, split: Split) -> None:
@@ -91,8 +93,8 @@ def split(t: Transcript, split: Split) -> None:
     ),
     words={
         "number-trusted": "A placeholder's number comes from a client: -1, True and 7 are no index.",
-        "named-twice": "Each attachment is named once: twice, and a small message grows large.",
-        "attachment-lost": "An attachment that no placeholder names would be dropped in silence.",
+        "named-twice": ("Each attachment may be named only once: otherwise a small message can become large data."),
+        "attachment-lost": "An attachment that no placeholder names would be lost without an error.",
     },
 )
 def restore(t: Transcript, restore: Callable[..., Any]) -> None:
@@ -113,8 +115,9 @@ def restore(t: Transcript, restore: Callable[..., Any]) -> None:
     lines=17,
     points=2,
     hints=(
-        "The assembler remembers one envelope, and what has come for it. Two questions for each message: is this kind "
-        "of message due now, and is the envelope whole with it?",
+        "The assembler keeps one envelope, and the attachments that have come for it. Two "
+        "questions for each message: is this kind of message due now, and is the envelope "
+        "complete with it?",
         "`binary != (self.envelope is not None)` is the violation, in both directions. A text is decoded; a binary "
         "message is appended.",
         "Then add len(message) to self.size and compare with the limit; return None while fewer attachments are here "
@@ -126,8 +129,8 @@ def restore(t: Transcript, restore: Callable[..., Any]) -> None:
             "A text where an attachment is due, or bytes that were not announced: the two ends no longer agree."
         ),
         "gives-too-early": "The envelope is whole when its last attachment is here.",
-        "size-of-the-text": "The limit is for all of it: many attachments, each allowed, are still too much.",
-        "state-kept": "What is whole is handed on and forgotten: the next envelope begins with nothing.",
+        "size-of-the-text": "The limit is for the whole envelope: many attachments can exceed it together.",
+        "state-kept": "After a complete envelope, start again with no attachments and size 0.",
     },
 )
 def assembler(t: Transcript, Assembler: Any) -> None:  # noqa: N803 - the answer is a class

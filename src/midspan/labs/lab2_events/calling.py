@@ -40,14 +40,14 @@ SECRET = "the password is sesame"
         "super().handle(envelope); if envelope.id is not None, send Envelope('answer', values, ...).",
     ),
     words={
-        "registered-too-late": "The answer can be back before send returns: the call is registered before it is sent.",
+        "registered-too-late": "The answer can arrive before send returns: register the call before you send it.",
         "id-used-twice": "Two calls under one id: the answers cannot be told apart.",
         "answers-in-order": "Answers come in any order; each belongs to the call whose id it carries.",
         "values-not-unpacked": (
             "No value is None, one value is itself, several are a tuple: as the handler returned them."
         ),
         "answers-unasked": "An event without an id asks for no answer, so none is sent.",
-        "call-leaks": "When a call has ended, however it ended, nothing of it stays in `waiting`.",
+        "call-leaks": "When a call has ended, in any way, its id must not stay in `waiting`.",
     },
 )
 async def calls(t: Transcript, Calls: Any) -> None:  # noqa: N803 - the answer is a class
@@ -120,8 +120,8 @@ async def _answers(t: Transcript, make: Any) -> None:
     lines=14,
     points=2,
     hints=(
-        "Two questions: how does the waiting end when no answer comes, and what does an answer do when no call waits "
-        "for it?",
+        "Two questions: how does a call end when no answer comes, and what happens with an "
+        "answer when no call waits for it?",
         "`async with asyncio.timeout(timeout_s)` around `ask`, and try/finally around both, so that each way out "
         "removes the id. A future that is done() takes no second result.",
         "call: self.last += 1; id = self.last; then the try, and `finally: self.waiting.pop(id, None)`. answered: "
@@ -132,7 +132,7 @@ async def _answers(t: Transcript, make: Any) -> None:
         "send-outside-the-limit": "A send hangs when the other end reads nothing: the time limit covers it too.",
         "waits-for-ever": "An answer may never come: only a time limit ends the wait.",
         "late-answer-crashes": "An answer that comes too late is no mistake: it is counted and dropped.",
-        "answer-never-asked": "An answer to a call that was never made is made up: a Violation.",
+        "answer-never-asked": "An answer to a call that was never made is a Violation.",
     },
 )
 async def timed_calls(t: Transcript, TimedCalls: Any) -> None:  # noqa: N803 - the answer is a class
@@ -197,8 +197,9 @@ async def _comes_twice(t: Transcript, peer: Any, out: EnvelopeOutbox) -> None:
     lines=18,
     points=3,
     hints=(
-        "A handler's exception ends in `handle`; which of the three kinds is told to the caller, and with which text? "
-        "At the end each waiting call needs a result that means: left.",
+        "Catch a handler's exception in `handle`. Which of the three kinds does the caller "
+        "learn, and with which text? At the end each waiting call needs a result that means: "
+        "left.",
         "`except Left`, `except Failed as failed`, `except Exception`, in this order. A future that is cancelled "
         "would cancel its caller: give it the result None instead.",
         "handle: try `await super().handle(envelope)`; except Left: pass; except Failed as failed: await "
@@ -209,11 +210,13 @@ async def _comes_twice(t: Transcript, peer: Any, out: EnvelopeOutbox) -> None:
         "cancelled-not-left": (
             "A cancelled future cancels its caller: give it a result, or Left as its exception, instead."
         ),
-        "error-is-a-value": "An error is raised at the caller. As a value it would be taken for an answer.",
-        "handler-takes-all-down": "A handler's exception is its own: it ends in `handle`, and the caller is told.",
-        "text-of-a-bug-sent": "The text of a bug may hold secrets: only that of Failed was meant for the other end.",
+        "error-is-a-value": (
+            "Raise an error at the caller. If it were returned, the caller would treat it as an answer."
+        ),
+        "handler-takes-all-down": "Catch a handler's exception in `handle`, and tell the caller that it failed.",
+        "text-of-a-bug-sent": "The text of an unexpected exception may hold secrets: send only the text of Failed.",
         "calls-outlive-the-peer": (
-            "When the namespace is left no answer will come: calls end now, not with their timeout."
+            "When the namespace is left no answer will come: end the calls now, not at their timeout."
         ),
         "sends-after-the-end": "Nothing is sent in a namespace that was left.",
     },

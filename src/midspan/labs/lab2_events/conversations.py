@@ -96,10 +96,12 @@ class EchoApplication:
         "pass; finally: await self.session.end().",
     ),
     words={
-        "opening-missing": "The server speaks first: a client joins nothing before it has the opening.",
+        "opening-missing": "The server sends the first packet: a client waits for the opening before it joins.",
         "violation-survived": "A malformed packet closes the connection at once, not at the next missed heartbeat.",
-        "goodbye-is-an-error": "A client that closes ends the loop: Left and Closed are how a conversation ends.",
-        "handlers-left-running": "When the connection ends, so do the tasks that work for it.",
+        "goodbye-is-an-error": (
+            "When a client closes, the loop ends: Left and Closed are the normal end of a conversation."
+        ),
+        "handlers-left-running": "When the connection ends, end its tasks too.",
     },
     limit_s=8.0,
 )

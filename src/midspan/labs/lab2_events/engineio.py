@@ -50,8 +50,10 @@ NO_PACKETS = ("", "0", "0{}", "2", "2probe", "3probe", "1x", "5", "6", "7", "b",
         "upgrade, then `asked.get('EIO') != ['4']`; at the end return None.",
     ),
     words={
-        "request-not-checked": "A request that we cannot serve is refused by HTTP, before there is a WebSocket.",
-        "refusal-order": "The transport is looked at first, then the session, then the version.",
+        "request-not-checked": (
+            "Refuse a request that the server cannot serve with an HTTP status, before there is a WebSocket."
+        ),
+        "refusal-order": "Check the transport first, then the session, then the version.",
         "upgrades-offered": "A client that is on a WebSocket already has nothing to upgrade to.",
     },
 )
@@ -72,8 +74,8 @@ def refusal(t: Transcript, refusal: Callable[..., Any]) -> None:
     lines=12,
     points=2,
     hints=(
-        "`opening` is 0 and a JSON object. `receive` looks at the first character: which packets does a client send "
-        "over a WebSocket, and what does each mean?",
+        "`opening` is 0 and a JSON object. `receive` looks at the first character: which packets "
+        "may a client send on a connection that began as a WebSocket, and what does each mean?",
         "round(1000 * seconds) is an int; json.dumps(..., separators=(',', ':')) writes no spaces. startswith('4') is "
         "true for '4' alone too; compare '1' and '3' with ==.",
         "receive: bytes are returned as they are; '4...' gives packet[1:]; '1' raises Left; all but '3' is a "
@@ -81,8 +83,10 @@ def refusal(t: Transcript, refusal: Callable[..., Any]) -> None:
     ),
     words={
         "seconds-on-the-wire": "The specification gives times in milliseconds.",
-        "ping-answered": "In version 4 the server pings; a client's ping goes in the wrong direction.",
-        "packet-not-checked": "A packet that a client does not send over a WebSocket closes the session.",
+        "ping-answered": "In version 4 the server sends the pings: a ping from a client is wrong.",
+        "packet-not-checked": (
+            "A packet that a client does not send on a connection that began as a WebSocket closes the session."
+        ),
         "close-is-no-error": "A client may close at any time: that is Left, not a Violation.",
     },
 )

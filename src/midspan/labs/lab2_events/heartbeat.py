@@ -15,7 +15,7 @@ from midspan.labs.lab2_events.lab import LEFT, VIOLATION, lab, outcome
     lines=9,
     points=2,
     hints=(
-        "Two times are enough: when the next ping is to be sent, and until when its pong must be here.",
+        "Two times are enough: when to send the next ping, and when its pong is due.",
         "math.inf is a time that never comes. Only a pong that was asked for moves the two times.",
         "due: `if now >= self.pong_by` raise; `if now < self.ping_at` return None; else ping_at = inf, pong_by = now + "
         "timeout, return '2'. receive: `if packet == '3' and self.pong_by < math.inf`: ping_at = now + interval, "
@@ -23,11 +23,11 @@ from midspan.labs.lab2_events.lab import LEFT, VIOLATION, lab, outcome
     ),
     words={
         "no-heartbeat": (
-            "The server pings; a client that hears none within interval and timeout thinks that we are gone."
+            "The server sends the pings: a client that gets none within interval plus timeout closes the connection."
         ),
-        "anything-is-a-pong": "Only a pong is an answer to a ping: a client that talks may have stopped listening.",
+        "anything-is-a-pong": "Only a pong answers a ping: a client that still sends may have stopped reading.",
         "late-pong-forgiven": "When the time for the pong is over, the session ends.",
-        "pings-too-often": "One ping is on its way at a time, and the next interval begins with its pong.",
+        "pings-too-often": "Only one ping is on its way at a time, and the next interval begins with its pong.",
     },
 )
 def engine(t: Transcript, Engine: Any) -> None:  # noqa: N803 - the answer is a class
@@ -40,7 +40,7 @@ def engine(t: Transcript, Engine: Any) -> None:  # noqa: N803 - the answer is a 
     t.equal("the pong is due at", engine.deadline, 114.0, id="late-pong-forgiven")
     t.equal("a pong at 112 s", outcome(engine.receive, "3", 112.0), None)
     t.equal("the next ping is due at", engine.deadline, 122.0, id="pings-too-often")
-    t.equal("a pong that nobody asked for, at 113 s", outcome(engine.receive, "3", 113.0), None)
+    t.equal("a pong without a ping, at 113 s", outcome(engine.receive, "3", 113.0), None)
     t.equal("changes nothing", engine.deadline, 122.0, id="pings-too-often")
     t.equal("at 123 s a ping", outcome(engine.due, 123.0), "2", id="no-heartbeat")
     t.equal("a message at 124 s is no pong", outcome(engine.receive, '42["x"]', 124.0), '2["x"]')

@@ -110,8 +110,8 @@ BY_RULE = {
     lines=17,
     points=2,
     hints=(
-        "Both rules look at one field, and at the kind. Which shape of data has each of the six kinds? Which kinds "
-        "have an id, and which cannot be without one?",
+        "Each rule reads one field and the kind. Which shape of data does each of the six kinds "
+        "have? Which kinds may have an id, and which must have one?",
         "A table from the kind to whether its data has the right shape replaces six branches. `type(id) is int` "
         "tells True from 1.",
         "name = data[0] if isinstance(data, list) and data else None; shapes = {'join': data is None or "
@@ -119,12 +119,15 @@ BY_RULE = {
         "without an id, the kind must not be answer or error; with one, the kind, the type and the range are checked.",
     ),
     words={
-        "true-is-a-number": "True is an int for Python; on the wire it is none.",
+        "true-is-a-number": "True is an int in Python, but not in JSON.",
         "name-is-no-name": "The first item of an event's data is its name: a text that is not too long.",
-        "reserved-name": "Names that the framework itself emits are not for clients: they would run its handlers.",
-        "shape-not-checked": "Each kind has its own shape of data. The code behind relies on it: check it here.",
-        "id-anywhere": "An id belongs to events, answers and errors; the last two cannot be without one.",
-        "good-refused": "A rule must also accept: what the text allows has to pass.",
+        "reserved-name": (
+            "A client must not send names that the framework itself emits: they would run the "
+            "application's handlers for them."
+        ),
+        "shape-not-checked": "Each kind has its own shape of data. The later code relies on it: check it here.",
+        "id-anywhere": "Only events, answers and errors may have an id; answers and errors must have one.",
+        "good-refused": "A rule must also accept: everything that the text allows has to pass.",
     },
 )
 def rules(t: Transcript, shape_rule: Rule, id_rule: Rule) -> None:
@@ -161,7 +164,7 @@ def _is_refused(t: Transcript, name: str, rule: Rule, envelope: Envelope, id: st
     words={
         "depth-crashes": "Deep nesting makes json.loads raise RecursionError, which is no ValueError.",
         "not-finite": "Infinity and NaN are not JSON: the next program that reads them fails.",
-        "limits-not-kept": "A limit that is not checked protects nothing.",
+        "limits-not-kept": "A limit protects only if it is checked.",
         "rules-not-asked": "`guarded` asks every rule in RULES, and a complaint is a Violation.",
     },
 )

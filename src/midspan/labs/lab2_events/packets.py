@@ -78,20 +78,22 @@ UNREADABLE = (
         "re.DOTALL). Then json.loads(rest) if there is a rest, and a ValueError if that is None.",
     ),
     words={
-        "main-namespace-written": "The main namespace is not written: it is what is meant when none is named.",
+        "main-namespace-written": "The main namespace is not written: a packet without a namespace belongs to `/`.",
         "comma-missing": "A namespace ends with a comma when we write it, also when nothing follows.",
         "comma-required": "When nothing follows the namespace, its comma may be missing.",
         "binary-type": "With attachments an event has type 5, an answer type 6; their number stands before the dash.",
-        "dash-anywhere": "A dash in the data says nothing: attachments are counted in front of the namespace only.",
-        "digits-of-all-scripts": "isdigit() and \\d know the digits of many scripts; the wire has ten.",
+        "dash-anywhere": (
+            "A dash in the data has no meaning: the number of attachments stands only before the namespace."
+        ),
+        "digits-of-all-scripts": "isdigit() and \\d accept the digits of many scripts; a packet may have only 0 to 9.",
         "order-of-fields": (
             "Type, attachments, namespace, id, JSON: in this order, and each but the first may be missing."
         ),
-        "anything-is-read": "Whatever the text is, it is an envelope or a ValueError: nothing in between.",
-        "rest-ignored": "What stands behind the JSON belongs to no field: the packet is not readable.",
+        "anything-is-read": "For any text, return an envelope or raise ValueError.",
+        "rest-ignored": "Text after the JSON belongs to no field: refuse the packet.",
         "null-is-nothing": "null is data of the wrong type, not the absence of data.",
         "error-has-no-packet": (
-            "Socket.IO has no packet for an error: an answer in its place would be taken for a result."
+            "Socket.IO has no packet for an error: the client would treat an answer in its place as a result."
         ),
     },
 )

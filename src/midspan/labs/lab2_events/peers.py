@@ -46,8 +46,8 @@ NO_ENVELOPES = (
     lines=10,
     points=1,
     hints=(
-        "Writing is the cell above, returned. Reading has three questions: is it JSON, is it an object with our "
-        "fields only, does it have a kind of ours?",
+        "To write, return what the cell above computes. To read, check three things: is it JSON, "
+        "is it an object with fields of Envelope only, is its kind one of KINDS?",
         "`_asdict()` and `_field_defaults` belong to every NamedTuple. `said.keys() <= set(Envelope._fields)` asks "
         "whether all keys are fields.",
         "try: said = json.loads(text), except ValueError: raise Violation(...). Then one `if not isinstance(said, "
@@ -55,11 +55,15 @@ NO_ENVELOPES = (
     ),
     words={
         "defaults-written": "Fields with their default values stay out: most envelopes need two of the five.",
-        "false-left-out": "0 is an id and [] is data: left out is what equals the default, not what counts as false.",
-        "spaces-in-json": "json.dumps writes a space after each comma and colon unless it is told not to.",
-        "not-json-crashes": "A text from outside may be no JSON: the ValueError of json.loads becomes a Violation.",
-        "unknown-field": "An unknown field is refused: its sender relies on something that we do not do.",
-        "kind-not-checked": "An envelope without one of our kinds has no meaning for us.",
+        "false-left-out": (
+            "0 is an id and [] is data: leave out a value that equals the default, not every value that is false."
+        ),
+        "spaces-in-json": "json.dumps writes a space after each comma and colon, unless you pass `separators`.",
+        "not-json-crashes": (
+            "A text from the other end may be no JSON: turn the ValueError of json.loads into a Violation."
+        ),
+        "unknown-field": "Refuse an unknown field: its sender relies on a feature that this end does not have.",
+        "kind-not-checked": "The kind must be one of KINDS.",
     },
 )
 def envelope(t: Transcript, encode_envelope: Callable[[Any], str], decode_envelope: Callable[[str], Any]) -> None:
@@ -161,7 +165,7 @@ async def events(t: Transcript, Events: Any) -> None:  # noqa: N803 - the answer
     await chat.handle(Envelope("event", ["message"], "/chat"))
     t.equal("an event without arguments calls it with", heard[1:], [()])
     got = await awaited_outcome(chat.handle(Envelope("event", ["nobody", 1], "/chat")))
-    t.equal("an event that nobody handles", got, FAILED, id="unknown-event-crashes")
+    t.equal("an event without a handler", got, FAILED, id="unknown-event-crashes")
 
     async def breaks() -> None:
         raise KeyError("a bug of the handler")

@@ -37,8 +37,8 @@ def _permissions(application: RecordingApplication) -> dict[str, Namespace]:
         "super().join(name, auth), and self.limit(name, lasts_s).",
     ),
     words={
-        "refused-and-joined": "A refused client stays outside: nothing else follows the refusal.",
-        "open-on-error": "What cannot be checked is not allowed: any exception in authorise means no.",
+        "refused-and-joined": "A refused client has not joined: send nothing after the refusal.",
+        "open-on-error": "If the check fails, the client may not join: any exception in authorise means no.",
         "reason-leaks": "Only the text of Refused was written for the client.",
     },
 )
@@ -96,12 +96,13 @@ async def _refuses(t: Transcript, application: RecordingApplication, session: An
         "unless it is a join, which takes the name out again.",
     ),
     words={
-        "never-expires": "A permission that has a time ends with it, also in the middle of a connection.",
+        "never-expires": "A permission with a time limit ends at that time, also in the middle of a connection.",
         "expires-somebody-else": (
             "The permission that ends belongs to one join. A client that left and joined again has a new one."
         ),
         "late-is-violation": (
-            "What was on its way when we ended the permission is no violation: the client could not know."
+            "A message that was on its way when the permission ended is no violation: the client "
+            "sent it before it learned of the end."
         ),
         "expired-for-good": "After a new join, asked anew, the namespace is open again.",
     },
@@ -120,7 +121,7 @@ async def _expires(t: Transcript, make: Any) -> None:
         call = started_task(application.peers[-1].call("slow"))
         await let_tasks_run()
         out.take()
-        await t.soon("the client is told", out.left.wait(), within_s=0.5, id="never-expires")
+        await t.soon("the client is informed", out.left.wait(), within_s=0.5, id="never-expires")
         t.equal("what tells it is", out.take(), [Envelope("leave", None, VIP)], id="never-expires")
         got = await t.soon("the call ends", call, within_s=0.3)
         t.equal("calls that wait have ended", got, LEFT, id="never-expires")

@@ -33,7 +33,7 @@ PLACEHOLDER = '{"_placeholder":true,"num":0}'
     lines=10,
     points=2,
     hints=(
-        "One envelope is one text and its attachments. Who may write between them?",
+        "One envelope is one text and its attachments. Which task may write between them?",
         "split gives the data without bytes, and the bytes. `async with self.lock` around all sends of one envelope; "
         "`except Closed: raise Left(...) from None`.",
         "`if envelope.kind == 'error': return`; data, attachments = split(envelope.data); packet = '4' + "
@@ -42,8 +42,8 @@ PLACEHOLDER = '{"_placeholder":true,"num":0}'
     ),
     words={
         "attachments-mixed": "Two handlers send at the same time: a lock keeps a packet and its attachments together.",
-        "error-on-the-wire": "What Socket.IO has no packet for is not sent; an exception in send must not replace it.",
-        "closed-not-left": "A closed connection is how a namespace is left: `send` raises Left.",
+        "error-on-the-wire": "Socket.IO has no packet for an error: send nothing, and raise nothing.",
+        "closed-not-left": "On a closed connection `send` raises Left.",
     },
 )
 async def binary_conversation(t: Transcript, BinaryConversation: Any) -> None:  # noqa: N803
@@ -157,7 +157,7 @@ async def _joined(t: Transcript, client: ClientConnection) -> None:
     await client.send("40")
     reply, auth = await next_packets(t, client, 2)
     t.true("40 is answered with a session id", reply[:9] == '40{"sid":', got=reply, expected='40{"sid":...}')
-    t.equal("then the application speaks", auth, '42["auth",{}]')
+    t.equal("then the application sends its event", auth, '42["auth",{}]')
 
 
 @lab.step(
@@ -176,11 +176,17 @@ async def _joined(t: Transcript, client: ClientConnection) -> None:
     ),
     words={
         "pings-too-late": (
-            "A pong moves the deadline while the clock sleeps: a clock that sleeps until the old one pings too late."
+            "A pong can move the deadline while keep_time sleeps: if it sleeps until the old "
+            "deadline, its next ping is late."
         ),
         "silence-survived": "Without a pong in time the connection is ended.",
-        "clock-waits-for-send": "A client that reads nothing blocks our sends, the ping too: the clock must not wait.",
-        "never-joins": "A client that joins nothing in time is let go of: idle connections are a cheap attack.",
+        "clock-waits-for-send": (
+            "For a client that reads nothing, `send` waits for ever, also for the ping: send the ping in a task."
+        ),
+        "never-joins": (
+            "Close the connection of a client that joins no namespace in time: an attacker can open "
+            "many idle connections."
+        ),
     },
     limit_s=8.0,
 )

@@ -90,8 +90,8 @@ async def join(t: Transcript, session: Any, out: EnvelopeOutbox, namespace: str 
     lines=16,
     points=3,
     hints=(
-        "Look at the peer of the envelope's namespace first. Without a peer only a join makes sense; with one, all "
-        "but a join and a refusal.",
+        "Look for the peer of the envelope's namespace first. Without a peer only a join is "
+        "allowed. With a peer everything is allowed except a join and a refusal.",
         "self.peers.get(envelope.namespace) is None before the join. secrets.token_urlsafe(12) makes a session id. "
         "self.start(function, *arguments) runs an async function in a task.",
         "join: refuse an unknown name; else Peer(self.send, name) into self.peers, await the reply, then "
@@ -99,12 +99,12 @@ async def join(t: Transcript, session: Any, out: EnvelopeOutbox, namespace: str 
     ),
     words={
         "unknown-namespace": "A namespace that the server does not offer is refused, with an object that says why.",
-        "welcome-before-reply": (
-            "The reply to the join goes first: before it, the client knows nothing of the namespace."
+        "welcome-before-reply": ("Send the reply to the join first: before it, the client may not use the namespace."),
+        "speaks-before-joining": (
+            "A client may send only in namespaces that it has joined: everything else is a Violation."
         ),
-        "speaks-before-joining": "A client speaks only in namespaces that it has joined: all else is a Violation.",
         "joins-twice": "A second join, or a refusal from a client, makes no sense: a Violation.",
-        "leave-forgets-calls": "To leave is to end the peer, not only to forget it.",
+        "leave-forgets-calls": "When a namespace is left, end its peer: deleting it is not enough.",
     },
 )
 async def membership(t: Transcript, Membership: Any) -> None:  # noqa: N803 - the answer is a class
@@ -178,16 +178,17 @@ async def _leaves(t: Transcript, make: Any, delivered: list[Any]) -> None:
     lines=5,
     points=2,
     hints=(
-        "An answer is handed to the peer at once. An event takes time, so it must not keep the next message waiting.",
+        "Pass an answer to the peer at once. A handler may take time, so the next message must not wait for it.",
         "self.start(peer.handle, envelope) runs the handler in a task. `await asyncio.wait(self.tasks, "
         "return_when=asyncio.FIRST_COMPLETED)` waits until one of them ends.",
         "`if envelope.kind != 'event': return peer.answered(envelope)`; then `while len(self.tasks) >= "
         "self.limits.handlers:` wait as above; then self.start(...).",
     ),
     words={
-        "handler-blocks": "A slow handler must not keep the next message waiting: each runs in a task of its own.",
+        "handler-blocks": "The next message must not wait for a slow handler: run each handler in its own task.",
         "handlers-unbounded": (
-            "A task for each message, without a limit: a client that sends faster than we work fills our memory."
+            "There is no limit for the tasks: a client that sends faster than the handlers work "
+            "fills the server's memory."
         ),
     },
 )

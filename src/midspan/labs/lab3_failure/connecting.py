@@ -42,7 +42,8 @@ from midspan.simulation import (
     lines=7,
     points=1,
     hints=(
-        "Two things alternate for ever: send what is in the outbox and was not sent yet; wait until there is more.",
+        "Repeat two actions for ever: send the messages of the outbox that were not sent yet; "
+        "wait until there are more.",
         "`self.outbox.after(self.sent)` gives (number, body) pairs. `self.more` is an asyncio.Event that the client "
         "sets when the application says something.",
         "Inside `with contextlib.suppress(ConnectionClosed):` a `while True:` with self.more.clear(), the for loop "
@@ -50,13 +51,14 @@ from midspan.simulation import (
     ),
     words={
         "sender-stops": (
-            "When all is sent, the sender is not done: it waits for more, and the application may say more at any time."
+            "When all messages are sent, the sender must wait for more: the application may add a message at any time."
         ),
-        "sender-repeats": "What was sent on this connection is not sent on it again.",
+        "sender-repeats": "Do not send a message twice on the same connection.",
         "sender-raises": (
-            "A connection that ends is no error of the sender's: contextlib.suppress(ConnectionClosed) around the loop."
+            "The end of the connection is no error of the sender: put "
+            "contextlib.suppress(ConnectionClosed) around the loop."
         ),
-        "sender-never-waits": "It never waits: `more` was never cleared, so that each wait() returns at once.",
+        "sender-never-waits": "The loop never waits: `more` was never cleared, so each wait() returns at once.",
     },
     limit_s=8.0,
 )
@@ -116,7 +118,7 @@ WATCHED_S = 600.0  # how long the heartbeat is watched after its connection has 
     lines=8,
     points=2,
     hints=(
-        "A sign of life is something that the other end had to do. What does it do by itself when we ping it?",
+        "A sign of life is an action of the other end. What does its WebSocket library do when it gets a ping?",
         "`waiter = await connection.ping()` sends; `await waiter` is the pong. `async with "
         "asyncio.timeout(timeout_s):` ends a wait with TimeoutError.",
         "Sleep interval_s, ping, wait for the pong for timeout_s at most; on TimeoutError "
@@ -127,17 +129,19 @@ WATCHED_S = 600.0  # how long the heartbeat is watched after its connection has 
             "Sending a ping proves nothing: on a dead link it goes into a buffer. Only its pong is a sign of life."
         ),
         "close-waits": (
-            "close() says goodbye and waits for the answer, on a link that is dead: for close_timeout "
-            "seconds more. transport.abort() lets go at once."
+            "close() sends a close frame and waits for the answer. On a dead link that takes "
+            "close_timeout seconds more. transport.abort() ends the connection at once."
         ),
         "heartbeat-late": (
             "The bound is interval_s + timeout_s after the last sign of life: one wait for the next ping, "
             "one for its pong."
         ),
-        "heartbeat-kills-living": "A peer that answers is alive, however long the session lasts.",
-        "heartbeat-raises": "When the connection ends, so does its heartbeat: without an error of its own.",
-        "heartbeat-stops": "A heartbeat lasts as long as its connection: one pong says nothing of the minute after it.",
-        "heartbeat-outlives": "A connection that is gone has nothing left to ask: its heartbeat ends with it.",
+        "heartbeat-kills-living": "A peer that answers is alive: the heartbeat must not end its connection.",
+        "heartbeat-raises": "When the connection ends, the heartbeat ends too, without an error.",
+        "heartbeat-stops": (
+            "A heartbeat lasts as long as its connection: one pong proves nothing for the next minute."
+        ),
+        "heartbeat-outlives": "A closed connection needs no heartbeat: end it.",
     },
     limit_s=8.0,
 )
@@ -249,7 +253,7 @@ def _late(took_s: float | None, seen: _HeartbeatClient) -> tuple[str, str]:
     if took_s is not None:
         return ("close-waits" if took_s >= CLOSE_TIMEOUT_S else "heartbeat-late"), ""
     if seen.ended:
-        return "", "The heartbeat has ended, and nobody has let go of the connection: transport.abort() does."
+        return "", "The heartbeat has ended, and the connection is still open: transport.abort() ends it."
     if seen.pings == 1:
         return "", "It still waits for the pong of its first ping: give that wait a limit, timeout_s."
     return ("ping-not-awaited", "") if seen.pings else ("", "No ping was sent.")

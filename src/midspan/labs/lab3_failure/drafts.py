@@ -24,11 +24,11 @@ NOT_AUTHORISED = 4401  # close code of our own (RFC 6455, section 7.4.2)
 
 
 async def heartbeat(connection: Connection) -> None:
-    """First draft: none. TCP will tell us."""
+    """First draft: none. It relies on TCP."""
 
 
 async def stay_connected(client: Any) -> None:
-    """First draft: connect again, a second later."""
+    """First draft: connects again after one second, always."""
     while True:
         with contextlib.suppress(OSError, ConnectionClosed):
             await client.session(await client.connect())
@@ -36,7 +36,7 @@ async def stay_connected(client: Any) -> None:
 
 
 class Outbox:
-    """First draft: what is not acknowledged, numbered from 1, in memory, as much as there is."""
+    """First draft: the messages without an acknowledgement, numbered from 1, in memory, without a limit."""
 
     def __init__(self, store: Store, limit: int) -> None:
         self.waiting: dict[int, str] = {}
@@ -97,7 +97,7 @@ class Desk:
 
 
 class Cursor:
-    """First draft: the offset of the entry that came last."""
+    """First draft: only the offset of the last entry that came."""
 
     def __init__(self, store: Store) -> None:
         self.store, self.epoch = store, ""
@@ -113,7 +113,7 @@ class Cursor:
 
 
 class Log:
-    """First draft: all entries in memory. A place in the log is a number."""
+    """First draft: all entries in memory. A place in the log is only a number."""
 
     def __init__(self, store: Store, rng: random.Random, keep: int) -> None:
         self.store, self.epoch, self.end = store, "", 0
@@ -138,7 +138,7 @@ class Log:
 
 
 async def feed(connection: Connection, log: Any, offset: int) -> None:
-    """First draft: look into the log again and again."""
+    """First draft: reads the log again and again."""
     with contextlib.suppress(ConnectionClosed):
         while True:
             for place, body in await log.after(offset):
@@ -148,7 +148,7 @@ async def feed(connection: Connection, log: Any, offset: int) -> None:
 
 
 async def greet(connection: Connection, authorise: Callable[[str, str], bool]) -> tuple[str, str, int, int] | None:
-    """First draft: a client that comes back was let in before."""
+    """First draft: accepts each client that says it was here before."""
     _, who, token, epoch, offset, base = json.loads(await connection.recv())
     if offset or authorise(who, token):
         return who, epoch, offset, base

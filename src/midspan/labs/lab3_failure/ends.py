@@ -62,7 +62,7 @@ class Server:
                 await self.serve(connection, *greeting)
 
     async def serve(self, connection: Connection, who: str, epoch: str, offset: int, base: int) -> None:
-        """The client `who` is let in: say where the log goes on, then send entries and take messages."""
+        """The client `who` may connect: say where the log goes on, then send entries and take messages."""
         self.inbox.adopt(who, base)
         offset = self.log.resume(epoch, offset)
         await connection.send(json.dumps(["welcome", self.log.epoch, offset, self.inbox.safe(who)]))
@@ -76,7 +76,7 @@ class Server:
                 await connection.send(json.dumps(["ack", safe]))
 
     def sizes(self) -> dict[str, int]:
-        """How many entries the server holds in memory: of the log, and of the table against duplicates."""
+        """How many entries the server holds in memory: of the log, and of the table that recognises copies."""
         return {"replay": len(self.log), "dedupe": len(self.inbox)}
 
 
@@ -92,7 +92,7 @@ class Client:
         self.cursor, self.sender = self.parts.Cursor(context.store), self.parts.Sender(self.outbox)
 
     def send(self, body: str) -> None:
-        """The application says something."""
+        """The application sends a message."""
         self.outbox.put(body)
         self.sender.more.set()
 
@@ -130,7 +130,7 @@ def hear(client: Client, kind: str, *rest: Any) -> None:
 
 @contextlib.contextmanager
 def beside(connection: Connection, *bodies: Coroutine[Any, Any, None]) -> Iterator[None]:
-    """Run these coroutines beside the block. At its end cancel them, and let go of the connection."""
+    """Run these coroutines beside the block. At its end cancel them, and end the connection."""
     tasks = [asyncio.create_task(body) for body in bodies]
     try:
         yield

@@ -19,8 +19,8 @@ ENTRIES = ["one", "two", "three", "four", "five"]
     lines=7,
     points=2,
     hints=(
-        "An offset alone is a number. Together with the epoch of its log it is a place, and a place can change in "
-        "either of the two.",
+        "An offset alone is only a number. Together with the epoch of its log it is a place. Two "
+        "places differ if the epoch or the offset differs.",
         "self.go(epoch, offset) stores a place. moves_to compares the place of the server with ours before it goes "
         "there. takes compares the offset with self.offset + 1.",
         "moves_to: elsewhere = (epoch, offset) != (self.epoch, self.offset), then go, then return elsewhere. takes: "
@@ -28,8 +28,8 @@ ENTRIES = ["one", "two", "three", "four", "five"]
     ),
     words={
         "offset-by-assignment": (
-            "The next offset is the last one and 1. A cursor that is set to any offset that comes skips for good the "
-            "entries that did not come."
+            "The next offset is the last one plus 1. A cursor that accepts any larger offset skips "
+            "the entries between for ever."
         ),
         "no-reset": (
             "When the server goes on at another place, the application shows entries of another log: it must forget "
@@ -39,7 +39,7 @@ ENTRIES = ["one", "two", "three", "four", "five"]
             "A client that restarts goes on where it stood. So its place, epoch and offset, is stored with each entry."
         ),
         "epoch-ignored": (
-            "An offset is a place in one log. When the log is another one, and the epoch says so, it means nothing."
+            "An offset is a place in one log. In another log, which has another epoch, it has no meaning."
         ),
     },
     limit_s=8.0,
@@ -84,8 +84,10 @@ def _stands(t: Transcript, make: Any) -> None:
         "from offset + 1 on.",
     ),
     words={
-        "replay-unbounded": "A log in memory grows for ever: the last entries at hand, the others from the store.",
-        "resume-from-start": "A client that goes on where it stood is sent what it missed, not everything again.",
+        "replay-unbounded": (
+            "A log in memory grows for ever: keep only the last entries in memory, and read the others from the store."
+        ),
+        "resume-from-start": "Send a client that resumes only the entries that it missed, not all entries again.",
     },
     limit_s=8.0,
 )

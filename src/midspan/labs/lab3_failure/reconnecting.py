@@ -61,10 +61,14 @@ STEPS_TO_CAP = 6  # 0.1 s, doubled six times, is more than 5 s
         "and client.attempt += 1.",
     ),
     words={
-        "no-jitter": "Clients that lost their server together and wait equally long come back together, each time.",
+        "no-jitter": (
+            "Clients that lost their server together and wait equally long come back at the same moment, each time."
+        ),
         "no-cap": "A wait that doubles without a cap is soon longer than the outage was.",
-        "no-backoff": "A client that tries all the time keeps a server from getting up again.",
-        "backoff-overflows": "A link can be down for a thousand attempts, and 2**1000 is no float.",
+        "no-backoff": "Clients that try without a pause overload a server that is starting.",
+        "backoff-overflows": (
+            "A link can be down for thousands of attempts, and then 2**attempt is too large for a float."
+        ),
         "no-reconnect": (
             "A refused attempt, a timeout, a lost connection: after each of them we wait and connect again."
         ),
@@ -74,12 +78,12 @@ STEPS_TO_CAP = 6  # 0.1 s, doubled six times, is more than 5 s
         ),
         "never-gives-up": "The close code says that the client has no right: another attempt changes nothing.",
         "gives-up": (
-            "An outage can last for any number of attempts. Their count is a reason to wait longer, not to end."
+            "An outage can last for any number of attempts: many attempts are a reason to wait longer, not to stop."
         ),
         "not-counted": "Without a count, each wait is as short as the first: client.attempt += 1.",
         "reset-by-connection": (
-            "A server can accept a connection and close it before it says a word: an open connection is no welcome. "
-            "Only the welcome sets client.attempt back."
+            "A server can accept a connection and close it before the welcome. Only the welcome sets "
+            "client.attempt back to 0."
         ),
     },
     limit_s=8.0,

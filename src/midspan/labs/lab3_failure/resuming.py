@@ -28,7 +28,7 @@ from midspan.simulation import Entry, Implementation, judge, negative_control, p
     lines=7,
     points=2,
     hints=(
-        "At which moment can an entry be added that the feed never learns of? Between which two lines?",
+        "At which moment can an entry be added that the feed never sends? Between which two lines?",
         "`log.grew` is an event that is set when the next entry is added, and is then replaced by a new one. Take "
         "it before you read.",
         "In the loop: grew = log.grew; send all of await log.after(offset), each moves offset; if offset == "
@@ -42,7 +42,9 @@ from midspan.simulation import Entry, Implementation, judge, negative_control, p
             "Take the event before you read: an entry that is added during the read sets that event, and not the "
             "next one."
         ),
-        "feed-polls": "A feed that looks again and again wakes up for nothing, and sends a new entry late.",
+        "feed-polls": (
+            "A feed that reads again and again wakes up when there is nothing to send, and sends a new entry late."
+        ),
     },
     limit_s=8.0,
 )
@@ -140,7 +142,7 @@ def _raise(task: asyncio.Future[None]) -> None:
     lines=8,
     points=2,
     hints=(
-        "Which question does the first draft leave out, and for whom?",
+        "Which check does the first draft leave out, and for which clients?",
         "`authorise(who, token)` for every client. asyncio.timeout(TIMEOUT_S) for a client that says nothing.",
         "_, who, token, *place = json.loads(await connection.recv()) inside the timeout; on TimeoutError "
         "connection.transport.abort(); not authorised: await connection.close(NOT_AUTHORISED, ...) and return None.",
@@ -149,7 +151,7 @@ def _raise(task: asyncio.Future[None]) -> None:
         "resume-unauthorised": (
             "A client can lose its right while the link is down: ask on each connection, resumed or not."
         ),
-        "greeting-waits-for-ever": "A client that connects and says nothing holds a connection for nothing.",
+        "greeting-waits-for-ever": "A client that connects and sends no hello must not keep its connection for ever.",
     },
     limit_s=8.0,
 )
@@ -200,14 +202,20 @@ async def _greets(t: Transcript, greet: Any) -> None:
             t.equal(
                 f"{who}, with the token {token!r}, is not", await greet(caller, _only_a), None, id="resume-unauthorised"
             )
-            t.equal("the connection is closed with", caller.closed_with, [4401], because="The client has to learn why.")
+            t.equal("the connection is closed with", caller.closed_with, [4401], because="The client must learn why.")
     t.say("a client connects and says nothing")
     caller = Caller()
     waiting = asyncio.ensure_future(greet(caller, _only_a))
     await asyncio.wait([waiting], timeout=5.0)
     let_go = caller.gone.is_set()
     waiting.cancel()
-    t.true("within 5 s it is let go of", let_go, got="it still waits", expected="the end", id="greeting-waits-for-ever")
+    t.true(
+        "within 5 s the connection is ended",
+        let_go,
+        got="it still waits",
+        expected="the end",
+        id="greeting-waits-for-ever",
+    )
 
 
 # Step 11: all guarantees at once, and a control: a session of the learner's that must not pass, since a check that
@@ -227,7 +235,9 @@ async def _greets(t: Transcript, greet: Any) -> None:
         'number: "new". Return Implementation(Careless, Client).',
     ),
     words={
-        "control-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
+        "control-passes": (
+            "A control that passes shows that the check cannot fail, or that the control has no mistake."
+        ),
         "control-breaks-nothing-else": "A control has one mistake: without faults it works.",
     },
     limit_s=12.0,
@@ -273,4 +283,4 @@ def ours_fails(t: Transcript) -> None:
     """Check that the package's own control fails; if it passed, the check would be wrong."""
     findings = negative_control(range(20))
     got = Words(f"{findings.outcomes['violated']} of {findings.runs} schedules violated")
-    t.true("a session that only hopes is caught", findings.outcome == "violated", got=got, expected="violations")
+    t.true("the package's own control is caught", findings.outcome == "violated", got=got, expected="violations")

@@ -268,7 +268,7 @@ LINK = ("Cut", "Cut", "HalfOpen", "Silence", "Delay", "Refuse")
 SEARCHES: dict[str, tuple[Search, ...]] = {
     "heartbeat": (
         Search(
-            "links that carry nothing and do not say so",
+            "half-open links",
             Shape(kinds=("HalfOpen", "Silence")),
             {"bounded_detection": ""},
         ),

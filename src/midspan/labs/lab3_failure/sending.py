@@ -34,21 +34,22 @@ LIMIT = 3  # the limit of the outbox in the checks
     ),
     words={
         "outbox-unbounded": (
-            "A link can be down for a day. An outbox without a bound then takes all the memory; with "
-            "one the application learns of it."
+            "A link can be down for a day. An outbox without a bound then fills the memory. With a "
+            "bound, the application learns that it is full."
         ),
         "outbox-in-memory": (
             "A message that waits for an acknowledgement must survive a restart of its process: put stores it before "
             "it returns."
         ),
         "number-in-memory": (
-            "A number that is given twice makes one message of two. The last number must survive a restart too."
+            "If two messages get one number, the server drops the second as a copy. The last number "
+            "must survive a restart too."
         ),
-        "outbox-out-of-order": "The outbox is a queue: what was put first is given out first.",
-        "outbox-keeps": "An acknowledged message is deleted, in the store too: else it comes back after a restart.",
-        "outbox-forgets": "Only acknowledged messages are deleted: the numbers behind them still wait.",
+        "outbox-out-of-order": "The outbox is a queue: return the oldest message first.",
+        "outbox-keeps": ("Delete an acknowledged message from the store too: otherwise it comes back after a restart."),
+        "outbox-forgets": "Delete only acknowledged messages: the later numbers still wait.",
         "one-is-acknowledged": (
-            "An acknowledgement is for its number and all numbers before it, so a lost one does not matter."
+            "An acknowledgement covers its number and all numbers before it. So a lost acknowledgement does no harm."
         ),
     },
     limit_s=8.0,
@@ -75,17 +76,17 @@ def _queue(t: Transcript, make: Any) -> None:
     t.equal("after(0)", list(box.after(0)), [(1, "one"), (2, "two")], id="outbox-out-of-order")
     t.equal("after(1)", list(box.after(1)), [(2, "two")])
     t.equal("how many wait", len(box), 2)
-    t.say("up to 1 all is acknowledged")
+    t.say("all messages up to 1 are acknowledged")
     safe = list(box.acknowledge(1))
     t.equal("what was acknowledged", safe, ["one"], id="outbox-forgets" if len(safe) > 1 else "")
     t.equal("what still waits", list(box.after(0)), [(2, "two")], id="outbox-forgets")
     t.equal("base, the first number that is not acknowledged", box.base, 2)
     t.equal("the same acknowledgement again", list(box.acknowledge(1)), [])
     box.acknowledge(2)
-    t.equal("when all is acknowledged, base is the number to come: len, base", (len(box), box.base), (0, 3))
+    t.equal("when all messages are acknowledged, base is the next number: len, base", (len(box), box.base), (0, 3))
     box.put("three")
     box.put("four")
-    t.say("three and four are put; up to 4 all is acknowledged, at once")
+    t.say("three and four are put; all messages up to 4 are acknowledged at once")
     t.equal("what was acknowledged", list(box.acknowledge(4)), ["three", "four"], id="one-is-acknowledged")
 
 
@@ -116,7 +117,7 @@ def _restart(t: Transcript, make: Any) -> None:
     for number in range(2, 13):
         box.acknowledge(number)
     box = make(Store(disk, 0.0), 20)
-    t.equal("all is acknowledged, and another restart", list(box.after(0)), [], id="outbox-keeps")
+    t.equal("all messages are acknowledged, and the process restarts again", list(box.after(0)), [], id="outbox-keeps")
     box.put("next")
     t.equal("the next number is new", list(box.after(0)), [(13, "next")], id="number-in-memory")
 
@@ -136,19 +137,19 @@ def _lost(box: Any) -> str:
     points=2,
     hints=(
         "What does `self.sent` remember, and for how long is that true?",
-        "A new connection knows nothing of what was sent on the old one. What is acknowledged leaves the outbox by "
-        "itself.",
+        "On a new connection nothing was sent yet. Acknowledged messages are no longer in the outbox.",
         "Make `sent` a local variable of run: 0 at the start of each connection.",
     ),
     words={
         "sent-is-acknowledged": (
-            "Sent is not acknowledged: send() returns when the bytes are in a buffer. Until the "
-            "server's ack is here, the message is ours to send again."
+            "A sent message is not yet acknowledged: send() returns when the bytes are in a buffer. "
+            "Until the server's ack arrives, the client must send the message again on each new "
+            "connection."
         ),
         "retry-with-new-number": (
-            "The copy of a message carries the number of the first: the number is how the server knows a copy."
+            "A copy must have the same number as the first message: the server recognises a copy by its number."
         ),
-        "newest-first": "The oldest message goes first, on each connection: the numbers are an order.",
+        "newest-first": "Send the oldest message first, on each connection, in the order of the numbers.",
     },
     limit_s=8.0,
 )
@@ -177,7 +178,7 @@ async def _retries(t: Transcript, make: Any) -> None:
     t.equal("both are sent again: what is missing", missing, [], id=id)
     t.equal("in order", [m for m in line.said if m in both][:2], both, id="newest-first")
     running.cancel()
-    t.say("once more; as soon as the connection is there the application says a third")
+    t.say("again; as soon as the connection is open, the application sends a third")
     line = ListeningConnection()
     running = asyncio.ensure_future(sender.run(line))
     await asyncio.sleep(0)
@@ -208,21 +209,23 @@ WRITE_S = 0.2
         "adopt: the larger of safe(who) and base - 1.",
     ),
     words={
-        "no-dedupe": "A sender that sends again sends some messages twice: the receiver drops the copies.",
-        "dedupe-by-maximum": "A number above the largest so far need not be the next: one between may be missing.",
+        "no-dedupe": "A client sends some messages twice: drop the copies.",
+        "dedupe-by-maximum": (
+            "A number above the largest so far may not be the next one: a message between may be missing."
+        ),
         "dedupe-by-set": (
-            "A set of all numbers recognises a copy, but not a gap: a late message is then taken behind its successor."
+            "A set of all numbers recognises a copy, but not a gap: a late message is then taken after a newer one."
         ),
         "dedupe-in-memory": (
             "After a restart the log is still there. The table must be there too: build it from the numbers that "
             "stand beside the entries."
         ),
         "dedupe-never-collected": (
-            "A table of all messages grows for ever. The numbers of a sender come in order, so its last number is "
-            "enough."
+            "A table of all messages grows for ever. The numbers of a sender are taken in order, so "
+            "its last number is enough."
         ),
         "base-ignored": (
-            "A server whose log is gone expects number 1 for ever, unless the client tells it where it stands: `base`."
+            "A server that has lost its log expects number 1 for ever, unless it uses the client's `base`."
         ),
     },
     limit_s=8.0,
@@ -244,7 +247,7 @@ def _taken(make: Any, *numbers: int) -> Any:
 def _judges(t: Transcript, make: Any) -> None:
     t.say("nothing was taken yet")
     inbox = make()
-    t.equal("up to this number all of a's is safe", inbox.safe("a"), 0)
+    t.equal("a's messages are safe up to", inbox.safe("a"), 0)
     t.equal("a's message 1", inbox.judge("a", 1), "new")
     t.say("1 and 2 of a are taken")
     inbox = _taken(make, 1, 2)
@@ -253,7 +256,7 @@ def _judges(t: Transcript, make: Any) -> None:
     t.equal("a's message 3", inbox.judge("a", 3), "new")
     t.equal("a's message 5", inbox.judge("a", 5), "gap", id=_sort(make))
     t.equal("b's message 1", inbox.judge("b", 1), "new")
-    t.equal("up to this number all of a's is safe", inbox.safe("a"), 2)
+    t.equal("a's messages are safe up to", inbox.safe("a"), 2)
     t.say(f"{MANY} messages of a are taken")
     size = len(_taken(make, *range(1, MANY + 1)))
     t.true(
@@ -281,11 +284,11 @@ def _adopts(t: Transcript, make: Any) -> None:
     inbox.adopt("a", 4)
     t.equal("a's message 4", inbox.judge("a", 4), "new", id="base-ignored")
     t.equal("a's message 3", inbox.judge("a", 3), "again", id="base-ignored")
-    t.say("a server that has taken 1 to 6; a has heard of 3 only")
+    t.say("a server that has taken 1 to 6; a knows of 3 only")
     inbox = _taken(make, *range(1, 7))
     inbox.adopt("a", 4)
-    taken = "What this server has taken stays taken, whatever the client has heard of."
-    t.equal("up to this number all of a's is safe", inbox.safe("a"), 6, because=taken)
+    taken = "A message that this server has taken stays taken, even if the client missed its acknowledgement."
+    t.equal("a's messages are safe up to", inbox.safe("a"), 6, because=taken)
 
 
 @lab.step(
@@ -294,22 +297,21 @@ def _adopts(t: Transcript, make: Any) -> None:
     lines=9,
     points=3,
     hints=(
-        "Three questions in this order: is it new? is it durable? what may the sender forget?",
+        "Three questions in this order: is the message new? is it durable? up to which number may the sender forget?",
         "asyncio.Lock in __init__, `async with self.lock:` around all of take. `await self.log.append(...)` returns "
         "when the entry is durable.",
         'Inside the lock: verdict = judge; return None for "gap"; for "new" append, then inbox.take; return '
         "inbox.safe(who) in both other cases.",
     ),
     words={
-        "ack-before-durable": (
-            "An acknowledgement is a promise: it is given when a crash can no longer take the message."
-        ),
+        "ack-before-durable": ("Acknowledge a message only when it is durable: then a crash cannot lose it any more."),
         "no-lock": (
-            "Two connections of one client can be at work at once. Between the question (is it new?) and the note "
-            "(it is taken) no other call may ask."
+            "Two connections of one client can be served at once. Between the check (is it new?) and "
+            "`inbox.take` no other call may check the same message."
         ),
         "gap-taken": (
-            "A message that is not the next is not taken: the messages before it must come first, or the order is lost."
+            "Do not take a message that is not the next one: the messages before it must come first, "
+            "or the order is lost."
         ),
     },
     limit_s=8.0,
@@ -354,7 +356,7 @@ async def _takes(t: Transcript, make: Any) -> None:
     t.equal("take(1) says that a may forget up to", await desk.take("a", 1, "one"), 1)
     t.equal("by then the log holds", list(log.bodies), ["one"], id="ack-before-durable")
     await desk.take("a", 2, "two")
-    t.equal("1 once more", await desk.take("a", 1, "one"), 2, because="All up to 2 is safe, so say 2: it says more.")
+    t.equal("1 once more", await desk.take("a", 1, "one"), 2, because="All messages up to 2 are safe, so return 2.")
     t.equal("the log", log.bodies, ["one", "two"])
     t.equal("4, when 3 is missing", await desk.take("a", 4, "four"), None, id="gap-taken")
     await asyncio.sleep(1.0)

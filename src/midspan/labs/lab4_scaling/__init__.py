@@ -17,6 +17,6 @@ from midspan.labs.lab4_scaling.searching import again, draft, look
 
 borrow, check = lab.borrow, lab.checks
 _first = FirstDraft(Path(__file__).parent)
-first_draft, show_draft = _first.define, _first.show
+first_draft, show_source = _first.define, _first.show
 
-__all__ = ["again", "borrow", "check", "draft", "first_draft", "lab", "look", "show", "show_draft"]
+__all__ = ["again", "borrow", "check", "draft", "first_draft", "lab", "look", "show", "show_source"]

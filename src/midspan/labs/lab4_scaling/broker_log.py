@@ -37,24 +37,25 @@ class PlainLog:
     lines=10,
     points=2,
     hints=(
-        "Lab 3's Inbox and Desk in one: is it new, is it here again, is one before it missing? And who is asked about "
-        "the epoch, the sender or the log?",
-        'int(facts.get(f"safe {who}", 0)) is the number up to which the sender is safe. A text goes back in: '
-        'facts["end"] = str(offset). `del stream[:-keep]` leaves the last entries.',
+        "This is lab 3's Inbox and Desk in one: is the message new, is it a copy, is one before "
+        "it missing? And does the epoch belong to the sender or to the log?",
+        'int(facts.get(f"safe {who}", 0)) is the number up to which the sender is safe. Write '
+        'texts into facts: facts["end"] = str(offset). `del stream[:-keep]` leaves the last '
+        "entries.",
         "safe = int(...). Return -1 if facts['epoch'] != epoch or number > safe + 1; return safe if number <= safe. "
         "Else the offset is int(facts.get('end', 0)) + 1: append the pair, trim the stream, write `end` and `safe`, "
         "return number.",
     ),
     words={
-        "copy-taken": "A copy is answered like the first, and appended only once.",
-        "gap-taken": "A message that is not the sender's next is not taken: the ones before it come first.",
+        "copy-taken": "Answer a copy like the first message, and do not append it again.",
+        "gap-taken": (
+            "Do not take a message that is not the sender's next one: the messages before it must come first."
+        ),
         "ids-with-holes": "Entry 1, 2, 3, ... have the ids 1-0, 2-0, 3-0: then a cursor sees that none is missing.",
         "epoch-ignored": (
-            "An offset is a place in one log. When the log is another one, and the epoch says so, it means nothing."
+            "An offset is a place in one log. In another log, which has another epoch, it has no meaning."
         ),
-        "log-unbounded": (
-            "A log that is never trimmed grows for ever: the last entries are kept, as many as `keep` says."
-        ),
+        "log-unbounded": ("A log that is never trimmed grows for ever: keep only the last `keep` entries."),
     },
 )
 def twin(t: Transcript, taken: Any) -> None:
@@ -91,7 +92,7 @@ SLACK = 200  # trimming by whole blocks is right too; a block of Valkey has 100 
     lines=12,
     points=3,
     hints=(
-        "The script is the twin, line by line. What becomes of a text where the twin says int(...)?",
+        "The script does what your `taken` does, line by line. What is needed in Lua where `taken` has int(...)?",
         "In Lua: tonumber(redis.call('HGET', KEYS[2], 'safe ' .. ARGV[2]) or 0), `if ... then return -1 end`, `~=` for "
         "!=, and .. joins texts. `await log.broker.eval(take_script(), 2, *log.keys(room), ...)` gives what it "
         "returns.",
@@ -101,17 +102,20 @@ SLACK = 200  # trimming by whole blocks is right too; a block of Valkey has 100 
     ),
     words={
         "dedupe-in-the-node": (
-            "The copy comes to another node than the first: what was taken is known to all nodes, or to "
-            "none. Its number stands in the broker."
+            "The copy may come to another node than the first message. So the number up to which "
+            "messages were taken must be in the broker, where all nodes can read it."
         ),
         "not-atomic": (
-            "Between asking the broker and telling it, another node asks too. Question, decision and append are "
-            "one script."
+            "Between the read and the write of one node, another node can read too. Read, decide and "
+            "append in one script."
         ),
         "numbers-as-text": (
-            'The broker keeps texts, and the text "10" comes before "9": compare numbers, with tonumber(...).'
+            'The broker keeps texts, and the text "10" is less than "9": compare numbers, with tonumber(...).'
         ),
-        "resumes-anywhere": "Who stands outside of what is kept, or in another log, goes on at its start.",
+        "resumes-anywhere": (
+            "A client that stands outside of the kept entries, or in another log, continues at the "
+            "start of the kept entries."
+        ),
     },
     limit_s=30.0,
     processes=True,
@@ -178,10 +182,10 @@ def _resumes(t: Transcript, take: Any, resume: Any) -> None:
     place = take.__globals__["Place"]("e1", 10, 20, 0)
     t.say("red's log e1 keeps its entries 11 to 20")
     for offset in (15, 10, 20):
-        t.equal(f"who stood at {offset} of e1 goes on at", resume(place, "e1", offset), offset, id="resumes-anywhere")
-    t.equal("who stood at 15 of another log goes on at", resume(place, "e0", 15), 10, id="epoch-ignored")
-    t.equal("who stood at 4 of e1", resume(place, "e1", 4), 10, id="resumes-anywhere")
-    t.equal("who says 25 of e1, beyond the end", resume(place, "e1", 25), 10, id="resumes-anywhere")
+        t.equal(f"a client at {offset} of e1 goes on at", resume(place, "e1", offset), offset, id="resumes-anywhere")
+    t.equal("a client at 15 of another log goes on at", resume(place, "e0", 15), 10, id="epoch-ignored")
+    t.equal("a client at 4 of e1", resume(place, "e1", 4), 10, id="resumes-anywhere")
+    t.equal("a client that says 25 of e1, beyond the end", resume(place, "e1", 25), 10, id="resumes-anywhere")
 
 
 async def _is_bounded(t: Transcript, broker: CheckBroker, make: Any) -> None:

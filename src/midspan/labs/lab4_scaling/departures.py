@@ -39,20 +39,23 @@ class HostClock:
     lines=11,
     points=3,
     hints=(
-        "Which two things about a node must you remember to tell, later, that its number has not changed for a while?",
-        "`hincrby` beats, `hgetall` reads all numbers. self.seen[node] = number, now: only when the number is another "
-        "one than before.",
+        "Which two facts about a node must you remember, so that you can later see that its "
+        "number has not changed for a while?",
+        "`hincrby` raises a number, `hgetall` reads all numbers. self.seen[node] = number, now: "
+        "only when the number has changed.",
         "living: for each node of hgetall(self.beats), note number and self.context.now() when the number is new; "
         "return those whose note is younger than LEASE_S. present: owners whose node (the text before the last space) "
         "lives; release_script for the others, with the value that you read.",
     ),
     words={
-        "ghosts": "A node that is killed releases nobody. Only that it beats no more tells that its people are gone.",
+        "ghosts": ("A node that is killed releases no claim. Only its missing beats show that its clients are gone."),
         "ghost-kept": (
-            "What a dead node left in the registry is removed by whoever finds it: else it is found for ever."
+            "Remove the entries of a dead node from the registry when you find them: otherwise they stay for ever."
         ),
-        "wall-clocks": "Two hosts' clocks differ. Compare numbers of the other node, and times of your own clock only.",
-        "dead-too-soon": "A node that missed one beat is late, not dead: that is what the lease is for.",
+        "wall-clocks": (
+            "The clocks of two hosts differ. Compare the other node's numbers, and only times of your own clock."
+        ),
+        "dead-too-soon": "A node that missed one beat may be late: it is dead only after LEASE_S.",
     },
     limit_s=20.0,
     processes=True,
@@ -123,20 +126,22 @@ GRACE_S = 0.2  # the grace period of this check
     lines=8,
     points=3,
     hints=(
-        "Four words in this order: nobody new, acknowledged, goodbye, and not for ever.",
+        "Four actions: accept nothing new; wait for the acknowledgements; close all connections; and limit each wait.",
         "`async with asyncio.timeout(GRACE_S)` inside contextlib.suppress(TimeoutError). asyncio.gather runs all "
         "goodbyes at once; return_exceptions=True, since a connection may be gone already.",
         "node.draining = True; wait for node.work.idle under the timeout; then gather(*(outlet.connection.close("
         "GOING_DOWN, ...) for outlet in node.members), return_exceptions=True) under another one.",
     ),
     words={
-        "still-takes": "A node that leaves takes nobody and nothing new: `node.draining` comes first.",
-        "closes-before-acks": "What was taken is acknowledged before the goodbye: wait until `node.work.idle`.",
-        "hangs-up": "A close code says that the node leaves on purpose; a connection that breaks says nothing.",
-        "one-after-another": (
-            "One client that does not answer the goodbye must not keep the others: say it to all at once."
+        "still-takes": "A node that leaves accepts no new client and no new message: set `node.draining` first.",
+        "closes-before-acks": "Acknowledge all taken messages before you close: wait for `node.work.idle`.",
+        "hangs-up": (
+            "Close each connection with GOING_DOWN: the code tells the client that the node leaves on purpose."
         ),
-        "drain-waits-for-ever": "What does not end within GRACE_S is not waited for: a node must be able to leave.",
+        "one-after-another": (
+            "A client that does not answer the close must not delay the others: close all connections at once."
+        ),
+        "drain-waits-for-ever": "Wait at most GRACE_S for each part: a node must always be able to leave.",
     },
     limit_s=30.0,
     processes=True,
@@ -184,7 +189,11 @@ async def _acks_first(t: Transcript, drain: Any, node: Any) -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     t.true(
-        "the node takes nobody new", node.draining, got="draining is False", expected="node.draining", id="still-takes"
+        "the node accepts no new client",
+        node.draining,
+        got="draining is False",
+        expected="node.draining",
+        id="still-takes",
     )
     a.says("say", 2, "two")
     b.says("say", 1, "too late")
@@ -193,25 +202,25 @@ async def _acks_first(t: Transcript, drain: Any, node: Any) -> None:
     await within(asyncio.wait([leaving]), SOON_S)
     _raised(leaving)
     t.true(
-        "a's message 1 is acknowledged before the goodbye",
+        "a's message 1 is acknowledged before the close",
         heard and ["ack", 1] in a.heard,
         got=a.heard,
         expected='["ack", 1]',
         id="closes-before-acks",
     )
     late = [m for m in (*a.heard, *b.heard) if m[0] == "ack" and m != ["ack", 1]]
-    t.equal("what came behind it is not taken any more", late, [], id="still-takes")
+    t.equal("a message after it is not taken any more", late, [], id="still-takes")
     codes = [a.code or "no close", b.code or "no close"]
     t.equal("the connections are closed with", codes, [GOING_DOWN] * 2, id="hangs-up")
 
 
 async def _all_at_once(t: Transcript, drain: Any, node: Any) -> None:
-    t.say(f"{MEMBERS} are connected; the first does not answer the goodbye")
+    t.say(f"{MEMBERS} are connected; the first does not answer the close")
     members = [await connected_client(node, f"m{n}", answers=n > 0) for n in range(MEMBERS)]
     leaving = asyncio.ensure_future(drain(node))
     await within(asyncio.wait([asyncio.ensure_future(one.closing.wait()) for one in members[1:]], timeout=SOON_S), 5.0)
     told = sum(one.code == GOING_DOWN for one in members)
-    t.equal("connections that were told", told, MEMBERS, id="one-after-another")
+    t.equal("connections that were closed with GOING_DOWN", told, MEMBERS, id="one-after-another")
     with suppress(TimeoutError):
         await within(asyncio.wait([leaving]), SOON_S + 4 * GRACE_S)
     got = Words("it waits for the one that does not answer")
@@ -262,7 +271,9 @@ TRIES = 25  # schedules until a mistake is found
         "Client).",
     ),
     words={
-        "control-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
+        "control-passes": (
+            "A control that passes shows that the check cannot fail, or that the control has no mistake."
+        ),
         "control-breaks-nothing-else": "A control has one mistake: without faults it works.",
     },
     limit_s=60.0,

@@ -41,7 +41,7 @@ def linked(url: str, alone: bool = False) -> Any:
 
 
 def encode(message: list[Any]) -> bytes:
-    """A message as the bytes of one unmasked frame (RFC 6455, section 5.2): the same for all who get it."""
+    """A message as the bytes of one unmasked frame (RFC 6455, section 5.2): the same for all members."""
     return Frame(Opcode.TEXT, json.dumps(message).encode()).serialize(mask=False)
 
 
@@ -69,13 +69,13 @@ class Rooms:
 
 
 def broadcast(outlets: Iterable["Outlet"], message: list[Any], encode: Any = encode) -> None:
-    """First draft: to each of them."""
+    """First draft: encodes the message for each of them."""
     for outlet in outlets:
         outlet.give(encode(message))
 
 
 class Outlet:
-    """First draft: write, whatever waits there already."""
+    """First draft: always writes, without a limit."""
 
     def __init__(self, connection: Connection, policy: str = "let go", most: int = WAITING) -> None:
         self.connection = connection
@@ -89,7 +89,7 @@ class Outlet:
 
 
 class Place(NamedTuple):
-    """A room's log: its epoch, the offset before its first entry, that of its last; up to where a sender is safe."""
+    """A room's log: its epoch, the offset before its first entry, that of its last, and a sender's last safe number."""
 
     epoch: str
     start: int
@@ -98,12 +98,12 @@ class Place(NamedTuple):
 
 
 def resume(place: Place, epoch: str, offset: int) -> int:
-    """First draft: at the end."""
+    """First draft: every client goes on at the end."""
     return place.end
 
 
 class Log:
-    """First draft: what is said in a room on this node is heard on this node."""
+    """First draft: messages of a room stay on this node."""
 
     def __init__(self, broker: Redis, context: NodeContext) -> None:
         self.queues: dict[str, asyncio.Queue[tuple[int, str]]] = {}
@@ -137,7 +137,7 @@ return offset
 
 
 class BusLog:
-    """A room over pub/sub. It is heard on every node, and kept nowhere."""
+    """A room over pub/sub. Its messages reach every node, and are stored nowhere."""
 
     def __init__(self, broker: Any, context: NodeContext) -> None:
         self.broker, self.context = broker, context
@@ -184,7 +184,7 @@ return {redis.call('HGET', KEYS[2], 'epoch'), last - redis.call('XLEN', KEYS[1])
 
 
 class StreamLog:
-    """A room over a stream: entry 1, 2, ... of one epoch, whichever nodes wrote them."""
+    """A room over a stream: entry 1, 2, ... of one epoch, written by any node."""
 
     def __init__(self, broker: Any, context: NodeContext) -> None:
         self.broker, self.context = broker, context
@@ -194,7 +194,7 @@ class StreamLog:
         return self.context.stream(room), f"{self.context.prefix}{room} facts"
 
     async def open(self, room: str, who: str, base: int) -> Place:
-        """Where the room's log stands. Below `base` all of who's messages were acknowledged."""
+        """The place of the room's log. All messages of `who` below `base` were acknowledged."""
         epoch = f"{self.context.rng.getrandbits(64):016x}"  # if it is new
         return Place(*await self.broker.eval(OPEN, 2, *self.keys(room), epoch, who, base))
 
@@ -219,14 +219,14 @@ def offsets(entries: list[tuple[str, dict[str, str]]]) -> list[tuple[int, str]]:
 
 
 async def take(log: StreamLog, room: str, epoch: str, who: str, number: int, body: str) -> int | None:
-    """First draft: append it, under an id that the broker chooses."""
+    """First draft: appends every message, under an id that the broker chooses."""
     stream, _ = log.keys(room)
     await log.broker.xadd(stream, {"body": body})
     return number
 
 
 async def follow(log: StreamLog, room: str, epoch: str, offset: int) -> AsyncIterator[tuple[int, str]]:
-    """First draft: look again, ten times a second."""
+    """First draft: reads again, ten times a second."""
     while True:
         for number, body in await log.after(room, offset, 2**53):
             yield number, body
@@ -235,7 +235,7 @@ async def follow(log: StreamLog, room: str, epoch: str, offset: int) -> AsyncIte
 
 
 async def accept(log: Any, *message: Any, patience_s: float = AWAY_S) -> int | None:
-    """First draft: the broker will be back, and nobody needs to know."""
+    """First draft: acknowledges the message also when the broker is away."""
     try:
         safe: int | None = await log.take(*message)
     except BROKER_AWAY:
@@ -244,7 +244,7 @@ async def accept(log: Any, *message: Any, patience_s: float = AWAY_S) -> int | N
 
 
 def mailbox(who: str) -> str:
-    """First draft: one room for all direct messages; the one that they are for will know."""
+    """First draft: one room for all direct messages."""
     return "@everyone"
 
 
@@ -256,7 +256,7 @@ return generation
 
 
 class Owners:
-    """First draft: the node that a client came to last has it; a client that leaves is deleted."""
+    """First draft: the last node to which a client came has it; a client that leaves is deleted."""
 
     def __init__(self, broker: Any, context: NodeContext) -> None:
         self.broker, self.context, self.owners = broker, context, f"{context.prefix}owners"
@@ -276,7 +276,7 @@ class Owners:
 
 
 class Presence:
-    """First draft: a client that came is here."""
+    """First draft: a client that came once is present."""
 
     def __init__(self, broker: Any, context: NodeContext) -> None:
         self.broker, self.context = broker, context
@@ -292,6 +292,6 @@ class Presence:
 
 
 async def drain(node: Any) -> None:
-    """First draft: hang up."""
+    """First draft: ends all connections at once."""
     for outlet in list(node.members):
         outlet.connection.transport.abort()

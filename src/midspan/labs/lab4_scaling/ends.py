@@ -43,7 +43,7 @@ session: Any = earlier()  # lab 3's: the learner's own if it holds, else the ref
 
 
 class Feed:
-    """A room on this node: its log is read once for all. `live` are those who stand where the feed stands."""
+    """A room on this node: its log is read once for all members. `live`: those that have all entries up to `offset`."""
 
     def __init__(self, node: "Node", room: str, place: Place) -> None:
         self.node, self.room, self.epoch, self.offset = node, room, place.epoch, place.end
@@ -60,7 +60,7 @@ class Feed:
 
 
 async def join(node: "Node", outlet: Outlet, room: str, place: Place, offset: int) -> None:
-    """Into the room, with all that it has missed."""
+    """Put a member into the room, and send it the entries that it has missed."""
     if node.rooms.join(outlet, room) or room not in node.feeds:
         node.feeds[room] = Feed(node, room, place)
     feed, kind = node.feeds[room], "direct" if room.startswith("@") else "entry"
@@ -82,7 +82,7 @@ async def join(node: "Node", outlet: Outlet, room: str, place: Place, offset: in
 
 
 async def leave(node: "Node", outlet: Outlet) -> None:
-    """Out of all rooms; a room in which nobody is any more is not followed any more."""
+    """Take a member out of all rooms, and stop to follow the rooms that are empty now."""
     who, generation = node.members.pop(outlet)
     for feed in node.feeds.values():
         feed.live.pop(outlet, None)
@@ -98,7 +98,7 @@ async def leave(node: "Node", outlet: Outlet) -> None:
 
 
 async def greet(connection: Connection, authorise: Any) -> Any:
-    """Lab 3's: the hello without its token; None, and the connection closed, if this client may not be here."""
+    """As in lab 3: the hello without its token; None, and the connection closed, if this client may not connect."""
     try:
         async with asyncio.timeout(GRACE_S):
             _, who, token, *hello = json.loads(await connection.recv())
@@ -130,7 +130,7 @@ async def serve(node: "Node", connection: Connection, who: str, *hello: Any) -> 
 
 
 async def say(node: "Node", connection: Connection, who: str, room: str, epoch: str, *message: Any) -> bool:
-    """Take one message, and answer for it; False when this connection is over."""
+    """Take one message, and acknowledge it; False when this connection is over."""
     kind, number, body, *to = message
     if node.draining:
         await connection.close(GOING_DOWN, "this node leaves")
@@ -148,7 +148,7 @@ async def say(node: "Node", connection: Connection, who: str, room: str, epoch: 
 
 
 async def beat(node: "Node") -> None:
-    """Each second: this node lives; a client that came back on another node is let go of here."""
+    """Each second: beat, and close the connections of clients that came back on another node."""
     while True:
         with contextlib.suppress(*BROKER_AWAY):
             await node.presence.beat()
@@ -215,7 +215,7 @@ class Node:
 
 
 class Client(session.Client):  # type: ignore[misc]  # lab 3's
-    """Lab 3's, in a room."""
+    """The client of lab 3, in a room."""
 
     async def session(self, connection: Connection) -> None:
         context: MemberContext = self.context

@@ -28,7 +28,8 @@ BROKER_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, 
     lines=11,
     points=3,
     hints=(
-        "It is lab 3's feed: from where we stand. What can end meanwhile, and which of it is no end of the log?",
+        "It works like lab 3's feed: read on from an offset. What can end meanwhile, and which "
+        "of these ends is not the end of the log?",
         "`async with linked(log.context.broker, alone=True) as link` is one link. `await link.xread({stream: "
         'f"{offset}-0"}, PAGE, block=0)` gives [(stream, entries)]; offsets(entries) turns them into pairs.',
         "while True: with contextlib.suppress(*BROKER_AWAY): async with linked(...) as link: return if await link.hget("
@@ -37,19 +38,19 @@ BROKER_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, 
     ),
     words={
         "lost-while-away": (
-            "Pub/sub reaches who listens at that moment. What is said while a link is down is in the log: "
-            "read on from where you stand."
+            "Pub/sub reaches only subscribers of that moment. A message that is sent while a link is "
+            "down is in the log: read on from your offset."
         ),
-        "stops-with-the-link": "A link to the broker breaks, and comes back: who followed goes on following.",
+        "stops-with-the-link": "A link to the broker can break and come back: connect again, and go on following.",
         "epoch-forgotten": (
-            "A broker can come back empty. Whoever follows a log asks on each new link whether it still is "
-            "that one; else it waits for an offset that does not come."
+            "A broker can restart without its data. On each new link compare the epoch: otherwise "
+            "follow waits for an offset that never comes."
         ),
         "follows-from-now": (
-            "`$` is the end of the stream at this moment. Follow from where you stand: what was added "
-            "meanwhile comes too."
+            "`$` is the end of the stream at this moment. Read from your offset: then entries that "
+            "were added meanwhile come too."
         ),
-        "starts-over": "After a new link we go on behind the last entry that we gave, not at the first.",
+        "starts-over": "On a new link continue after the last entry that you gave, not at the first entry.",
     },
     limit_s=30.0,
     processes=True,
@@ -111,12 +112,12 @@ async def _follows(t: Transcript, log: Any, epoch: str) -> None:
     later = await follower.bodies(4)
     await follower.stop()
     t.equal("heard", heard, ["two", "and b", "three"], id="follows-from-now" if not heard else "starts-over")
-    t.equal("a says four: heard", later[3:], ["four"])
+    t.equal("a says four: it arrives", later[3:], ["four"])
     t.equal("their offsets", [offset for offset, _ in follower.heard], [2, 3, 4, 5])
 
 
 async def _notices_another_log(t: Transcript, broker: CheckBroker, first: Any, second: Any, epoch: str) -> None:
-    t.say("red is followed on n2; the broker comes back, and is empty")
+    t.say("red is followed on n2; the broker restarts without its data")
     follower = Follower(second, "red", epoch, 5)
     await second.take("red", epoch, "a", 5, "five")
     await follower.bodies(1)
@@ -175,24 +176,25 @@ class UnreachableLog:
     lines=9,
     points=3,
     hints=(
-        "Three ends: an answer, which is passed on whatever it is; patience that is over; or a pause and another try.",
+        "There are three cases: an answer, which accept returns unchanged; an error after "
+        "patience_s, which it raises; an error before that, after which it waits and tries "
+        "again.",
         "`return await log.take(*message)` in a try. asyncio.get_running_loop().time() is the clock.",
         "until_s = now() + patience_s. In a while True: try to return what take says; except BROKER_AWAY: raise if "
         "now() >= until_s, else sleep AGAIN_S.",
     ),
     words={
-        "ack-before-durable": (
-            "An acknowledgement is a promise. It is given when the broker has the message, not before."
-        ),
+        "ack-before-durable": ("Acknowledge a message only when the broker has it."),
         "gives-up-at-once": (
-            "A broker that is away for a moment comes back. Its clients are held meanwhile: nothing is "
-            "lost, as nothing was acknowledged."
+            "A broker may be away for a moment only. Let the client wait meanwhile: nothing is lost, "
+            "since nothing was acknowledged."
         ),
         "waits-for-ever": (
-            "A broker can stay away. After the stated time let go of the client: it may reach a node that does better."
+            "A broker can stay away. After patience_s raise the error: the node then closes the "
+            "connection, and the client may reach another node."
         ),
-        "asks-without-pause": "Who asks a broker without a pause keeps it from getting up again.",
-        "gap-acknowledged": "None means that the message cannot be taken: it is passed on, not turned into a number.",
+        "asks-without-pause": "Nodes that ask without a pause overload a broker that is starting.",
+        "gap-acknowledged": "None means that the message cannot be taken: return None, not a number.",
     },
     limit_s=30.0,
     processes=True,

@@ -16,25 +16,24 @@ from midspan.labs.lab4_scaling.searching import lab
     lines=12,
     points=2,
     hints=(
-        "Which question does each of the two dicts answer? leave() needs the one from a member to its rooms.",
+        "From what to what does each of the two dicts lead? leave() needs the one from a member to its rooms.",
         "A dict with None as values is a set that keeps its order: d.setdefault(key, {})[other] = None puts other in.",
         "join: is_first = room not in self.members, then both setdefaults. leave: rooms = self.rooms.pop(who, {}); "
         "delete who from each; those without members are deleted and returned.",
     ),
     words={
         "left-in-rooms": (
-            "A connection that ends takes its member out of all its rooms: the way back, from the member to "
-            "its rooms, says which."
+            "When a connection ends, its member leaves all its rooms: keep a dict from each member to its rooms."
         ),
-        "empty-room-kept": (
-            "A room that nobody is in any more is deleted: else a server knows every room that ever was."
+        "empty-room-kept": ("Delete a room without members: otherwise a server keeps every room that it ever had."),
+        "joined-twice": "A member that joins twice is in the room once, and gets each message once.",
+        "first-not-told": (
+            "The node follows a room from its first member to its last one: return whether the room was empty."
         ),
-        "joined-twice": "Who joins twice is in the room once, and hears everything once.",
-        "first-not-told": "The first in a room and the last one out begin and end what this node hears of it.",
     },
 )
 def rooms(t: Transcript, Rooms: Any) -> None:  # noqa: N803 - the answer is a class
-    t.say("nobody is anywhere; a joins red, then b does, then a joins blue")
+    t.say("no room has a member; a joins red, then b joins red, then a joins blue")
     made = Rooms()
     t.equal("who is in red", made.of("red"), [])
     t.equal("was red empty before a?", made.join("a", "red"), True, id="first-not-told")
@@ -90,14 +89,14 @@ class CountingEncoder:
     lines=3,
     points=1,
     hints=(
-        "What in the loop is the same for everybody?",
+        "What in the loop is the same for all members?",
         "`encode(message)` gives the frame, `outlet.give(frame)` returns at once. list(outlets) is a copy.",
         "frame = encode(message), then for outlet in list(outlets): outlet.give(frame).",
     ),
     words={
-        "encode-each": "The frame is the same for everybody: encode it once, before the loop.",
-        "waits-for-each": "Who waits for one member makes all the others wait for it: hand the frame over and go on.",
-        "changes-while-told": "A member can be let go of while the others are told: go over a copy of the room.",
+        "encode-each": "The frame is the same for all members: encode it once, before the loop.",
+        "waits-for-each": "If you wait for one member, all others wait too: hand the frame over, and continue.",
+        "changes-while-told": "A member can leave while the others get the frame: loop over a copy of the room.",
     },
 )
 def broadcast(t: Transcript, broadcast: Any) -> None:
@@ -110,17 +109,17 @@ def broadcast(t: Transcript, broadcast: Any) -> None:
         waits = inspect.isawaitable(returned)
         if inspect.iscoroutine(returned):
             returned.close()
-        got = Words("a coroutine, which nobody awaits")
+        got = Words("a coroutine, which is never awaited")
         t.true("nothing is waited for", not waits, got=got, expected="a plain function", id="waits-for-each")
         told = sum(outlet.given == [frame] for outlet in room)
         t.equal("members that were given the frame, once", told, size)
         t.equal("times that it was encoded", encode.calls, 1, id="encode-each")
-    t.say("a member is let go of while the room is told")
+    t.say("a member leaves while the others get the frame")
     leaving: dict[Any, None] = {}
     leaving |= {RecordingOutlet(leaving): None, RecordingOutlet(): None, RecordingOutlet(): None}
     outlets = list(leaving)
     try:
         broadcast(leaving, message, CountingEncoder())
     except RuntimeError as error:
-        t.fail("the others are told", got=error, expected="no error", id="changes-while-told")
-    t.equal("members that were told", sum(len(outlet.given) for outlet in outlets), 3, id="changes-while-told")
+        t.fail("the others get the frame", got=error, expected="no error", id="changes-while-told")
+    t.equal("members that got the frame", sum(len(outlet.given) for outlet in outlets), 3, id="changes-while-told")

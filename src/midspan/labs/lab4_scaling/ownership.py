@@ -26,7 +26,7 @@ PATIENT_S = 5.0
     lines=12,
     points=4,
     hints=(
-        "What would a node that was asleep for a minute delete, or keep, if it looked at the node's name alone?",
+        "Suppose a node was stopped for a minute. What would it delete, or keep, if it compared only the node's name?",
         "In Lua: if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then ... end. `await "
         "self.broker.hmget(key, names)` gives one value for each name, None where there is none.",
         "release_script: compare as above, then HDEL KEYS[1] ARGV[1]. lost: hmget once, and return those whose "
@@ -34,13 +34,17 @@ PATIENT_S = 5.0
         'mailbox: f"@{who}".',
     ),
     words={
-        "older-claim-wins": "The newer claim wins, here or elsewhere: compare the generation too, not the node alone.",
-        "release-deletes-newer": (
-            "Who leaves late deletes what is no longer its own: compare with node *and* generation, "
-            "in the broker, then delete."
+        "older-claim-wins": (
+            "The newer claim wins, on this node or on another: compare the generation too, not only the node."
         ),
-        "one-mailbox": "A room that all nodes follow carries each direct message to everybody: one mailbox a person.",
-        "asks-for-each": "All claims of this node are compared in one question to the broker, each beat.",
+        "release-deletes-newer": (
+            "A late release must not delete a newer claim: compare node *and* generation, in the "
+            "broker, before you delete."
+        ),
+        "one-mailbox": (
+            "With one room for all direct messages, every node gets each of them: use one mailbox for each client."
+        ),
+        "asks-for-each": "Compare all claims of this node with one command to the broker.",
     },
     limit_s=25.0,
     processes=True,
@@ -64,17 +68,17 @@ async def _claims(t: Transcript, first: Any, second: Any) -> None:
     t.say("a connects to n1; its link falls silent, and a connects to n2")
     old = await first.claim("a")
     t.equal("where is a, asked on n2", await second.where("a"), "n1")
-    t.equal("those that n1 has lost", list(await first.lost({"a": old})), [])
+    t.equal("clients that n1 has lost", list(await first.lost({"a": old})), [])
     new = await second.claim("a")
     t.equal("where is a, asked on n1", await first.where("a"), "n2")
-    t.equal("those that n1 has lost", list(await first.lost({"a": old})), ["a"], id="older-claim-wins")
-    t.equal("those that n2 has lost", list(await second.lost({"a": new})), [])
-    t.say("n1 notices at last that its connection of a is over")
+    t.equal("clients that n1 has lost", list(await first.lost({"a": old})), ["a"], id="older-claim-wins")
+    t.equal("clients that n2 has lost", list(await second.lost({"a": new})), [])
+    t.say("later n1 notices that its connection of a is over")
     await first.release("a", old)
     t.equal("where is a", await first.where("a"), "n2", id="release-deletes-newer")
     await second.release("a", new)
     t.equal("n2's is over too: where is a", await first.where("a"), None)
-    t.equal("where is somebody who never came", await first.where("nobody"), None)
+    t.equal("where is a client that never came", await first.where("nobody"), None)
 
 
 async def _same_node(t: Transcript, owners: Any) -> None:
@@ -90,10 +94,10 @@ async def _asks_once(t: Transcript, broker: CheckBroker, owners: Any) -> None:
     t.say(f"{MEMBERS} members of n1; one beat")
     mine = {f"m{number}": await owners.claim(f"m{number}") for number in range(MEMBERS)}
     asked = await _commands(broker)
-    t.equal("those that n1 has lost", list(await owners.lost(mine)), [])
+    t.equal("clients that n1 has lost", list(await owners.lost(mine)), [])
     asked = await _commands(broker) - asked - 1  # without this question itself
     t.true("commands to the broker", asked <= 5, got=asked, expected="one", id="asks-for-each")
-    t.equal("of nobody: those that n1 has lost", list(await owners.lost({})), [])
+    t.equal("without a claim: clients that n1 has lost", list(await owners.lost({})), [])
 
 
 async def _commands(broker: CheckBroker) -> int:
@@ -140,7 +144,7 @@ async def _direct(t: Transcript, three: list[Any], mailbox: Any) -> None:
     t.say("a is connected to n1, b to n2, c to n3; a says one to b")
     a, b, c = [await connected_client(node, who, "red", "", 0) for node, who in zip(three, "abc", strict=True)]
     a.says("direct", 1, "one", "b")
-    t.true("a is told that it is safe", await a.hears("handed", 1, "b"), got=a.heard, expected='["handed", 1, "b"]')
+    t.true("a's message is acknowledged", await a.hears("handed", 1, "b"), got=a.heard, expected='["handed", 1, "b"]')
     t.true("b hears it", await b.hears("direct", 1, "one"), got=b.heard, expected='["direct", 1, "one"]')
     t.equal("c hears", [m for m in c.heard if m[0] == "direct"], [], id="one-mailbox")
     followed = [mailbox("b") in node.feeds for node in three]
@@ -149,9 +153,9 @@ async def _direct(t: Transcript, three: list[Any], mailbox: Any) -> None:
     b.transport.abort()
     await asyncio.gather(three[1].serving[1], return_exceptions=True)
     a.says("direct", 2, "two", "b")
-    t.true("a is told that it is safe", await a.hears("handed", 2, "b"), got=a.heard, expected='["handed", 2, "b"]')
+    t.true("a's message is acknowledged", await a.hears("handed", 2, "b"), got=a.heard, expected='["handed", 2, "b"]')
     b = await connected_client(three[2], "b", "red", "", 0)
-    t.true("b hears both there", await b.hears("direct", 2, "two"), got=b.heard, expected='["direct", 2, "two"]')
+    t.true("b gets both there", await b.hears("direct", 2, "two"), got=b.heard, expected='["direct", 2, "two"]')
 
 
 MOST = 3
@@ -164,7 +168,8 @@ FRAMES = 5000
     lines=21,
     points=4,
     hints=(
-        "give() has two ways: write now, if nothing waits and the buffer has room; else the policy decides what waits.",
+        "give() has two cases: write at once, if no frame waits and the buffer has room; "
+        "otherwise the policy decides which frames wait.",
         "A dict keeps the order in which its keys came: pop a key and set it again, and it is the last. "
         "next(iter(self.waiting)) is the oldest key; object() is a key that nothing else has.",
         "conflate with a key: self.waiting.pop(key, None); else key = object(). Full: abort, or delete the oldest. "
@@ -173,17 +178,19 @@ FRAMES = 5000
     ),
     words={
         "queue-unbounded": (
-            "What a slow reader leaves unread grows until the node dies, and everybody with it. Look at the "
-            "buffer before writing, and bound what waits."
+            "Unread frames of a slow reader fill the memory of the node, until it dies. Check the "
+            "buffer before you write, and bound the number of waiting frames."
         ),
-        "awaits-the-slow": "give() never waits: who waits for a slow reader makes the whole room wait for it.",
-        "overtakes": "While something waits, what comes later waits behind it.",
-        "drops-newest": "What has waited longest is worth least: the oldest goes, the newest stays.",
+        "awaits-the-slow": "give() must not wait: otherwise the whole room waits for a slow reader.",
+        "overtakes": "While a frame waits, later frames must wait after it.",
+        "drops-newest": "Drop the oldest frame, and keep the newest.",
         "conflate-reorders": (
-            "The last frame of a key stands at the place of the last: what was said in between comes first."
+            "Put the last frame of a key at the end of the order: frames that were given in between come first."
         ),
-        "conflate-unbounded": "As many keys as there are members are as many frames: conflation needs the bound too.",
-        "never-drained": "When the connection takes something again, what waits is written, oldest first.",
+        "conflate-unbounded": (
+            'There can be as many keys as members, and each has a frame: "conflate" needs the bound too.'
+        ),
+        "never-drained": "When the connection has room again, write the waiting frames, oldest first.",
     },
     limit_s=8.0,
 )
@@ -232,7 +239,7 @@ async def _let_go(t: Transcript, make: Any) -> None:
     t.true("it is kept so far", not connection.gone, got="let go", expected=f"{MOST} frames wait")
     _give(t, outlet, *(f"m{n}" for n in range(MOST, FRAMES)))
     t.true(
-        "then it is let go of",
+        "then its connection is aborted",
         connection.transport.aborted.is_set(),
         got="kept",
         expected="transport.abort()",
@@ -254,7 +261,7 @@ async def _drop_oldest(t: Transcript, make: Any) -> None:
     t.true("it is kept", not connection.gone, got="let go", expected="kept")
     t.true("waiting", len(outlet.waiting) == MOST, got=len(outlet.waiting), expected=str(MOST), id="queue-unbounded")
     await _read(connection, outlet)
-    t.equal("when it reads again it hears", _said(connection), names[-MOST:], id=_dropped(connection, names))
+    t.equal("when it reads again it gets", _said(connection), names[-MOST:], id=_dropped(connection, names))
 
 
 def _dropped(connection: ScriptedConnection, names: list[str]) -> str:
@@ -282,7 +289,7 @@ async def _conflate(t: Transcript, make: Any) -> None:
     await _read(connection, outlet)
     said = _said(connection)
     id = "never-drained" if not said else "conflate-reorders" if set(said) == {"a2", "b1", "notice"} else ""
-    t.equal("when it reads again it hears", said, ["b1", "a2", "notice"], id=id)
+    t.equal("when it reads again it gets", said, ["b1", "a2", "notice"], id=id)
     t.say(f"{FRAMES} prices, each of another share")
     connection, outlet = _slow(make, "conflate")
     for number in range(FRAMES):

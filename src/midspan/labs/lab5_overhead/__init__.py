@@ -17,6 +17,6 @@ from midspan.labs.lab5_overhead.searching import again, cost, look
 
 borrow, check = lab.borrow, lab.checks
 _first = FirstDraft(Path(__file__).parent)
-first_draft, show_draft = _first.define, _first.show
+first_draft, show_source = _first.define, _first.show
 
-__all__ = ["again", "borrow", "check", "cost", "first_draft", "lab", "look", "show", "show_draft"]
+__all__ = ["again", "borrow", "check", "cost", "first_draft", "lab", "look", "show", "show_source"]

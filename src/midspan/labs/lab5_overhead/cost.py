@@ -66,7 +66,7 @@ class Situation:
     events: int
 
 
-WAITED_FOR = Situation("somebody waits for each", 0.05, 1, True, 200)
+WAITED_FOR = Situation("the sender waits for each", 0.05, 1, True, 200)
 LOW_RATE = Situation("one every 50 ms", 0.05, 1, False, 200)
 LOAD = Situation("32 in one turn", 0.1, 32, False, 320)
 SITUATIONS = (WAITED_FOR, LOW_RATE, LOAD)

@@ -27,8 +27,8 @@ MANY = 64  # bodies of this size: four times the room
     lines=7,
     points=2,
     hints=(
-        "Two reasons to leave it to a task: what is to be sent is not at hand, or there is no room. Two ways to write: "
-        "a count, or entries.",
+        "Two reasons to leave it to a task: the entries are not in memory, or there is no room. "
+        "Two ways to write: a count, or entries.",
         "at_hand(line.log, line.offset) is None when the store is needed. line.takes(entries) gives the frame and "
         "moves the offset; line.acks() does so for what is owed, when that is line.log.end - line.offset.",
         "Much in line.connection.transport.get_write_buffer_size(): line.task = asyncio.create_task(catch_up(line))."
@@ -36,15 +36,17 @@ MANY = 64  # bodies of this size: four times the room
         "the task.",
     ),
     words={
-        "no-bound": (
-            "broadcast() writes whatever waits already: for somebody who reads nothing, until the memory is full."
-        ),
+        "no-bound": ("broadcast() writes without a limit: for a client that reads nothing, until the memory is full."),
         "gives-up-when-full": "A full buffer is a reason to wait, not to leave entries out.",
-        "store-skipped": "What is not at hand is in the store: a task reads it, in its order.",
+        "store-skipped": (
+            "Entries that are not in memory are in the store: leave them to a task, which reads them in order."
+        ),
         "always-a-task": (
             "A task and a turn of the loop cost as much as the frame itself: write at once if there is room."
         ),
-        "only-a-count": "A count says that all of it is the receiver's own: it stands for no entry of somebody else.",
+        "only-a-count": (
+            "A count stands only for the receiver's own entries: use it only when no other client's entry is missing."
+        ),
     },
     limit_s=15.0,
 )
@@ -73,7 +75,7 @@ def _line(names: dict[str, Any], keep: int) -> tuple[Any, SlowReader, Any]:
 
 
 async def _writes(t: Transcript, names: dict[str, Any]) -> None:
-    t.say("an entry of somebody else, and a connection with room")
+    t.say("an entry of another client, and a connection with room")
     line, connection, log = _line(names, 200)
     log.tail.append(("b1", "b", 1))
     log.end += 1
@@ -85,7 +87,7 @@ async def _writes(t: Transcript, names: dict[str, Any]) -> None:
 
 
 async def _counts(t: Transcript, names: dict[str, Any]) -> None:
-    t.say("an entry of its own, and then one of somebody else")
+    t.say("an entry of its own, and then one of another client")
     line, connection, log = _line(names, 200)
     with line:
         await log.append("a1", "a", 1)
@@ -142,37 +144,39 @@ ONE, TWO, OTHER = '["typing_start",{"room":"one"}]', '["typing_start",{"room":"t
 
 
 @lab.step(
-    "Read without waking anybody",
+    "Read without waking a task",
     minutes=32,
     lines=17,
     points=3,
     hints=(
-        "One question before you read anything: could one of its messages have to wait? And then what in_time does.",
-        "up.store.writes_at_once answers it. up.desk.take is to be awaited; up.inbox.judge(up.who, up.number) is not, "
-        "nor are up.store.write(body, who=..., number=...), up.log.add(body, ...) and up.inbox.take(...).",
+        "Before you read anything, ask: could one of the messages have to wait? If not, do what in_time does.",
+        "up.store.writes_at_once answers that. up.desk.take must be awaited; "
+        "up.inbox.judge(up.who, up.number) need not, nor up.store.write(body, who=..., "
+        "number=...), up.log.add(body, ...) and up.inbox.take(...).",
         "if not up.store.writes_at_once: return False. For each packet as in in_time, but for a body: up.number += 1, "
         'then verdict = up.inbox.judge(...): "gap" raises OutOfOrder, "new" is written and taken. return True.',
     ),
     words={
         "direct-never": (
-            "Whatever is left to the task costs a future, a callback and a turn of the loop: handle it where "
-            "it is read."
+            "A message that is left to the task costs a future, a callback and a turn of the loop: "
+            "handle it in at_once."
         ),
-        "direct-loses": "True means that it is handled: nobody looks at this message again.",
-        "direct-numbers": "A number that is said holds here too: after a reconnect a first message is seldom number 1.",
+        "direct-loses": ("True means that the message is handled: recv does not get it. Return it only if that is so."),
+        "direct-numbers": (
+            'A "number" packet counts here too: after a reconnect the first message often is not number 1.'
+        ),
         "direct-twice": (
-            "A link that was cut sends copies. Here no desk looks: ask the inbox, and tell it what was taken."
+            "After a cut, copies arrive. Desk is not called here: ask the inbox, and call its take for a new message."
         ),
-        "direct-gap": (
-            "A message before this one is missing: to take this one all the same is to lose that one for good."
-        ),
-        "direct-ask": "Somebody waits: flush the feed where you hear it, and the answer leaves with this very call.",
-        "direct-swallows": "What cannot be read ends the connection. Let the error out: the task in recv gets it.",
+        "direct-gap": ("A message before this one is missing: if you take this one, the missing one is lost for good."),
+        "direct-ask": "An ask means that the application waits: flush the feed in this call.",
+        "direct-swallows": "Bytes that cannot be read end the connection: let the error pass, and recv raises it.",
         "direct-not-durable": (
-            "What the store has not written yet is not safe. If it takes time, leave the message alone."
+            "A message that the store has not written yet is not safe. If the store needs time, return False."
         ),
         "direct-reads-first": (
-            "A wire learns as it reads. What is left to the task must be as it was: ask before you read."
+            "Reading changes the wire's tables, and the task will read the message again: check the "
+            "store before you read."
         ),
     },
     limit_s=15.0,
@@ -238,7 +242,7 @@ async def _handles(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
 
 
 async def _reading_counts(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
-    t.say("a comes back: its message 5 was taken, and nobody has told it")
+    t.say("a comes back: its message 5 was taken, and the acknowledgement was lost")
     server = ServerWithClient(names, 0.0)
     server.up.inbox.adopt("a", 6)
     with server.feed:
@@ -249,7 +253,7 @@ async def _reading_counts(t: Transcript, at_once: Any, names: dict[str, Any]) ->
 
 
 async def _refuses(t: Transcript, at_once: Any, names: dict[str, Any]) -> None:
-    t.say("a says its message 3 first, and then a stranger's bytes come")
+    t.say("a says its message 3 first, and then bytes that are no packets come")
     server = ServerWithClient(names, 0.0)
     with server.feed:
         missing = server.says(("number", 3), ("body", ONE))

@@ -29,11 +29,11 @@ TEXT, DEFLATED, SHAPE, SHAPED, NUMBER, MINE, ASK, ACK = range(8)  # kinds on the
 KINDS = {"number": NUMBER, "mine": MINE, "ask": ASK, "ack": ACK}
 NAMES = {number: name for name, number in KINDS.items()}
 
-LONGEST = 2**20  # bytes of a text, inflated; what a stranger may make us hold
+LONGEST = 2**20  # bytes of one text, inflated
 WORTH = 100  # bytes from which we try to deflate a text
 SHAPES = 64  # that each end of a connection remembers
 SHAPE_BYTES = 256  # the length of the longest one
-ACK_S = 0.5  # how long an acknowledgement may wait for company
+ACK_S = 0.5  # how long an acknowledgement may wait for the next frame
 BATCH = 64  # messages in one frame
 ROOM = 2**16  # bytes that may wait in a connection's buffer before we wait as well
 PAGE, OUT_OF_ORDER, UNREADABLE = 100, 4409, 1007  # RFC 6455, section 7.4.1: 1007 is data that is not what it should be
@@ -112,7 +112,7 @@ class Wire:
 
 
 class Sender:
-    """First draft: each message in a frame of its own, with its number."""
+    """First draft: one frame for each message, with its number."""
 
     def __init__(self, outbox: Any) -> None:
         self.outbox, self.more, self.asks = outbox, asyncio.Event(), False
@@ -129,7 +129,7 @@ class Sender:
 
 
 def runs(entries: list[Entry], who: str, safe: int) -> list[Packet]:
-    """First draft: every entry in full, and an acknowledgement for each of one's own."""
+    """First draft: every entry in full, and an acknowledgement for each own entry."""
     packets: list[Packet] = []
     for body, sender, number in entries:
         packets.append(("body", body))
@@ -158,7 +158,7 @@ class Book(Log):  # type: ignore[misc, valid-type]
 
 
 def at_hand(log: Book, offset: int) -> list[Entry] | None:
-    """The entries after `offset`; None if one of them is in the store only."""
+    """The entries after `offset`; None if one of them is only in the store."""
     missing = log.end - offset
     if missing > len(log.tail):
         return None
@@ -166,7 +166,7 @@ def at_hand(log: Book, offset: int) -> list[Entry] | None:
 
 
 async def after(log: Book, offset: int) -> list[Entry]:
-    """Some or all of the entries after `offset`, from the store if they are not at hand."""
+    """Some or all of the entries after `offset`, from the store if they are not in memory."""
     entries = at_hand(log, offset)
     if entries is None:
         read = await log.store.read(offset, log.tail.maxlen)
@@ -191,17 +191,17 @@ class Down:
         self.loop = asyncio.get_running_loop()
 
     def takes(self, entries: list[Entry]) -> bytes:
-        """These are sent now: the frame that carries them."""
+        """Take these entries as sent: the frame that carries them."""
         self.offset, self.owed = self.offset + len(entries), 0
         return self.wire.write(runs(entries, self.who, self.safe))
 
     def acks(self) -> bytes:
-        """All that was not sent yet is owed: the frame that acknowledges it."""
+        """Acknowledge all entries that were not sent yet: the frame that does so."""
         owed, self.offset, self.owed = self.owed, self.log.end, 0
         return self.wire.write([("mine", owed)])
 
     def soon(self) -> None:
-        """Flush when the loop comes round: what is added until then goes with it."""
+        """Flush in the next turn of the loop: entries that are added until then are sent with it."""
         if self.next is None:
             self.next = self.loop.call_soon(self.flush)
 
@@ -230,14 +230,14 @@ class Line(Down):
 
 
 class Feed(Line):
-    """First draft: whatever was added is sent at once."""
+    """First draft: sends each new entry at once."""
 
     def added(self, who: str, number: int) -> None:
         self.soon()
 
 
 async def catch_up(line: Down) -> None:
-    """Send all that is there, from the store if need be, and wait for whoever reads slowly."""
+    """Send all that is there, from the store if needed, and wait for a client that reads slowly."""
     with contextlib.suppress(ConnectionClosed):
         while entries := await after(line.log, line.offset):
             await line.connection.send(line.takes(entries))
@@ -245,10 +245,10 @@ async def catch_up(line: Down) -> None:
 
 
 def flush(line: Down) -> None:
-    """First draft: a task, each time."""
+    """First draft: always uses a task."""
     line.task = asyncio.create_task(catch_up(line))
 
 
 def at_once(up: Any, data: bytes) -> bool:
-    """First draft: all is left to the task."""
+    """First draft: leaves every message to the task."""
     return False

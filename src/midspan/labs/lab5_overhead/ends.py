@@ -41,7 +41,7 @@ class OutOfOrder(Exception):
 
 
 class Up:
-    """What one connection says: messages, each with the number after the one before."""
+    """What one connection sends: messages, each with the number after the one before."""
 
     __slots__ = "desk", "feed", "inbox", "log", "number", "store", "who", "wire"
 
@@ -51,7 +51,7 @@ class Up:
 
 
 async def in_time(up: Up, data: bytes) -> None:
-    """Handle a message, and wait for the store where need be."""
+    """Handle a message, and wait for the store if needed."""
     for kind, value in up.wire.read(data):
         if kind == "body":
             up.number += 1
@@ -115,7 +115,7 @@ def took(client: "Client", body: str) -> None:
 
 
 def safe_to(client: "Client", number: int) -> list[str]:
-    """Up to `number` all is safe. The bodies that the outbox forgets now."""
+    """All messages up to `number` are safe. Returns the bodies that the outbox deletes now."""
     bodies: list[str] = client.outbox.acknowledge(number)
     for body in bodies:
         client.app.acknowledged(body)
@@ -151,7 +151,7 @@ class Client:
         self.sender, self.attempt = Sender(self.outbox), 0
 
     def send(self, body: str, asks: bool = False) -> None:
-        """Take a message; `asks` when somebody waits for its acknowledgement."""
+        """Take a message; `asks` when the application waits for its acknowledgement."""
         self.outbox.put(body)
         self.sender.asks = self.sender.asks or asks
         self.sender.more.set()

@@ -18,16 +18,18 @@ from midspan.simulation import Implementation
     lines=6,
     points=3,
     hints=(
-        "What is sent again after a cut costs bytes. What if a careless colleague saved those?",
+        "Messages that are sent again after a cut cost bytes. What if a careless colleague saved those?",
         "A subclass of Member can change the outbox before it calls super().session(connection). safe_to(self, number) "
         "takes messages for acknowledged.",
         "class Sure(Member): in session, if self.cursor.offset safe_to(self, self.outbox.base + len(self.outbox) - 1), "
         "then await super().session(connection). Return Implementation(Ends, Sure).",
     ),
     words={
-        "cheaper-passes": "A control that passes shows that the check cannot fail, or that nothing was broken.",
+        "cheaper-passes": (
+            "A control that passes shows that the check cannot fail, or that the control has no mistake."
+        ),
         "cheaper-breaks-nothing-else": "A control has one mistake: without faults it works.",
-        "cheaper-is-dearer": "It was to save something: on a good day it costs more than ours.",
+        "cheaper-is-dearer": "It must save bytes: without faults it costs more than ours.",
     },
     limit_s=45.0,
 )

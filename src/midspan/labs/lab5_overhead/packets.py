@@ -35,18 +35,20 @@ RESERVED = ("7c", "7c" + 16 * " 00", "7d 00", "7e 0000000000", "7f fffffffffffff
     lines=12,
     points=1,
     hints=(
-        "Three cases: the number stands in the five bits; it follows in a few bytes; what is there is no head.",
+        "Three cases: the number is in the five bits; it follows in 1 to 8 bytes; the bytes are no head.",
         "`kind << 5 | code` is the first byte, `divmod(first, 32)` takes it apart. A code from 24 on means "
         "`1 << (code - 24)` bytes. number.to_bytes(size, 'big') and int.from_bytes(data[a:b], 'big').",
         "head: if number < 24 one byte; else the first code of range(4) with number < 1 << (8 << code). read_head: "
         "first make sure that at < len(data), then number <= 27 and the end <= len(data), else ValueError.",
     ),
     words={
-        "head-too-narrow": "A number that grows for as long as a session lasts outgrows two bytes, then four.",
-        "head-little-endian": "The most significant byte comes first, as everywhere in a protocol of the network.",
-        "head-not-shortest": "The shortest form that holds a number: up to 23 in the head, then 1, 2, 4 or 8 bytes.",
+        "head-too-narrow": "The numbers of a long session need more than two bytes, and later more than four.",
+        "head-little-endian": "The most significant byte comes first, as in other network protocols.",
+        "head-not-shortest": (
+            "Use the shortest form that holds the number: up to 23 in the first byte, then 1, 2, 4 or 8 bytes."
+        ),
         "head-reads-on": (
-            "What is not all there is not there: a slice beyond the end is shorter than asked, and no error."
+            "Check that all bytes of the head are there: a slice beyond the end is shorter, and raises no error."
         ),
     },
 )
@@ -119,14 +121,15 @@ NO_PACKETS = {"half a head": "9a 0001", "a body that is cut": "05 6869", "a code
     lines=14,
     points=2,
     hints=(
-        "Writing is one piece a packet, joined. Reading goes on until the message is used up.",
-        "KINDS gives the kind of a name, NAMES the name of a kind. The kind of what stands at `at` is data[at] >> 5.",
+        "To write, join the bytes of each packet. To read, continue until the end of the message.",
+        "KINDS leads from a name to a kind, NAMES from a kind to a name. The kind of the packet "
+        "at `at` is data[at] >> 5.",
         "read: while at < len(data): below NUMBER body, at = self.hears.read(data, at), kept unless it is None; "
         "else kind, number, at = read_head(data, at), and (NAMES[kind], number).",
     ),
     words={
-        "text-frames": "Packets are bytes. As text they would have to be UTF-8, and most bytes above 127 are not.",
-        "one-packet": "Several packets stand in one message, one after the other: read on until its end.",
+        "text-frames": "Packets are bytes. A text would have to be UTF-8, and most bytes above 127 are not.",
+        "one-packet": "A message can have several packets, one after the other: read until its end.",
     },
     limit_s=15.0,
 )

@@ -21,12 +21,12 @@ LONG_OUTAGE = 200  # messages
 
 
 @lab.step(
-    "Numbers that nobody sends",
+    "Implicit numbers",
     minutes=19,
     lines=10,
     points=3,
     hints=(
-        "What does the server count, from which number, and since when?",
+        "What does the server count, from which number, and since which moment?",
         "`sent` is 0 at the start of each connection. waiting = self.outbox.after(sent)[:BATCH] gives (number, body) "
         "pairs; only the first can be out of step.",
         'while waiting := self.outbox.after(sent)[:BATCH]: a ("number", n) if waiting[0][0] != sent + 1, the bodies, '
@@ -34,17 +34,25 @@ LONG_OUTAGE = 200  # messages
     ),
     words={
         "numbers-not-resynchronised": (
-            "The other end counts from 0 on a new connection: where the next number is another one, it must be told."
+            'On a new connection the other end counts from 0: send ("number", n) where the next number is another one.'
         ),
-        "numbers-in-full": "Both ends can count: a number goes out only where it is not the next.",
-        "batch-reorders": "A batch is sent in the order in which its messages were said: their numbers follow from it.",
+        "numbers-in-full": "Both ends can count: send a number only where it is not the next one.",
+        "batch-reorders": "Send a batch in the order of the outbox: the numbers follow from that order.",
         "batch-waits": (
-            "A batch gathers what is there. Who waits for more delays the first message; at a low rate, each."
+            "A batch takes the messages that are there. If it waits for more, it delays the first "
+            "message, and at a low rate each message."
         ),
-        "batch-unbounded": "What waits after a long outage does not fit into one frame: BATCH at most, then the next.",
-        "no-batch": "What waits together goes in one frame.",
-        "ask-kept": "Somebody waits once: an ask that is never cleared asks for each acknowledgement from then on.",
-        "ask-forgotten": "Somebody waits for this acknowledgement: `asks` is set, so an ask goes with the frame.",
+        "batch-unbounded": (
+            "After a long outage many messages wait: put at most BATCH of them into one frame, then "
+            "send the next frame."
+        ),
+        "no-batch": "Send messages that wait together in one frame.",
+        "ask-kept": (
+            "Clear `asks` after the ask is sent: otherwise the sender asks for each later acknowledgement too."
+        ),
+        "ask-forgotten": (
+            "The application waits for this acknowledgement: `asks` is set, so put an ask into the frame."
+        ),
     },
     limit_s=15.0,
 )
@@ -76,7 +84,7 @@ async def _sends(t: Transcript, make: Any) -> None:
 
 
 async def _is_asked(t: Transcript, outbox: MemoryOutbox, sender: Any, line: ListeningConnection) -> None:
-    t.say("somebody waits for the fifth, nobody for the sixth")
+    t.say("the application waits for the fifth, not for the sixth")
     sender.asks = True
     _say(outbox, sender, "five")
     await asyncio.sleep(1.0)
@@ -145,29 +153,31 @@ OTHER = ("b1", "b", 7)
 
 
 @lab.step(
-    "What its sender knows already",
+    "Do not send a body back to its sender",
     minutes=15,
     lines=8,
     points=3,
     hints=(
         "Go through the entries once, and count while they are the receiver's own.",
-        'When an entry of somebody else comes, and at the end, the count becomes ("mine", own), unless it is 0.',
+        'Before an entry of another client, and at the end, the count becomes ("mine", own), unless it is 0.',
         "own: sender == who and number > safe. Then own += 1; else append the count if there is one, then the body, "
         "and set own to 0.",
     ),
     words={
-        "own-in-full": "Its sender has the body: it needs to know where it stands, not what it says.",
+        "own-in-full": "The sender has the body: it needs the place of the entry, not the body.",
         "acknowledged-by-welcome": (
-            "What the welcome acknowledged is not in the outbox any more: such an entry is sent in full."
+            "A message that the welcome acknowledged is no longer in the outbox: send its entry in full."
         ),
-        "run-overtakes": "The log has one order: a count stands where its entries stand, between those of others.",
+        "run-overtakes": (
+            "The log has one order: put a count where its entries are, between the entries of other clients."
+        ),
     },
     limit_s=15.0,
 )
 def runs(t: Transcript, runs: Any, ours: Implementation) -> None:
     t.say('runs(entries, "a", 0): nothing was acknowledged before')
     t.equal("no entry", runs([], "a", 0), [])
-    t.equal("one of somebody else", _runs(runs, [OTHER], 0), [("body", "b1")])
+    t.equal("one of another client", _runs(runs, [OTHER], 0), [("body", "b1")])
     t.equal("one of a's own", _runs(runs, [ONE], 0), [("mine", 1)], id="own-in-full")
     t.equal("three of its own", _runs(runs, [ONE, TWO, THREE], 0), [("mine", 3)])
     between = [("mine", 1), ("body", "b1"), ("mine", 2)]
@@ -198,31 +208,33 @@ TIGHT = Bounds(outbox=8)
 
 
 @lab.step(
-    "Acknowledgements that wait for company",
+    "Acknowledgements that share a frame",
     minutes=15,
     lines=8,
     points=3,
     hints=(
-        "For each entry one question: may it wait? And one more: does a timer run already?",
-        "self.soon() for what may not wait. self.loop.call_later(ACK_S, self.rings) for what may, if self.timer is "
-        "None. A timer that runs goes on running.",
+        "Two questions for each entry: may it wait? Does a timer run already?",
+        "self.soon() for an entry that may not wait. self.loop.call_later(ACK_S, self.rings) for "
+        "one that may, if self.timer is None. Do not restart a timer that runs.",
         "added: own = ...; self.owed += own; if not own or self.owed >= self.most: self.soon(); elif self.timer is "
         "None: start it. rings: self.timer = None, then self.flush().",
     ),
     words={
-        "acks-never-flushed": "An acknowledgement may wait for company, and when none comes it goes alone.",
-        "timer-restarted": "A timer that each event starts again never runs down while there are events.",
-        "ack-each": "An acknowledgement that waits for nobody costs a frame, and a segment around it, for each event.",
-        "others-wait": "An entry of somebody else is no acknowledgement but the message itself: it does not wait.",
-        "outbox-fills-up": (
-            "Who waits half a second at any rate lets the outbox on the other side fill up: at `most` owed it is time."
+        "acks-never-flushed": (
+            "An acknowledgement may wait for the next frame, but no longer than ACK_S: then it is sent alone."
         ),
-        "ack-before-durable": "An acknowledgement is a promise: nothing is counted as safe before it is in the log.",
+        "timer-restarted": "A timer that each event restarts never ends while there are events.",
+        "ack-each": ("An acknowledgement that is sent at once costs a frame, and a segment around it, for each event."),
+        "others-wait": ("An entry of another client is the message itself, not an acknowledgement: send it soon()."),
+        "outbox-fills-up": (
+            "At a high rate the client's outbox fills up within ACK_S: send when `most` acknowledgements are owed."
+        ),
+        "ack-before-durable": "Acknowledge a message only when it is in the log.",
     },
     limit_s=15.0,
 )
 def acks(t: Transcript, Feed: Any, ours: Implementation) -> None:  # noqa: N803, ARG001 - an answer that the implementation has in use
-    t.say("a says one thing, and nobody says more")
+    t.say("a says one thing, and no client says more")
     (waited_s,) = _acknowledged(_played(ours, ROOMY, Say(BEGIN_S, "a", "a1"))) or (None,)
     _waited(t, waited_s)
     t.say("a says something every 50 ms, for three seconds")
@@ -245,7 +257,13 @@ def _waited(t: Transcript, waited_s: float | None) -> None:
     came = waited_s is not None and waited_s <= ACK_S + SLACK_S
     t.true("its acknowledgement comes", came, got=never, expected=f"after {ACK_S:g} s", id="acks-never-flushed")
     assert waited_s is not None
-    t.true("and has waited for company", waited_s >= ACK_S / 2, got=never, expected=f"after {ACK_S:g} s", id="ack-each")
+    t.true(
+        "and has waited for the next frame",
+        waited_s >= ACK_S / 2,
+        got=never,
+        expected=f"after {ACK_S:g} s",
+        id="ack-each",
+    )
 
 
 def _others(t: Transcript, ours: Implementation) -> None:

@@ -33,23 +33,26 @@ TAUGHT = "43 5b2261"  # SHAPE, three bytes: ["a
 
 
 @lab.step(
-    "Names are learned once",
+    "Names are sent once",
     minutes=36,
     lines=19,
     points=4,
     hints=(
-        "Two tables: what I have taught (shape to number), and what I was taught (number to shape). Neither is shared.",
-        "split(body) and filled(shape, values) do the text. head(SHAPE, size) teaches, head(SHAPED, number) uses, "
-        "block(values) carries the values.",
+        "Two tables: the shapes that this end has sent (shape to number), and those that it has "
+        "received (number to shape). They are separate.",
+        "split(body) and filled(shape, values) work on the text. head(SHAPE, size) defines a "
+        "shape, head(SHAPED, number) uses it, block(values) has the values.",
         "write: block(body) for all that has no shape; else self.numbers.setdefault(shape, len(self.numbers)). read: "
         "SHAPED: is the number known? then read_block and filled; SHAPE is kept if there is room, and gives None; "
         "anything else is read_block.",
     ),
     words={
-        "shapes-kept": "A shape is known to the end that heard it, on this connection: the next one begins with none.",
-        "shapes-unbounded": "Whoever teaches us shapes for ever fills our memory: the table has a bound at both ends.",
-        "shape-unknown": "A number that nobody has taught is no shape: ValueError, and no shape of somebody else.",
-        "not-as-it-was": "A body is opaque: what comes out is what went in, to the last character.",
+        "shapes-kept": "Both ends store a shape for one connection: the next connection begins without shapes.",
+        "shapes-unbounded": (
+            "A client that defines shapes without end fills our memory: bound the table at both ends."
+        ),
+        "shape-unknown": "A number that was not defined on this connection is no shape: raise ValueError.",
+        "not-as-it-was": "The body that is read must be equal to the body that was written, in each character.",
     },
     limit_s=15.0,
 )
@@ -75,7 +78,7 @@ def _the_next_connection(t: Transcript, make: Any) -> None:
         body = _shaping_read(make(), text)
     except ValueError as error:
         body = error
-    t.equal("the other end, which has heard of nothing, reads an event", body, EVENT, id="shapes-kept")
+    t.equal("the other end, which has no shapes, reads an event", body, EVENT, id="shapes-kept")
     taught = make()
     _shaping_read(taught, text)
     for what, hears, data in (("0 on a new connection", make(), b"\x60\x00"), ("5 of one", taught, b"\x65\x00")):
@@ -99,7 +102,7 @@ def _many_shapes(t: Transcript, make: Any) -> None:
         for _ in range(MANY):
             hears.read(bytes.fromhex(TAUGHT), 0)
 
-    t.raises("a stranger who teaches as many", taught, ValueError, id="shapes-unbounded")
+    t.raises("a client that defines as many", taught, ValueError, id="shapes-unbounded")
     cut = b"\x45" + b'["a'
     t.raises("a shape that is not all there", lambda: make().read(cut, 0), ValueError)
     says, hears = make(), make()
@@ -137,7 +140,7 @@ TEXTS = ("", "a", "h\u00e9 \u4f60\u597d", HARD, REPEATED, "\u4f60" * 200, "x" * 
     lines=17,
     points=3,
     hints=(
-        "Compare two sizes, send the smaller one. And who decides how much comes out when we inflate?",
+        "Compare two sizes, and send the shorter form. And what bounds the size of the result when we inflate?",
         "zlib.compress(data, 6, -15); zlib.decompressobj(-15).decompress(piece, LONGEST) stops at LONGEST bytes; its "
         "`.eof` says whether that was all.",
         "read_block: cut piece out and check its end and kind; if DEFLATED: decompress with LONGEST inside try/except "
@@ -145,12 +148,10 @@ TEXTS = ("", "a", "h\u00e9 \u4f60\u597d", HARD, REPEATED, "\u4f60" * 200, "x" * 
     ),
     words={
         "deflate-always": "Deflate makes a short text longer: send what is smaller.",
-        "deflate-never": "A long text that repeats itself shrinks to a part of its size.",
-        "inflate-unbounded": "A kilobyte of a stranger's can become a megabyte of ours: inflate with a limit.",
-        "inflate-raises": "Bytes that are not deflated are a stranger's mistake, not ours: ValueError.",
-        "characters-for-bytes": (
-            "A size counts bytes. A text has fewer characters than bytes as soon as it leaves ASCII."
-        ),
+        "deflate-never": "Deflate makes a long text with repetitions much shorter: use it there.",
+        "inflate-unbounded": "A kilobyte from an untrusted client can inflate to a megabyte: use a limit.",
+        "inflate-raises": "For bytes that are not deflated, raise ValueError.",
+        "characters-for-bytes": ("A size counts bytes. A text that is not ASCII has more bytes than characters."),
     },
     limit_s=15.0,
 )
@@ -177,7 +178,7 @@ def _at_most(t: Transcript, block: Any, text: str, most: int, id: str) -> None:
 
 
 def _hostile_blocks(t: Transcript, read_block: Any) -> None:
-    t.say("what a stranger may send")
+    t.say("bytes that an untrusted client may send")
     bomb = _bomb()
     tracemalloc.start()
     try:
