@@ -11,6 +11,7 @@ In this order:
    `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
 6. `page`: a page for a browser, with what the tap sees of it.
 7. `chat_runs`: the chat whose link is cut, which opens the course. `upgraded_streams`: frames written by hand.
+   `event_trials`, `cookies`, `tokens`: what chapter 02 does to its servers and to a browser.
 """
 
 from midspan.errors import imported_when_used
@@ -51,6 +52,11 @@ HOMES = {  # what notebooks use
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
     "named": "on_trial",
+    "COOKIES_THAT_CAME": "cookies",
+    "cookie_pages": "cookies",
+    "around_a_cut": "event_trials",
+    "say_packets": "event_trials",
+    "token_in_log": "tokens",
     "upgraded_stream": "upgraded_streams",
 }
 
