@@ -21,6 +21,7 @@ SECONDS: dict[str, float] = {
     "tests/test_labs.py": 45,
     "tests/test_benchmark_rounds.py": 35,
     "tests/test_browser.py": 30,
+    "tests/test_browser_cookies.py": 25,
     "tests/test_kernels.py": 80,
     "tests/test_judge.py": 20,
     "tests/test_net_broker.py": 18,

@@ -222,6 +222,8 @@ CASES: dict[str, Good] = {
     "experiments.byte_ledgers.code_lines": good(source="a = 1"),
     # any number of names; tests/test_experiments_source.py has the bad ones
     "experiments.byte_ledgers.library_lines": good(),
+    "experiments.cookies.cookie_pages": good(),
+    "experiments.tokens.token_in_log": good(),
     # eyes
     "pictures.frames.anatomy": good(frame=hello, title=""),
     "pictures.outputs.browser": good(page=lambda: Page(4242, has_client=True)),
@@ -357,6 +359,8 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "experiments.closings.close_with", "experiments.bombs.bomb",
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
+    # tests/test_conclusions_event_wrapping.py
+    "experiments.event_trials.around_a_cut", "experiments.event_trials.say_packets",
     "labs.lab2_events.lab1_server.serve_websocket",  # tests/test_lab2_layer.py
     "labs.lab2_events.lab1_server.websocket_layer",
     "labs.lab1_framing.given.carry_bytes", "labs.lab1_framing.given.hang_up",  # tests/test_lab1_given.py

@@ -25,6 +25,8 @@ async def moody(connection: ServerConnection) -> None:
             await connection.send("yes")
         elif message == "sleep":
             awake = False
+        elif message == "nap":
+            await anext(aiter(connection))  # as a server does that waits for an attachment
         elif message == "shout":
             await connection.send("AH")
             await connection.send(b"\x01")
@@ -40,6 +42,7 @@ async def moody(connection: ServerConnection) -> None:
         ("nothing", "skips it"),
         ("shout", r"says 'AH', then says b'\x01'"),
         ("sleep", "answers no more"),
+        ("nap", "skips one more"),
         ("raise", "closes, 1011"),
         ("drop", "closes, 1006"),
     ],
@@ -110,4 +113,4 @@ async def test_both_sides_are_asked_each_hostile_input() -> None:
             for one in INPUTS
         }
     assert fates["no array"] == ("skips it", "closes, 1011")
-    assert fates["two attachments, one comes"][0] == "answers no more"
+    assert fates["two attachments, one comes"][0] == "skips one more"

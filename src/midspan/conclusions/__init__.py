@@ -21,6 +21,17 @@ HOMES = {  # what notebooks use
     "both_ends_send_at_once": "framing",
     "one_connection_carries_all": "framing",
     "only_frames_inside_tls": "framing",
+    # chapter 02
+    "each_part_has_its_place": "event_wrapping",
+    "finds_handlers_by_name": "event_wrapping",
+    "greets_before_events": "event_wrapping",
+    "needs_no_websocket": "event_wrapping",
+    "our_code_decides": "event_wrapping",
+    "pings_in_text_frames": "event_wrapping",
+    "refuse_each_others_events": "event_wrapping",
+    "returns_the_handlers_value": "event_wrapping",
+    "shares_one_connection": "event_wrapping",
+    "takes_fewer_lines": "event_wrapping",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)

@@ -13,6 +13,7 @@ In this order:
 7. `chat_runs`: the chat whose link is cut, which opens the course.
 8. `upgraded_streams`: frames written by hand; with them `bombs` (small messages that inflate) and `closings` (codes of
    close frames). `both_ways`: two ends that send at the same time.
+9. `event_trials`, `cookies`, `tokens`: what chapter 02 does to its servers and to a browser.
 """
 
 from midspan.errors import imported_when_used
@@ -58,6 +59,11 @@ HOMES = {  # what notebooks use
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
     "named": "on_trial",
+    "COOKIES_THAT_CAME": "cookies",
+    "cookie_pages": "cookies",
+    "around_a_cut": "event_trials",
+    "say_packets": "event_trials",
+    "token_in_log": "tokens",
     "upgraded_stream": "upgraded_streams",
 }
 

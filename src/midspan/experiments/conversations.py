@@ -246,15 +246,18 @@ class Reaction:
         said: the messages that it sent between the input and its answer to the question.
         answers: whether it still answers the question on the same connection.
         close_code: None while the connection is open; 1006 when it ended without a close frame.
+        recovers: whether it answers when it is asked once more, after a question without an answer.
     """
 
     said: tuple[str | bytes, ...]
     answers: bool
     close_code: int | None
+    recovers: bool = False
 
     def __str__(self) -> str:
         said = [f"says {message!r}" for message in self.said]
-        fate = f"closes, {self.close_code}" if self.close_code else "answers no more" if not self.answers else ""
+        silent = "answers no more" if not self.recovers else "skips one more"
+        fate = f"closes, {self.close_code}" if self.close_code else silent if not self.answers else ""
         return ", then ".join([*said, *([fate] if fate else [])]) or "skips it"
 
     __repr__ = __str__
@@ -285,7 +288,8 @@ async def reaction(
             for message in messages:
                 await connection.send(message)
         said, answers = await _ask(connection, dialect)
-        return Reaction(tuple(said), answers, connection.close_code)
+        recovers = not answers and connection.close_code is None and (await _ask(connection, dialect))[1]
+        return Reaction(tuple(said), answers, connection.close_code, recovers)
 
 
 async def _ask(connection: ClientConnection, dialect: QuestionAndAnswer) -> tuple[list[str | bytes], bool]:
