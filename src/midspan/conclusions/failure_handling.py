@@ -42,7 +42,9 @@ def what_is_not_sent_again_is_lost(alone: RunReport, again: RunReport) -> Seen:
 def what_is_sent_again_arrives_twice(run: RunReport) -> Seen:
     """A client that sends again; the link is cut before the acknowledgement."""
     said, counts = len(run.history.of("sent")), _deliveries(run.history)
-    return Seen(said == 1 and max(counts.values()) == 2, f"sayings: {said}; deliveries: {max(counts.values())}")
+    return Seen(
+        said == 1 and max(counts.values()) == 2, f"{said} message said, {max(counts.values())} deliveries to its client"
+    )
 
 
 @conclusion(
