@@ -202,6 +202,8 @@ CASES: dict[str, Good] = {
     ),
     "experiments.disconnection.noticed_cut_s": good(name="websockets", player=lambda: simulation.play),
     "experiments.disconnection.emit_while_away": good(authority=Authority),
+    "experiments.failure_trials.at_every_moment": good(name="raw", fault="cut"),
+    "experiments.failure_trials.doubled": good("cuts", latency_s=0.01, cuts=False, runs=1),
     "benchmark.rounds.Events": good(events=8, together=1, connections=1, at_once=1),
     "benchmark.rounds.FanOut": good(times=1, connections=1),
     "benchmark.rounds.Idle": good(connections=1, until=2),
@@ -368,6 +370,9 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     # tests/test_experiments_bench_clients.py
     "experiments.bench_clients.packet_client", "experiments.bench_clients.raw_client",
     "experiments.bench_clients.socketio_client", "experiments.bench_clients.try_handshake",
+    # tests/test_conclusions_failure_handling.py; a herd calls the last one
+    "experiments.failure_trials.connect_all", "experiments.failure_trials.handed_over",
+    "simulation.reconnect_herd.javascript_waits",
     "labs.lab3_failure.session.guarantee_matrix",  # tests/test_guarantees.py
     "labs.lab3_failure.session.own_column",
     "labs.lab3_failure.session.again", "labs.lab3_failure.session.look",  # below

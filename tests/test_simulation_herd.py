@@ -31,8 +31,8 @@ def waits_of_nothing(_: Random) -> Iterator[float]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_who_draws_lots_on_each_attempt_is_spread_widest(seed: int) -> None:
-    """Peaks: python-socketio > JavaScript > websockets > full jitter; who is spread wider is back later. Any seed."""
+def test_full_jitter_up_to_a_minute_is_spread_widest(seed: int) -> None:
+    """Peaks: python-socketio > JavaScript > websockets > full jitter; a crowd that is spread wider is back later."""
     python, script, library, jitter = herd(2000, seed=seed, full_jitter=full_jitter)
     assert python.peak > script.peak > library.peak > 3 * jitter.peak
     assert max(python.last_s, script.last_s) < library.last_s < jitter.last_s

@@ -1,7 +1,8 @@
 """What the course concludes about each claim: the test of each conclusion, and the ledger of verdicts.
 
 1. `verdicts`: the claims, and what a conclusion is. A notebook calls `verdict(conclusion, *evidence)`.
-2. `two_layers`: the conclusions of chapter 00. Each chapter has a module with its own name.
+2. `two_layers`: the conclusions of chapter 00. Each chapter has a module with its own name; chapter 03 has two
+   (`reconnecting`, `failure_handling`).
 
 A conclusion's test runs twice: on the evidence of a notebook, where it must hold, and on that of a control, where it
 must not. The controls are in the tests (`tests/test_conclusions_*.py`).
@@ -32,6 +33,25 @@ HOMES = {  # what notebooks use
     "returns_the_handlers_value": "event_wrapping",
     "shares_one_connection": "event_wrapping",
     "takes_fewer_lines": "event_wrapping",
+    # chapter 03
+    "an_outage_is_buffered": "failure_handling",
+    "an_outage_is_refused": "failure_handling",
+    "both_try_again": "reconnecting",
+    "defaults_restore_connections_only": "reconnecting",
+    "halves_are_not_handed_over": "failure_handling",
+    "only_the_framework_falls_back": "reconnecting",
+    "polling_first_falls_back": "reconnecting",
+    "recovery_needs_an_event": "failure_handling",
+    "restoring_is_left_to_you": "failure_handling",
+    "retries_reach_and_double": "failure_handling",
+    "silence_is_filled_with_pings": "reconnecting",
+    "speed_does_not_help": "failure_handling",
+    "the_heartbeat_notices": "reconnecting",
+    "the_library_detects_a_drop": "reconnecting",
+    "the_longest_wait_spreads": "reconnecting",
+    "the_revoked_are_served": "failure_handling",
+    "what_is_not_sent_again_is_lost": "failure_handling",
+    "what_is_sent_again_arrives_twice": "failure_handling",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)

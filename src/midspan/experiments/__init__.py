@@ -5,7 +5,8 @@ In this order:
 1. `bench`: opens the two servers with a tap in front of each, and reports at the end what was left open;
    `bench_clients`: the clients that chapter 02 connects to them.
 2. `conversations` and `byte_ledgers`: conversations of real libraries through a tap, and what their bytes are for.
-3. `disconnection`: when clients notice a cut, what they buffer, and what is lost.
+3. `disconnection`: when clients notice a cut, what they buffer, and what is lost. `failure_trials`: what chapter 03
+   tries besides: a fault at every moment, an upgrade that is blocked, an echo that breaks off.
 4. `on_trial` (which implementations are compared) and `guarantee_matrix` (guarantee x implementation x fault).
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
    `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
@@ -56,6 +57,12 @@ HOMES = {  # what notebooks use
     "RECIPE": "disconnection",
     "SAME_KEY": "disconnection",
     "emit_while_away": "disconnection",
+    "MISSED": "failure_trials",
+    "at_every_moment": "failure_trials",
+    "connect_all": "failure_trials",
+    "doubled": "failure_trials",
+    "handed_over": "failure_trials",
+    "javascript_waits": "failure_trials",
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
     "named": "on_trial",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from itertools import dropwhile, islice
+from itertools import dropwhile
 from typing import Any, ClassVar
 
 import socketio
@@ -44,7 +45,8 @@ class Noticed:
     Args:
         made_of: the library and its version.
         interval_s, timeout_s: the time between two pings, and the limit for a pong.
-        after_s: the time from the last byte to the next attempt to connect, for each phase of the period.
+        after_s: the time from the last byte to the next attempt to connect, for each phase of the period; infinite
+            if there was none.
         bound_s: the upper bound that the settings give.
     """
 
@@ -76,6 +78,13 @@ def noticed(name: str, interval_s: float, timeout_s: float, player: SchedulePlay
     need(name in ("websockets", "python-socketio"), "websockets or python-socketio", name, "Choose one of them")
     need(min(interval_s, timeout_s) > 0, "seconds above zero", (interval_s, timeout_s), "Correct the settings")
     implementation = _websockets(interval_s, timeout_s) if name == "websockets" else _socketio(interval_s, timeout_s)
+    return noticed_by(implementation, name, interval_s, timeout_s, player)
+
+
+def noticed_by(
+    implementation: Implementation, name: str, interval_s: float, timeout_s: float, player: SchedulePlayer = play
+) -> Noticed:
+    """As `noticed`, for an implementation with these settings. `name`: the library whose last wait counts."""
     after = tuple(_after_s(run_in_thread(player, implementation, _half_open(share * interval_s))) for share in PHASES)
     closing_s = CLOSE_TIMEOUT_S if name == "websockets" else FIRST_WAIT_S
     return Noticed(f"{name} {version(name)}", interval_s, timeout_s, after, interval_s + timeout_s + closing_s)
@@ -83,8 +92,12 @@ def noticed(name: str, interval_s: float, timeout_s: float, player: SchedulePlay
 
 @checked
 def noticed_cut_s(name: str, player: SchedulePlayer = play) -> float:
-    """For comparison: return the seconds from a reset to the client's next attempt to connect."""
-    cut = replace(_half_open(0.0), faults=(Cut(Trigger("a", "up", 2, "after")),))
+    """For comparison: return the seconds from a reset to the client's next attempt to connect.
+
+    They are infinite if the client never tries again.
+    """
+    first = 1 if name == "raw" else 2  # the others' first message up is a greeting
+    cut = replace(_half_open(0.0), faults=(Cut(Trigger("a", "up", first, "after")),))
     return _after_s(run_in_thread(player, named(name).implementation, cut))
 
 
@@ -111,10 +124,9 @@ def _half_open(later_s: float) -> Schedule:
 
 
 def _after_s(history: History) -> float:
-    """Return the seconds from the fault to the client's next attempt."""
-    seen = dropwhile(lambda record: record.what != "fault", history.of("fault", "attempt"))
-    fault, attempt = islice(seen, 2)
-    return attempt.at_s - fault.at_s
+    """Return the seconds from the fault to the client's next attempt; infinite without one."""
+    fault, *attempts = dropwhile(lambda record: record.what != "fault", history.of("fault", "attempt"))
+    return attempts[0].at_s - fault.at_s if attempts else math.inf
 
 
 # python-socketio's two clients while they are cut off: what happens to events they emit, and which session they get.

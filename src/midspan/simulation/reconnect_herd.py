@@ -121,14 +121,17 @@ def with_names(function: Any, **names: object) -> Callable[..., Any]:
     return FunctionType(function.__code__, {**function.__globals__, **names}, None, function.__defaults__)
 
 
-def javascript_waits(rng: Random) -> Iterator[float]:
-    """The waits of socket.io-client with its defaults (`build/esm/contrib/backo2.js`): jitter first, then the cap."""
+def javascript_waits(rng: Random, longest_s: float = 5.0) -> Iterator[float]:
+    """The waits of socket.io-client (`build/esm/contrib/backo2.js`): jitter first, then the longest wait.
+
+    `longest_s`: its default is the library's (`reconnectionDelayMax`).
+    """
     for attempt in itertools.count():
         wait_ms = 1000.0 * 2**attempt
         chance = rng.random()
         deviation = int(chance * 0.5 * wait_ms)
         wait_ms += deviation if int(chance * 10) & 1 else -deviation
-        yield int(min(wait_ms, 5000)) / 1000
+        yield int(min(wait_ms, 1000 * longest_s)) / 1000
 
 
 def python_socketio(clients: int, outage_s: float, rng: Random) -> LibraryReturns:
