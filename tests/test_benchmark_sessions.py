@@ -8,7 +8,7 @@ from midspan.benchmark import contenders, paired
 from midspan.benchmark.clients import Echo
 from midspan.benchmark.rounds import Events, Steady
 from midspan.errors import Refusal
-from midspan.grading.finished_labs import Lab3, Lab5, finished, lab3_contender, lab5_contender
+from midspan.grading.finished_labs import Lab3, Lab5, finished, lab3_contender, lab5_bare_contender, lab5_contender
 from tests.loops import in_a_loop
 
 SIO = contenders.AIOHTTP_SOCKETIO.name
@@ -27,6 +27,14 @@ async def test_lab_5_waits_with_its_acknowledgements_where_nobody_waits_for_them
     """Twelve events in a quarter of a second share their acknowledgement; where somebody waits, each has its own."""
     run = await paired([lab5_contender()], Steady(12, 0.02), rounds=1, tls=False, warm_up=4)
     assert run.median("lab 5", "frame_bytes") <= 20  # 23 with an ask, and a frame down, for each
+
+
+@in_a_loop
+async def test_lab_5_without_its_guarantees_says_the_same_bytes() -> None:
+    """What chapter 05 takes as their price is then no other frame."""
+    two = [lab5_contender(), lab5_bare_contender()]
+    run = await paired(two, Events(events=32, connections=4, at_once=4), rounds=1, tls=False, warm_up=400)
+    assert run.median("lab 5", "frame_bytes") == run.median("lab 5, no guarantees", "frame_bytes")
 
 
 def test_lab_5_says_once_what_comes_out_the_same_twice() -> None:
@@ -52,7 +60,7 @@ def test_lab_3_is_acknowledged_up_to_a_number() -> None:
     assert (one.path, one.ready, one.acked) == ("/all", True, 3)
 
 
-@pytest.mark.parametrize("make", [lab3_contender, lab5_contender])
+@pytest.mark.parametrize("make", [lab3_contender, lab5_contender, lab5_bare_contender])
 @in_a_loop
 async def test_an_unfinished_lab_is_refused(make: object) -> None:
     assert callable(make)

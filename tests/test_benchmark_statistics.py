@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from midspan.benchmark.statistics import Comparison, Paired, Reached, interval, ratio
+from midspan.benchmark.statistics import Comparison, Paired, Reached, coverage, interval, ratio
 from midspan.errors import Refusal
 
 SPREAD = 0.12  # from process to process, as a light server has
@@ -100,3 +100,18 @@ def test_what_cannot_be_compared_is_refused() -> None:
     ):
         with pytest.raises(Refusal, match=words):
             call()
+
+
+@pytest.mark.parametrize("rounds", [3, 5, 7])
+def test_few_rounds_are_spanned_and_their_coverage_is_told(rounds: int) -> None:
+    """Of ten thousand draws as many spans contain the true median as `coverage` says; the bootstrap gives the span."""
+    rng = Random(rounds)
+    spans = [drawn(rng, rounds) for _ in range(10_000)]
+    held = sum(min(one) <= 1.0 <= max(one) for one in spans) / len(spans)
+    assert held == pytest.approx(coverage(rounds), abs=0.02)
+    found = interval(spans[0], rng)
+    assert (found.low, found.high) == (min(spans[0]), max(spans[0]))
+
+
+def test_eight_rounds_would_be_99_of_100() -> None:
+    assert coverage(7) < 0.99 < coverage(8)

@@ -121,6 +121,14 @@ async def test_how_often_a_client_waits_before_its_first_message() -> None:
         assert round_trips(await opening(way, authority)) == encrypted
 
 
+@in_a_loop
+async def test_an_end_that_sends_after_it_has_heard_needs_a_new_segment() -> None:
+    """GET and 101; over Socket.IO also CONNECT and its answer."""
+    for way, headers in ((RAW, 52), (SOCKETIO, 104)):
+        ledger = byte_ledger(await opening(way, Authority(), tls=False))
+        assert ledger.row(rows.TCP_IP) == Row(rows.TCP_IP, headers, headers)
+
+
 @pytest.mark.parametrize("name", names())
 def test_of_every_recorded_conversation_each_byte_has_its_layer(name: str) -> None:
     ledger = byte_ledger(sample(name))

@@ -19,10 +19,14 @@ from midspan.errors import checked, need
 # each round, then the median over the rounds. The bootstrap (Efron 1979) gives its interval: draw as many rounds as
 # there were, with repetition, and take their median; repeat this two thousand times; the middle 99 % of these medians
 # is the interval. (With so few rounds, the middle 95 % would contain the true value in fewer than nine of ten cases.)
+#
+# Of at most seven rounds this interval spans all of them, from the least to the greatest. That is no interval of 99 %:
+# see `coverage`.
 
 
 RESAMPLES = 2000
 LEVEL = 0.99
+SPANNED = 7  # of so many rounds the interval spans all
 LEAST_ROUNDS = 5  # for a verdict: fewer rounds give no useful interval
 MARGIN = 0.1  # two processes of one program differ by so much, so a ratio this near to 1 says nothing
 
@@ -97,6 +101,14 @@ class Ratio:
         return f"{self.median:.2f}x ({self.low:.2f} to {self.high:.2f}, {self.rounds} rounds): {self.verdict}"
 
     __repr__ = __str__
+
+
+def coverage(rounds: int) -> float:
+    """Return in which share of cases the span of so many rounds, least to greatest, contains the true median.
+
+    It does not if all rounds are above the true median, or all below: each has a probability of 1 / 2**rounds.
+    """
+    return 1 - 2 * 0.5**rounds
 
 
 def interval(values: Sequence[float], rng: Random) -> Interval:

@@ -3,6 +3,8 @@
 1. `verdicts`: the claims, and what a conclusion is. A notebook calls `verdict(conclusion, *evidence)`.
 2. `two_layers`: the conclusions of chapter 00. Each chapter has a module with its own name; chapter 03 has two
    (`reconnecting`, `failure_handling`).
+2. `two_layers`: the conclusions of chapter 00. Each chapter has a module with its own name. Chapter 05 has two:
+   `byte_costs` counts, `overhead` measures in pairs.
 
 A conclusion's test runs twice: on the evidence of a notebook, where it must hold, and on that of a control, where it
 must not. The controls are in the tests (`tests/test_conclusions_*.py`).
@@ -52,6 +54,22 @@ HOMES = {  # what notebooks use
     "the_revoked_are_served": "failure_handling",
     "what_is_not_sent_again_is_lost": "failure_handling",
     "what_is_sent_again_arrives_twice": "failure_handling",
+    # chapter 05
+    "allocates_more": "overhead",
+    "answers_later": "overhead",
+    "carries_types": "byte_costs",
+    "delivery_costs": "byte_costs",
+    "frames_less": "byte_costs",
+    "guarantees_take_less": "overhead",
+    "has_a_lower_floor": "overhead",
+    "holds_less_memory": "overhead",
+    "makes_tasks": "overhead",
+    "packets_take_less": "overhead",
+    "saves_protocol_code": "byte_costs",
+    "serves_hundreds_a_second": "overhead",
+    "takes_less_cpu": "overhead",
+    "takes_more_bytes": "byte_costs",
+    "the_rate_decides": "overhead",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)

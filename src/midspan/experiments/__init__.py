@@ -10,6 +10,7 @@ In this order:
 4. `on_trial` (which implementations are compared) and `guarantee_matrix` (guarantee x implementation x fault).
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
    `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
+   `fan_outs`: what one message to all clients of a node costs, in several ways (chapter 05).
 6. `page`: a page for a browser, with what the tap sees of it.
 7. `chat_runs`: the chat whose link is cut, which opens the course.
 8. `upgraded_streams`: frames written by hand; with them `bombs` (small messages that inflate) and `closings` (codes of
@@ -50,6 +51,7 @@ HOMES = {  # what notebooks use
     "ENVELOPE": "conversations",
     "FRAMEWORK": "conversations",
     "INPUTS": "conversations",
+    "SHORT_ACK": "conversations",
     "TYPING_START": "conversations",
     "UPGRADE": "conversations",
     "reaction": "conversations",
@@ -65,6 +67,9 @@ HOMES = {  # what notebooks use
     "javascript_waits": "failure_trials",
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
+    "fan_out": "fan_outs",
+    "megaphone": "fan_outs",
+    "megaphone_socketio": "fan_outs",
     "named": "on_trial",
     "COOKIES_THAT_CAME": "cookies",
     "cookie_pages": "cookies",

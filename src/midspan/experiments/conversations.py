@@ -73,12 +73,18 @@ MESSAGES = (TYPING_START, CHAT, BLOB)
 
 @dataclass(frozen=True)
 class Channel:
-    """A protocol and its transport; `acknowledged`: whether a message asks for an acknowledgement."""
+    """A protocol and its transport.
+
+    Attributes:
+        acknowledged: whether a message asks for an acknowledgement.
+        ack: how our envelope's server spells it; `{}` stands for the number.
+    """
 
     name: str
     protocol: str  # "raw", "envelope" or "Socket.IO"
     transport: str = "websocket"  # or "polling"; "upgrade": Socket.IO's default, polling and then WebSocket
     acknowledged: bool = False
+    ack: str = '{{"ack":{}}}'
 
 
 CHANNELS = (
@@ -90,6 +96,7 @@ CHANNELS = (
     Channel("polling", "Socket.IO", "polling"),
     Channel("polling + ack", "Socket.IO", "polling", acknowledged=True),
 )
+SHORT_ACK = Channel("envelope + short ack", "envelope", acknowledged=True, ack="[{}]")
 UPGRADE = Channel("polling, then WebSocket", "Socket.IO", "upgrade")
 
 
@@ -125,7 +132,7 @@ async def _raw(way: Channel, authority: Authority | None, deflate: bool) -> Asyn
         async for message in connection:
             received.put_nowait(message)
             if number := _number(message):
-                await connection.send(json.dumps({"ack": number}, separators=SEPARATORS))
+                await connection.send(way.ack.format(number))
 
     async with AsyncExitStack() as stack:
         served = await stack.enter_async_context(raw_server(handler, server_tls, **options))

@@ -16,6 +16,7 @@ from midspan.grading.transcript import CheckFailed, Result, Transcript
 
 HOMES = {  # what notebooks use
     "earlier": "lab_source",
+    "lab5_bare_contender": "finished_labs",
     "lab5_contender": "finished_labs",
 }
 

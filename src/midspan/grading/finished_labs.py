@@ -6,12 +6,16 @@ import inspect
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
+
+from websockets.asyncio.server import broadcast, serve
+from websockets.exceptions import ConnectionClosed
 
 from midspan.benchmark.clients import Echo, Envelope
 from midspan.benchmark.contenders import Contender, code_of, contender
@@ -24,7 +28,7 @@ from midspan.grading.notebooks import Answers
 from midspan.grading.steps import remarks
 from midspan.grading.transcript import error_in_words
 from midspan.net.receivers import MessageData
-from midspan.net.servers import HOST
+from midspan.net.servers import HOST, DirectConnection
 from midspan.simulation import Bounds
 
 _numbers = count(1)
@@ -252,3 +256,41 @@ def lab5_contender(source: str = "solutions", room: str = "") -> Contender:
     """
     speaks = code_of(Lab5, {"source": source, "room": room})
     return contender("lab 5", lab5, speaks, note="the same promises, cheaper", source=source)
+
+
+async def lab5_bare(tls: Tls, source: str) -> AsyncIterator[int]:
+    """Serve lab 5's codec, on its way of reading and writing, without its guarantees.
+
+    It counts the events of a connection and acknowledges them. It keeps no log, knows no copy of a message, and cannot
+    resume.
+    """
+    names = finished("lab5_overhead", source)
+
+    async def handler(connection: Any) -> None:
+        await connection.recv()  # the greeting
+        await connection.send(json.dumps(["welcome", "", 0, 0]))
+        wire, owed = names.Wire(), 0
+
+        def at_once(data: bytes) -> bool:
+            nonlocal owed
+            for kind, _ in wire.read(data):
+                if kind == "body":
+                    owed += 1
+                elif kind == "ask":
+                    broadcast([connection], wire.write([("mine", owed)]))
+                    owed = 0
+            return True
+
+        connection.at_once = at_once
+        with suppress(ConnectionClosed):
+            await connection.recv()  # ends with the connection: `at_once` handles all that comes
+
+    options: dict[str, Any] = {"compression": None, "ping_interval": None, "create_connection": DirectConnection}
+    async with serve(handler, HOST, 0, ssl=tls, **options) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+def lab5_bare_contender(source: str = "solutions") -> Contender:
+    """Lab 5's codec, reading and writing without its guarantees, as a contender."""
+    speaks = code_of(Lab5, {"source": source})
+    return contender("lab 5, no guarantees", lab5_bare, speaks, note="the same codec, no log", source=source)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from midspan.benchmark.reporting import BenchmarkReport
-from midspan.benchmark.statistics import UNITS, Paired
+from midspan.benchmark.statistics import LEVEL, SPANNED, UNITS, Paired, coverage
 from midspan.errors import need
 from midspan.pictures.ladders import ladder
 from midspan.pictures.svg import (
@@ -151,9 +151,21 @@ def price_bars(run: Paired, what: str = "cpu_us", *, title: str = "") -> Picture
         body += [*_name(name, left, y), group([*bar, words], tip=f"{name}: {one}")]
     bottom = TOP_PX + PRICES_ROW_PX * len(found)
     body.append(line(left, TOP_PX - 4, left, bottom, colour=LINE))
-    body.append(label(left, bottom + 16, f"{UNITS[what]}; the stroke is where the median may lie", size=12, fill=QUIET))
-    width = max(left + SPAN_PX + VALUE_PX, MARGIN_PX + 1.2 * sans_px(finding, 14) + MARGIN_PX)
+    below = f"{UNITS[what]}; {_stroke(run)}"
+    body.append(label(MARGIN_PX, bottom + 16, below, size=12, fill=QUIET))
+    least = MARGIN_PX + max(1.2 * sans_px(finding, 14), 1.1 * sans_px(below, 12)) + MARGIN_PX
+    width = max(left + SPAN_PX + VALUE_PX, least)
     return picture(width, bottom + 28, body, title=finding, text=_text(run, what, finding))
+
+
+def _stroke(run: Paired) -> str:
+    """Say what the stroke on a bar covers."""
+    rounds = len(next(iter(run.rounds.values())))
+    if rounds > SPANNED:
+        return f"stroke: about {LEVEL:.0%} of such strokes contain the true median"
+    return (
+        f"stroke: least to greatest of {rounds} rounds; {coverage(rounds):.0%} of such strokes contain the true median"
+    )
 
 
 def _name(name: str, left: float, y: float) -> list[str]:

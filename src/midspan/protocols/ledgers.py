@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from midspan.errors import checked, need
 from midspan.protocols.capture import (
@@ -163,7 +163,8 @@ def byte_ledger(capture: Capture, payload: bytes = b"", segments: Mapping[Side, 
         capture: whole records only; incomplete ones belong to no layer.
         payload: the bytes of the application's message. The rest of a text message counts as "JSON".
         segments: how many segments with data the kernel has counted from each side. A segment on loopback is larger
-            than on an Ethernet, so the count is at least what the bytes need on an Ethernet.
+            than on an Ethernet, so the count is at least what the bytes need on an Ethernet: an end that sends after
+            it has heard from the other one needs a new segment.
 
     Raises:
         Refusal: it is no capture, or it has bytes that belong to no layer.
@@ -179,7 +180,9 @@ def byte_ledger(capture: Capture, payload: bytes = b"", segments: Mapping[Side, 
         carried = sum(len(chunk.tls or chunk.data) for chunk in capture if chunk.sender == side)
         named = sum(size for (_, sender), size in counted.items() if sender == side)
         need(named == carried, f"{count(carried, 'byte')} from the {side}, each in a layer", named, "Capture it whole")
-        counted[TCP_IP, side] = SEGMENT_HEADER_BYTES * max((segments or {}).get(side, 0), -(-carried // SEGMENT_BYTES))
+        counted[TCP_IP, side] = SEGMENT_HEADER_BYTES * max(
+            (segments or {}).get(side, 0), _least_segments(capture, side)
+        )
     rows = (Row(layer, counted[layer, "client"], counted[layer, "server"]) for layer in LAYERS)
     return ByteLedger(tuple(row for row in rows if row.both_bytes))
 
@@ -194,6 +197,13 @@ def round_trips(capture: Capture) -> int:
     opened = sum(chunk.kind == "opened" for chunk in spoken)
     turns = [chunk.sender for chunk in spoken if chunk.kind == "data"]
     return opened + sum(pair == ("client", "server") for pair in pairwise(turns))
+
+
+def _least_segments(capture: Capture, side: Side) -> int:
+    """How many segments this side needs on an Ethernet, for what it sends at once and in turn with the other side."""
+    sent = [(chunk.sender, len(chunk.tls or chunk.data)) for chunk in capture]
+    turns = groupby((one for one in sent if one[1]), key=lambda one: one[0])
+    return sum(-(-sum(size for _, size in turn) // SEGMENT_BYTES) for sender, turn in turns if sender == side)
 
 
 def _plain(seen: Sighting, payload: bytes) -> Iterator[tuple[str, int]]:
