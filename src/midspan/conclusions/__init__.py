@@ -17,6 +17,15 @@ HOMES = {  # what notebooks use
     "events_are_payload": "two_layers",
     "reconnects": "two_layers",
     "nothing_but_messages": "two_layers",
+    # chapter 04
+    "a_session_lives_in_one_node": "scaling",
+    "a_slow_reader_fills_memory": "scaling",
+    "an_adapter_is_less_code": "scaling",
+    "only_the_owner_delivers": "scaling",
+    "polling_needs_stickiness": "scaling",
+    "pubsub_forgets": "scaling",
+    "raw_needs_its_own_bus": "scaling",
+    "raw_needs_its_own_policy": "scaling",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)

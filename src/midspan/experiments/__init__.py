@@ -8,7 +8,8 @@ In this order:
 3. `disconnection`: when clients notice a cut, what they buffer, and what is lost.
 4. `on_trial` (which implementations are compared) and `guarantee_matrix` (guarantee x implementation x fault).
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
-   `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
+   `cluster_apps` (what they serve), `cluster_trials` (what chapter 04 does to them), and `slow_clients`: a client that
+   reads nothing.
 6. `page`: a page for a browser, with what the tap sees of it.
 7. `chat_runs`: the chat whose link is cut, which opens the course. `upgraded_streams`: frames written by hand.
 """
@@ -29,11 +30,15 @@ HOMES = {  # what notebooks use
     "measure_all_bytes": "byte_ledgers",
     "by_hand": "cluster_apps",
     "mailbox": "cluster_apps",
+    "no_adapter": "cluster_apps",
+    "no_bus": "cluster_apps",
     "with_adapter": "cluster_apps",
     "away_for_four": "cluster_trials",
     "clients_served": "cluster_trials",
+    "cut_off": "cluster_trials",
     "everybody_writes": "cluster_trials",
-    "one_slow_reader": "cluster_trials",
+    "first_two_requests": "cluster_trials",
+    "say_across": "cluster_trials",
     "run_chat": "chat_runs",
     "BLOB": "conversations",
     "CHANNELS": "conversations",
@@ -51,6 +56,11 @@ HOMES = {  # what notebooks use
     "noticed": "disconnection",
     "noticed_cut_s": "disconnection",
     "named": "on_trial",
+    "broadcasts": "slow_clients",
+    "emits": "slow_clients",
+    "one_slow_reader": "slow_clients",
+    "ticker": "slow_clients",
+    "what_waits": "slow_clients",
     "upgraded_stream": "upgraded_streams",
 }
 
