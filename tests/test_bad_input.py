@@ -355,12 +355,17 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "simulation.nodes.run.play_nodes",  # tests/test_simulation_nodes.py
     "simulation.nodes.run.search_nodes",
     "experiments.cluster_apps.by_hand", "experiments.cluster_apps.mailbox",  # a node calls them
-    "experiments.cluster_apps.with_adapter",
+    "experiments.cluster_apps.no_adapter", "experiments.cluster_apps.no_bus", "experiments.cluster_apps.with_adapter",
+    "experiments.slow_clients.broadcasts", "experiments.slow_clients.emits", "experiments.slow_clients.ticker",
     "experiments.cluster_trials.away_for_four", "experiments.cluster_trials.clients_served",  # test_chapter04.py
     "experiments.cluster_trials.everybody_writes", "experiments.cluster_trials.one_slow_reader",
     "experiments.upgraded_streams.upgraded_stream", "experiments.bombs.send_to_server",  # tests/test_chapter01.py
     "experiments.both_ways.large_both_ways", "experiments.both_ways.order_of_senders",
     "experiments.closings.close_with", "experiments.bombs.bomb",
+    "experiments.cluster_trials.cut_off", "experiments.cluster_trials.everybody_writes",
+    "experiments.cluster_trials.first_two_requests", "experiments.cluster_trials.say_across",
+    "experiments.slow_clients.one_slow_reader", "experiments.slow_clients.what_waits",
+    "experiments.upgraded_streams.upgraded_stream",  # tests/test_chapter01.py
     # tests/test_experiments_page.py, test_experiments_reaction.py
     "experiments.page.live_page", "experiments.conversations.reaction",
     # tests/test_conclusions_event_wrapping.py

@@ -1,27 +1,48 @@
-"""Chapter 04 concludes nothing that it has not asserted; its trials find what they say, and refuse bad arguments."""
+"""Chapter 04 reaches a verdict on each part of its claims; its trials find what they say, and refuse bad arguments."""
 
 from __future__ import annotations
 
-import inspect
+import builtins
+import dis
 from collections.abc import Awaitable, Callable, Iterator
+from types import CodeType
 from typing import Any
 
 import pytest
 
+from midspan.conclusions import scaling
 from midspan.errors import Refusal
-from midspan.experiments import away_for_four, clients_served, everybody_writes, mailbox, one_slow_reader
+from midspan.experiments import (
+    away_for_four,
+    broadcasts,
+    clients_served,
+    cut_off,
+    emits,
+    everybody_writes,
+    first_two_requests,
+    mailbox,
+    no_bus,
+    one_slow_reader,
+    say_across,
+    ticker,
+    what_waits,
+)
 from midspan.experiments import cluster_apps as apps
 from midspan.experiments.clusters import Cluster
 from midspan.experiments.clusters import cluster as open_cluster
-from midspan.net.balancers import by_cookie, round_robin
+from midspan.net.balancers import by_cookie, by_user, round_robin
 from midspan.net.servers import Authority
 from tests.clusters import running_cluster
 from tests.course import Notebook, calls, found, questions_with_asserted_scores, words
 from tests.loops import in_a_loop
 
 AUTHORITY = Authority()
-PARTS = {"sticky sessions", "connection ownership", "cross-node messages", "backpressure"}
-ROWS = {"S1": PARTS, "S2": {""}, "S3": {""}, "S4": {""}}  # the fifth part of S1, fan-out, is in chapter 05
+ROWS = {
+    "S1": {"sticky sessions", "connection ownership", "cross-node messages", "backpressure"},  # fan-out: chapter 05
+    "S2": {""},
+    "S3": {""},
+    "S4": {"routing and pub/sub", "backpressure"},
+}
 
 
 def chapter() -> Notebook:
@@ -30,7 +51,8 @@ def chapter() -> Notebook:
 
 
 def test_every_row_of_a_claim_has_its_verdict() -> None:
-    entered = [tuple(map(words, call.args[:2])) for cell in chapter().code for call in calls(cell, "verdict")]
+    drawn = [getattr(scaling, words(call.args[0])) for cell in chapter().code for call in calls(cell, "verdict")]
+    entered = [(conclusion.claim, conclusion.row) for conclusion in drawn]
     assert sorted(entered) == sorted((claim, row) for claim, rows in ROWS.items() for row in rows)
 
 
@@ -40,9 +62,15 @@ def test_every_prediction_is_scored_by_what_ran() -> None:
 
 def test_an_application_imports_what_it_needs() -> None:
     """A cluster sends its source alone: no name of its module may stand in it."""
-    for app in (apps.mailbox, apps.with_adapter, apps.by_hand):
-        names = inspect.getclosurevars(app).globals
-        assert names == {} or set(names) <= {"Any"}, app.__name__
+    served = (apps.mailbox, apps.no_adapter, apps.no_bus, apps.with_adapter, apps.by_hand, ticker, broadcasts, emits)
+    for app in served:
+        assert _loaded(app.__code__) <= {*vars(builtins)}, app.__name__
+
+
+def _loaded(code: CodeType) -> set[str]:
+    """The names that a function, with the functions in it, takes from its module."""
+    names = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return names.union(*(_loaded(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
 
 
 # The trials, on a cluster of two nodes
@@ -118,6 +146,23 @@ async def test_the_others_are_counted_and_the_slow_one_is_not(nodes: Cluster) ->
     assert 0 < found["p50 ms"] <= found["p99 ms"]
 
 
+@in_a_loop
+async def test_a_session_over_polling_begins_with_two_requests(nodes: Cluster) -> None:
+    await nodes.serve(names_itself)
+    found = await first_two_requests(nodes, AUTHORITY.client, by_user)
+    assert found.opened_by == found.answered_by
+    assert (found.status, found.body) == (200, "OK")
+    found = await first_two_requests(nodes, AUTHORITY.client, round_robin)
+    assert (found.opened_by, found.answered_by) == ("a", "b")
+    assert (found.status, found.body) == (400, '"Invalid session SID"')
+
+
+@in_a_loop
+async def test_a_node_without_a_bus_reaches_its_own_clients_alone(nodes: Cluster) -> None:
+    assert len((await say_across(nodes, no_bus, "ab", waits=False)).lost) == 20
+    assert (await say_across(nodes, no_bus, "aa")).lost == ()
+
+
 Call = Callable[[Cluster], Awaitable[object]]
 REFUSED: list[tuple[str, Call]] = [
     ("two names or more", lambda nodes: everybody_writes(nodes, AUTHORITY.client, ["ana"])),
@@ -125,6 +170,10 @@ REFUSED: list[tuple[str, Call]] = [
     ("one client or more", lambda nodes: clients_served(nodes, AUTHORITY.client, by_cookie, visits=0)),
     ("one tick and one reader", lambda nodes: one_slow_reader(nodes, stops, "any", ticks=0)),
     ("text", lambda nodes: one_slow_reader(nodes, stops, 3)),
+    ("one look or more", lambda nodes: what_waits(nodes, broadcasts, looks=0)),
+    ("two names of nodes", lambda nodes: say_across(nodes, no_bus, "abc")),
+    ("a node: a, b", lambda nodes: cut_off(nodes, "a", "z")),
+    ("choose", lambda nodes: first_two_requests(nodes, AUTHORITY.client, "in turn")),
     ("bus", lambda _: away_for_four("redis://", "channel", "stream")),
 ]
 

@@ -36,7 +36,7 @@ def room(keeps: Any = lambda _words: True, closes_at: str = "") -> RawHandler:
 async def test_all_is_heard_on_a_good_day() -> None:
     async with raw_server(room(), None) as served, across(served.url, served.url) as pair:
         heard = await pair.speak(20, every_s=0)
-        assert str(heard) == "0 of 20 lost, nobody was told"
+        assert str(heard) == "0 of 20 lost, 0 refused"
         assert (heard.in_order, heard.twice, heard.silently_lost) == (True, 0, 0)
         assert 0 < await pair.latency_s(5) < 10
 

@@ -70,6 +70,15 @@ HOMES = {  # what notebooks use
     "takes_less_cpu": "overhead",
     "takes_more_bytes": "byte_costs",
     "the_rate_decides": "overhead",
+    # chapter 04
+    "a_session_lives_in_one_node": "scaling",
+    "a_slow_reader_fills_memory": "scaling",
+    "an_adapter_is_less_code": "scaling",
+    "only_the_owner_delivers": "scaling",
+    "polling_needs_stickiness": "scaling",
+    "pubsub_forgets": "scaling",
+    "raw_needs_its_own_bus": "scaling",
+    "raw_needs_its_own_policy": "scaling",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)

@@ -9,7 +9,8 @@ In this order:
    tries besides: a fault at every moment, an upgrade that is blocked, an echo that breaks off.
 4. `on_trial` (which implementations are compared) and `guarantee_matrix` (guarantee x implementation x fault).
 5. `clusters`, `cluster_clients`: several nodes in processes of their own, behind a balancer.
-   `cluster_apps` (what they serve) and `cluster_trials` (what chapter 04 does to them).
+   `cluster_apps` (what they serve), `cluster_trials` (what chapter 04 does to them), and `slow_clients`: a client that
+   reads nothing.
    `fan_outs`: what one message to all clients of a node costs, in several ways (chapter 05).
 6. `page`: a page for a browser, with what the tap sees of it.
 7. `chat_runs`: the chat whose link is cut, which opens the course.
@@ -38,11 +39,15 @@ HOMES = {  # what notebooks use
     "measure_all_bytes": "byte_ledgers",
     "by_hand": "cluster_apps",
     "mailbox": "cluster_apps",
+    "no_adapter": "cluster_apps",
+    "no_bus": "cluster_apps",
     "with_adapter": "cluster_apps",
     "away_for_four": "cluster_trials",
     "clients_served": "cluster_trials",
+    "cut_off": "cluster_trials",
     "everybody_writes": "cluster_trials",
-    "one_slow_reader": "cluster_trials",
+    "first_two_requests": "cluster_trials",
+    "say_across": "cluster_trials",
     "run_chat": "chat_runs",
     "close_with": "closings",
     "BLOB": "conversations",
@@ -76,6 +81,11 @@ HOMES = {  # what notebooks use
     "around_a_cut": "event_trials",
     "say_packets": "event_trials",
     "token_in_log": "tokens",
+    "broadcasts": "slow_clients",
+    "emits": "slow_clients",
+    "one_slow_reader": "slow_clients",
+    "ticker": "slow_clients",
+    "what_waits": "slow_clients",
     "upgraded_stream": "upgraded_streams",
 }
 

@@ -1,4 +1,4 @@
-"""What nodes serve in chapters 04 and 05: a mailbox, and two ways to reach the clients of other nodes.
+"""What nodes serve in chapters 04 and 05: a mailbox, servers of one node, and two ways to reach other nodes' clients.
 
 A cluster sends the source of such a function to its nodes (`Cluster.serve`), so each imports what it needs. The
 chapters show the same source to the reader.
@@ -24,6 +24,29 @@ def mailbox(node: Any) -> Any:
                 await connection.send("nobody of that name")
 
     return node.raw(handler)
+
+
+def no_adapter(node: Any) -> Any:
+    """Socket.IO: what one client says, all clients of this node hear."""
+
+    def register(sio: Any) -> None:
+        async def say(_sid: str, words: Any) -> None:
+            await sio.emit("said", words)
+
+        sio.on("say", say)
+
+    return node.socketio(register)
+
+
+def no_bus(node: Any) -> Any:
+    """The same on raw WSS: broadcast what comes in."""
+    from websockets.asyncio.server import broadcast
+
+    async def handler(connection: Any) -> None:
+        async for message in connection:
+            broadcast(node.connections, message)
+
+    return node.raw(handler, compression=None)
 
 
 def with_adapter(node: Any) -> Any:

@@ -1,11 +1,14 @@
-"""The trials of chapter 04: who reaches whom, who is served, what a reader misses, what one slow reader costs."""
+"""The trials of chapter 04: which messages reach another node, which clients are served, what a reader misses, and
+what one slow reader costs."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -14,9 +17,9 @@ from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
 from midspan.errors import checked, need
+from midspan.experiments.cluster_clients import DeliveryReport
 from midspan.experiments.clusters import Cluster
 from midspan.net.balancers import Choice, round_robin
-from midspan.net.receivers import open_receivers
 from midspan.net.servers import http_session
 
 # A mailbox: each person writes to each other one.
@@ -112,7 +115,89 @@ async def _is_served(
             await client.eio.disconnect(abort=True)
 
 
-# A reader of a channel (pub/sub) and of a stream, who is away for a while.
+@dataclass(frozen=True)
+class TwoRequests:
+    """The first two requests of a session over polling: the nodes that answered, and the second answer."""
+
+    opened_by: str
+    answered_by: str
+    status: int
+    body: str
+
+
+@checked
+async def first_two_requests(nodes: Cluster, trust: ssl.SSLContext, choose: Choice) -> TwoRequests:
+    """Open a session over polling, then send its first packet (`40`, CONNECT); both on one connection.
+
+    Args:
+        nodes: they serve Socket.IO.
+        trust: the trust of the client (`bench.trust`).
+        choose: how the balancer chooses a node.
+    """
+    nodes.balance(choose)
+    polling = f"{nodes.url}/socket.io/?EIO=4&transport=polling&user=1"
+    async with http_session(trust) as http:
+        async with http.get(polling) as opened:
+            sid = json.loads((await opened.text())[1:])["sid"]
+        async with http.post(f"{polling}&sid={sid}", data="40") as sent:
+            body = (await sent.text()).replace(sid, "SID")
+    return TwoRequests(opened.headers["X-Node"], sent.headers["X-Node"], sent.status, body)
+
+
+# Clients on two nodes, with a broker between the nodes or without it, and while a node has no broker.
+
+
+@checked
+async def say_across(
+    nodes: Cluster, app: Callable[..., Any], on: str, *, socketio: bool = False, waits: bool = True
+) -> DeliveryReport:
+    """Serve `app` on two nodes; send 20 messages to the first, and return what reaches a client of the second.
+
+    Args:
+        nodes: the cluster.
+        app: `with_adapter`, `by_hand` or another function of `cluster_apps`.
+        on: two names of nodes, "ab"; "aa" for two clients of one node.
+        socketio: whether `app` serves Socket.IO.
+        waits: whether to begin only when a first message has arrived; False if perhaps none ever does.
+
+    Raises:
+        Refusal: `on` does not name two nodes; no message arrives, and the trial waits for one.
+    """
+    need(len(on) == 2, "two names of nodes", on, 'Pass on="ab"')
+    await nodes.serve(app, on=dict.fromkeys(on))
+    async with nodes.across(*on, socketio=socketio, waits=waits) as pair:
+        return await pair.speak(20, every_s=0.01)
+
+
+@checked
+async def cut_off(
+    nodes: Cluster, other: str, node: str, *, socketio: bool = False, messages: int = 200, cut_s: float = 1.5
+) -> tuple[DeliveryReport, DeliveryReport]:
+    """Send a message every 20 ms in both directions between two nodes; meanwhile one has no link to the broker.
+
+    Args:
+        nodes: they serve `with_adapter`, `by_hand` or the like.
+        other, node: their names; `node` loses its link after half a second.
+        socketio: whether they serve Socket.IO.
+        messages: how many messages each of the two speakers sends.
+        cut_s: how long the link is down.
+
+    Returns:
+        What was said to clients of `node`, and what was said by a client of `node`.
+    """
+    async with (
+        nodes.across(other, node, socketio=socketio) as towards,
+        nodes.across(node, other, socketio=socketio) as away,
+    ):
+        speaking = asyncio.gather(*(two.speak(messages, every_s=0.02) for two in (towards, away)))
+        await asyncio.sleep(0.5)
+        async with nodes.broker_link_cut(node):
+            await asyncio.sleep(cut_s)
+        to_it, from_it = await speaking
+    return to_it, from_it
+
+
+# A reader of a channel (pub/sub) and of a stream, which is away for a while.
 
 
 @checked
@@ -151,42 +236,3 @@ async def _entries(bus: Redis, stream: str, after: Any) -> tuple[list[int], Any]
     found: Any = await bus.xread({stream: after})
     [(_, entries)] = found
     return [int(fields[b"n"]) for _, fields in entries], entries[-1][0]
-
-
-# One reader who does not read, among many who do.
-
-
-STOPS_S = {"wait for each": 1.5}  # it has stopped for good by then; the other policies need as long as they need
-
-
-@checked
-async def one_slow_reader(
-    nodes: Cluster, app: Callable[..., Any], policy: str, *, ticks: int = 100, others: int = 99
-) -> dict[str, float]:
-    """Serve a ticker on the first node to many who read and one who does not.
-
-    Args:
-        nodes: the cluster; its first node serves `app`.
-        app: a ticker with the option `policy`; it is asked to `start` with `ticks`, and how many bytes are `waiting`.
-        policy: what the ticker does with a reader who is slow.
-        ticks: how many messages each reader should get.
-        others: how many readers read.
-
-    Returns:
-        "others heard": messages for each of the others; "p50 ms", "p99 ms": how old they were on arrival;
-        "waiting KiB": what waits in the node's memory at the end.
-
-    Raises:
-        Refusal: `ticks` or `others` is less than 1, or the ticker fails.
-    """
-    need(min(ticks, others) > 0, "one tick and one reader or more", (ticks, others), "Pass ticks=100, others=99")
-    name = nodes.names[0]
-    await nodes.serve(app, on=[name], policy=policy)
-    async with open_receivers() as people:
-        await people.ask("open", url=nodes.direct_url(name), count=others + 1, slow=1)
-        await nodes.ask(name, "start", ticks=ticks)
-        await people.ask("until", messages=others * ticks, within_s=STOPS_S.get(policy, PATIENCE_S))
-        heard = await people.ask("heard")
-        waiting_bytes = await nodes.ask(name, "waiting")
-    ages = {f"{part} ms": round(heard[f"{part}_ms"], 1) for part in ("p50", "p99")}
-    return {"others heard": heard["messages"] / others, **ages, "waiting KiB": waiting_bytes // 1024}

@@ -118,10 +118,10 @@ class Cluster:
     # clients
 
     def across(
-        self, speaker: str, listener: str, *, socketio: bool = False
+        self, speaker: str, listener: str, *, socketio: bool = False, waits: bool = True
     ) -> AbstractAsyncContextManager[SpeakerAndListener]:
-        """Open a client that sends on one node and one that receives on another, without the balancer."""
-        return across(self.direct_url(speaker), self.direct_url(listener), socketio=socketio)
+        """Open a client that sends on one node and one that receives on another, without the balancer; see `across`."""
+        return across(self.direct_url(speaker), self.direct_url(listener), socketio=socketio, waits=waits)
 
     def order_clients(self, count: int) -> AbstractAsyncContextManager[OrderClients]:
         """Open clients that send orders through the balancer, and connect again after a cut; see `OrderClients`."""
