@@ -9,7 +9,7 @@ import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from statistics import median
 
@@ -27,7 +27,8 @@ from midspan.errors import Refusal
 NUMBER = re.compile(r"(\d+)\]$")
 READY_S, PROBE_S = 30.0, 0.1
 BLOCK = 1_000_000  # each pair has its own numbers, since pairs on one channel receive the messages of all
-LATE_S = 0.3  # after the last message; what has not arrived then is lost
+SETTLED_S = 6.0  # at most, for a message after the last one; what has not arrived before it is lost
+SILENT_S = 0.5  # the same between nodes of which no message is expected
 SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
 
 
@@ -58,8 +59,8 @@ class DeliveryReport:
 class SpeakerAndListener:
     """A speaker and a listener. Opened by `across()`."""
 
-    def __init__(self, speaker: ClientConnection, socketio: bool) -> None:
-        self._speaker = speaker
+    def __init__(self, speaker: ClientConnection, socketio: bool, settled_s: float) -> None:
+        self._speaker, self._settled_s = speaker, settled_s
         self._form = '42["say",{}]' if socketio else '["say",{}]'
         self._first = self._next = BLOCK * next(_blocks)
         self._heard: list[int] = []
@@ -84,8 +85,8 @@ class SpeakerAndListener:
             except ConnectionClosed:
                 refused += 1
             await asyncio.sleep(every_s)
-        await asyncio.sleep(LATE_S)
-        here = [number - first for number in self._heard if number >= first]
+        await self._settle()
+        here = [number - first for number in self._heard if first <= number < first + messages]
         lost = tuple(number for number in range(messages) if number not in {*here})
         return DeliveryReport(messages, refused, lost, here == sorted(here), len(here) - len({*here}))
 
@@ -93,6 +94,20 @@ class SpeakerAndListener:
         number, self._next = self._next, self._next + 1
         await self._speaker.send(self._form.format(number))
         return number
+
+    async def _settle(self) -> None:
+        """Send one more message until one arrives: a channel keeps the order, so the earlier ones are here or lost."""
+        last = self._next
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(self._settled_s):
+                while not any(number >= last for number in self._heard):
+                    await self._say()
+                    await self._news_or(PROBE_S)
+
+    async def _news_or(self, seconds: float) -> None:
+        """Wait for the next message, or for so many seconds."""
+        self._news.clear()
+        await asyncio.gather(asyncio.wait_for(self._news.wait(), seconds), return_exceptions=True)
 
     async def _until(self, number: int) -> None:
         while number not in self._heard:
@@ -110,8 +125,7 @@ class SpeakerAndListener:
         async with asyncio.timeout(READY_S):
             while not self._heard:
                 await self._say()
-                with_patience = asyncio.wait_for(self._news.wait(), PROBE_S)
-                await asyncio.gather(with_patience, return_exceptions=True)
+                await self._news_or(PROBE_S)
 
 
 @asynccontextmanager
@@ -130,7 +144,7 @@ async def across(
     """
     async with AsyncExitStack() as stack:
         ends = [await stack.enter_async_context(_client(url, socketio)) for url in (speaker_url, listener_url)]
-        pair = SpeakerAndListener(ends[0], socketio)
+        pair = SpeakerAndListener(ends[0], socketio, SETTLED_S if waits else SILENT_S)
         tasks = [asyncio.create_task(_discard(ends[0])), asyncio.create_task(pair._listen(ends[1]))]
         stack.push_async_callback(_end, tasks)
         try:
