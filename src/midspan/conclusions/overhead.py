@@ -205,8 +205,8 @@ def serves_hundreds_a_second(run: Paired) -> Seen:
     "performance for guarantees",
     "does not hold",
     "python-socketio",
-    "the guarantees of lab 5's session, its log in memory, take less than half of the processor time that "
-    "python-socketio adds to an envelope",
+    "the guarantees of a session that loses nothing, with its log in memory, take less than half of the processor "
+    "time that python-socketio adds to an envelope",
     control="python-socketio in place of lab 5's session",
 )
 def guarantees_take_less(kept: Paired) -> Seen:
