@@ -29,8 +29,8 @@ def _on_both(run: Paired, what: str) -> dict[str, float]:
     return {on: times(run, what, *pair) for on, pair in PAIRS.items()}
 
 
-def _words(found: dict[str, float]) -> str:
-    return " and ".join(f"{value:.2f} times on {on}" for on, value in found.items())
+def _words(found: dict[str, float], how: str) -> str:
+    return " and ".join(f"{value:.2f} times {how} on {on}" for on, value in found.items())
 
 
 @conclusion(
@@ -44,7 +44,7 @@ def _words(found: dict[str, float]) -> str:
 def takes_less_cpu(run: Paired) -> Seen:
     """The same server with our envelope, and with python-socketio."""
     found = _on_both(run, "cpu_us")
-    return Seen(min(found.values()) > MARGIN, f"python-socketio takes {_words(found)}")
+    return Seen(min(found.values()) > MARGIN, f"python-socketio takes {_words(found, 'as much')}")
 
 
 @conclusion(
@@ -58,7 +58,7 @@ def takes_less_cpu(run: Paired) -> Seen:
 def has_a_lower_floor(run: Paired) -> Seen:
     """The same server with our envelope, and with python-socketio."""
     found = _on_both(run, "floor_us")
-    return Seen(min(found.values()) > MARGIN, f"the floor of python-socketio is {_words(found)}")
+    return Seen(min(found.values()) > MARGIN, f"the floor of python-socketio is {_words(found, 'as high')}")
 
 
 @conclusion(
@@ -76,7 +76,7 @@ def answers_later(run: Paired) -> Seen:
     later_us = [run.median(theirs, "p50_us") - run.median(ours, "p50_us") for theirs, ours in PAIRS.values()]
     return Seen(
         min(found.values()) > MARGIN and max(later_us) < 1000,
-        f"a round trip takes {_words(found)}, {max(later_us):.0f} µs more at most",
+        f"a round trip takes {_words(found, 'as long')}, {max(later_us):.0f} µs more at most",
     )
 
 
@@ -205,8 +205,8 @@ def serves_hundreds_a_second(run: Paired) -> Seen:
     "performance for guarantees",
     "does not hold",
     "python-socketio",
-    "the guarantees of lab 5's session, its log in memory, take less than half of the processor time that "
-    "python-socketio adds to an envelope",
+    "the guarantees of a session that loses nothing, with its log in memory, take less than half of the processor "
+    "time that python-socketio adds to an envelope",
     control="python-socketio in place of lab 5's session",
 )
 def guarantees_take_less(kept: Paired) -> Seen:
