@@ -20,7 +20,7 @@ HELLO = "40"  # what a client of Socket.IO sends first: CONNECT to the main name
 
 
 def megaphone(node: Any) -> Any:
-    """`say` sends a message to all clients, in one of three ways; it returns how often the JSON encoder ran."""
+    """`say` tells all clients, in one of three ways; it returns how often the JSON encoder ran."""
     import json
     import time
 
