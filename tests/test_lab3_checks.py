@@ -68,7 +68,7 @@ def test_a_violation_is_a_sentence_a_table_a_ladder_and_a_line() -> None:
     told = str(caught.value)
     assert "✗ no_loss: What a session has accepted reaches every client." in told
     assert "got:      a1 was sent at 0.000 s and never reached a;" in told
-    assert "Sent is not acknowledged: send() returns when the bytes are in a buffer." in told
+    assert "A sent message is not yet acknowledged: send() returns when the bytes are in a buffer." in told
     assert "    who  starts  says\n    a    0 s     a1 at 0 s\n    fault: cut" in told
     assert '--- ["say", 1, "a1"] --x  (server never gets it)' in told
     assert 'To see it drawn: again(ours, "retry", ' in told
