@@ -149,6 +149,7 @@ async def served(in_turn: Choice) -> Evidence:
         way: {name: await count(choose, allowed) for name, allowed in transports.items()}
         for way, choose in ways.items()
     }
+    await _end_connections(nodes)  # in this loop, as below
     return found, clients
 
 
@@ -173,7 +174,9 @@ async def requests(in_turn: Choice) -> Evidence:
     nodes = cluster_of_two()
     await nodes.serve(says_who)
     both = [await first_two_requests(nodes, AUTHORITY.client, choose) for choose in (in_turn, by_user)]
-    return *both, await clients_served(nodes, AUTHORITY.client, round_robin, ["websocket"], visits=1)
+    by_websocket = await clients_served(nodes, AUTHORITY.client, round_robin, ["websocket"], visits=1)
+    await _end_connections(nodes)  # in this loop, so that it sees the end of the clients' connections
+    return *both, by_websocket
 
 
 @in_a_loop
