@@ -84,7 +84,7 @@ async def test_a_lab_whose_server_takes_no_options_says_so() -> None:
 
 def test_the_clients_that_readme_names_speak_to_it() -> None:
     """The command that connects, with `40` typed into it, and the lines for python-socketio."""
-    readme = (ROOT / "README.md").read_text("utf-8").partition("Lab 2's is a Socket.IO server.")[2]
+    readme = (ROOT / "README.md").read_text("utf-8").partition("Lab 2 gives a Socket.IO server.")[2]
     url = re.findall(r'-m websockets "(ws://127.0.0.1:8765/[^"]+)"', readme)[0]
     lines = dedent(re.findall(r"    import socketio\n(?:    .*\n)+", readme)[0])
     with serving("--no-tls", "--port", "0") as (_, line):
