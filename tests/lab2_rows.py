@@ -48,7 +48,7 @@ REQUESTS = (
     Request("ours: EIO is named once", f"{ASK}&EIO=3", 400),
     Request("transport is mandatory", "/socket.io/?EIO=4", 400),
     Request("transport is one that the server has: abc", "/socket.io/?EIO=4&transport=abc", 400),
-    Request("transport is one that the server has: polling is lab 6", "/socket.io/?EIO=4&transport=polling", 400),
+    Request("transport is one that the server has, and it has no polling", "/socket.io/?EIO=4&transport=polling", 400),
     Request("transport is one that the server has: constructor", "/socket.io/?EIO=4&transport=constructor", 400),
     Request("without any parameter", "/socket.io/", 400),
     Request("the session ID is not known: 400", f"{ASK}&sid=nobody", 400),

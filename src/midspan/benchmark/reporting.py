@@ -157,7 +157,7 @@ class Bar:
 BARS = (
     Bar("bytes in WebSocket frames", "frame_bytes", "alone", FRAMEWORK, 0.35, "B"),
     Bar("bytes on the wire, one event every 50 ms", "wire_bytes", "low", FRAMEWORK, 0.65, "B"),
-    Bar("the same, somebody waits for each", "wire_bytes", "waited", FRAMEWORK, None, "B"),
+    Bar("the same, the sender waits for each", "wire_bytes", "waited", FRAMEWORK, None, "B"),
     Bar(f"bytes on the wire, {TOGETHER} events in a turn", "wire_bytes", "load", FRAMEWORK, 0.40, "B"),
     Bar("server CPU", "cpu_us", "often", FRAMEWORK, 0.40, "µs"),
     Bar("server CPU, against the bare echo", "cpu_us", "often", ECHO, 1.10, "µs"),
