@@ -74,6 +74,7 @@ INNER = {
         (f"pictures.outputs.{name}" for name in SHOWN), "IPython calls it with the type it is registered for"
     ),
     "midspan.pictures": "IPython calls it",
+    "pictures.excerpts.excerpt": "run_ladder calls it with a ladder that it has compared",
     "midspan.protocols.capture": "words for the records' own text",
     **dict.fromkeys(
         (f"pictures.cards.{name}_card" for name in ("result", "hint", "guess", "score")), "IPython calls it"
@@ -358,7 +359,7 @@ ELSEWHERE = [  # whose good call needs a server, a course or a long search: refu
     "experiments.cluster_apps.no_adapter", "experiments.cluster_apps.no_bus", "experiments.cluster_apps.with_adapter",
     "experiments.slow_clients.broadcasts", "experiments.slow_clients.emits", "experiments.slow_clients.ticker",
     "experiments.cluster_trials.away_for_four", "experiments.cluster_trials.clients_served",  # test_chapter04.py
-    "experiments.cluster_trials.everybody_writes", "experiments.cluster_trials.one_slow_reader",
+    "experiments.cluster_trials.everybody_writes",
     "experiments.upgraded_streams.upgraded_stream", "experiments.bombs.send_to_server",  # tests/test_chapter01.py
     "experiments.both_ways.large_both_ways", "experiments.both_ways.order_of_senders",
     "experiments.closings.close_with", "experiments.bombs.bomb",

@@ -29,8 +29,8 @@ LEFT_OUT = (
     r" Plan 4[05] minutes\.",
     r" You need chapter `00_two_layers`\.",
     r" The bench above has real links too: the sections \*Deeper\* of this chapter use it\.",
-    r"The answer to be: yes, with \d+ lines that you write, as long as we say what is durable, and where\.\n\n",
-    r"\n\nFrom here on only the docstring helps\.",
+    r"The answer to be: yes, with \d+ lines that you write, if we state what is durable, and where\.\n\n",
+    r"\n\nFrom here on you write each part from its docstring\.",
 )
 NAME = "express"
 ABOUT = {

@@ -131,7 +131,7 @@ def bounded_recovery(index: Index) -> str:
 def _nothing_to_recover(index: Index) -> str:
     if not index.troubles:
         return "No fault happened."
-    late = any(r.at_s > index.healed_s for r in (*index.acknowledged.values(), *index.deliveries))
+    late = any(r.at_s >= index.healed_s for r in (*index.acknowledged.values(), *index.deliveries))
     return "" if late else "Nothing was delivered or acknowledged after the faults were over."
 
 
