@@ -66,7 +66,10 @@ def test_the_ledger_has_the_claims_order_and_each_row_once() -> None:
     assert str(ledger()) == "No verdict yet."
     for claim, row, words in (("F2", "buffering", "first"), ("F1", "a row", "one"), ("F2", "buffering", "second")):
         verdict(concluded(claim, row, "holds", "x", words), True)
-    assert [(ruling.claim, ruling.relation) for ruling in ledger()] == [("F1", "one"), ("F2", "second")]
+    assert [(ruling.conclusion.claim, ruling.conclusion.relation) for ruling in ledger()] == [
+        ("F1", "one"),
+        ("F2", "second"),
+    ]
 
 
 def test_the_claims_have_their_ids() -> None:

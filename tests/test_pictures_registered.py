@@ -15,7 +15,7 @@ from PIL import Image
 
 import midspan
 from midspan import pictures
-from midspan.conclusions.verdicts import ClaimList, Ledger, Ruling
+from midspan.conclusions.verdicts import ClaimList, Conclusion, Ledger, Ruling, Seen
 from midspan.errors import Refusal
 from midspan.experiments.bench import Leftovers
 from midspan.grading import progress as remembered
@@ -57,7 +57,7 @@ def shown() -> list[object]:
     seen = dissect(sample("upgrade"))
     frame = seen.frames()[0]
     assert isinstance(frame.record, Frame)
-    ruling = Ruling("L1", HOSTILE, "holds", "websockets", HOSTILE, HOSTILE, HOSTILE)
+    ruling = Ruling(Conclusion("L1", HOSTILE, "holds", "websockets", HOSTILE, HOSTILE, Seen), HOSTILE)
     found = search(NAIVE, [0], names=["no_loss"]).counterexamples["no_loss"]
     return [
         seen,

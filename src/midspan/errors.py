@@ -20,7 +20,14 @@ from typing import Any, ParamSpec, TypeVar
 SHOWN_CHARACTERS = 120  # the most that is shown of a value: a learner may paste a whole file by mistake
 
 
-class Refusal(ValueError):
+class InOneSentence(Exception):
+    """An error that IPython shows as one sentence, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class Refusal(InOneSentence, ValueError):
     """An argument that cannot be used.
 
     Args:
@@ -32,10 +39,6 @@ class Refusal(ValueError):
     def __init__(self, expected: str, came: object, do: str) -> None:
         self.expected, self.came, self.do = expected, came, do
         super().__init__(f"Expected {expected}, but got {_shown(came)}. {do}.")
-
-    def _render_traceback_(self) -> list[str]:
-        """IPython shows this in place of a traceback: one sentence is enough."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 class ShownAsCard(Exception):

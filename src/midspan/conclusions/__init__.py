@@ -1,10 +1,8 @@
 """What the course concludes about each claim: the test of each conclusion, and the ledger of verdicts.
 
 1. `verdicts`: the claims, and what a conclusion is. A notebook calls `verdict(conclusion, *evidence)`.
-2. `two_layers`: the conclusions of chapter 00. Each chapter has a module with its own name; chapter 03 has two
-   (`reconnecting`, `failure_handling`).
-2. `two_layers`: the conclusions of chapter 00. Each chapter has a module with its own name. Chapter 05 has two:
-   `byte_costs` counts, `overhead` measures in pairs.
+2. `two_layers`: the conclusions of chapter 00. Each chapter has a module with its own name. Chapters 03 and 05 have a
+   second one: `reconnecting` is about connections, `byte_costs` counts what `overhead` does not measure in pairs.
 
 A conclusion's test runs twice: on the evidence of a notebook, where it must hold, and on that of a control, where it
 must not. The controls are in the tests (`tests/test_conclusions_*.py`).
@@ -54,6 +52,15 @@ HOMES = {  # what notebooks use
     "the_revoked_are_served": "failure_handling",
     "what_is_not_sent_again_is_lost": "failure_handling",
     "what_is_sent_again_arrives_twice": "failure_handling",
+    # chapter 04
+    "a_session_lives_in_one_node": "scaling",
+    "a_slow_reader_fills_memory": "scaling",
+    "an_adapter_is_less_code": "scaling",
+    "only_the_owner_delivers": "scaling",
+    "polling_needs_stickiness": "scaling",
+    "pubsub_forgets": "scaling",
+    "raw_needs_its_own_bus": "scaling",
+    "raw_needs_its_own_policy": "scaling",
     # chapter 05
     "allocates_more": "overhead",
     "answers_later": "overhead",
@@ -70,15 +77,6 @@ HOMES = {  # what notebooks use
     "takes_less_cpu": "overhead",
     "takes_more_bytes": "byte_costs",
     "the_rate_decides": "overhead",
-    # chapter 04
-    "a_session_lives_in_one_node": "scaling",
-    "a_slow_reader_fills_memory": "scaling",
-    "an_adapter_is_less_code": "scaling",
-    "only_the_owner_delivers": "scaling",
-    "polling_needs_stickiness": "scaling",
-    "pubsub_forgets": "scaling",
-    "raw_needs_its_own_bus": "scaling",
-    "raw_needs_its_own_policy": "scaling",
 }
 
 __getattr__ = imported_when_used(__name__, HOMES)

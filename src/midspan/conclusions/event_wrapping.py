@@ -8,6 +8,7 @@ from typing import Any
 
 from midspan.conclusions.verdicts import Seen, conclusion
 from midspan.experiments.conversations import Reaction
+from midspan.protocols.capture import count
 from midspan.protocols.engineio import EnginePacket
 from midspan.protocols.exchange import Exchange, Sighting
 from midspan.protocols.socketio import SocketPacket
@@ -53,8 +54,7 @@ def each_part_has_its_place(texts: Mapping[str, str]) -> Seen:
         for what, now in zip(texts, parts, strict=True)
     }
     own = {"packet type": ["type"], "namespace": ["namespace"], "event name": ["JSON"], "ack id": ["ack_id"]}
-    as_it_is: list[str] = []
-    right = {"as it is": as_it_is} | own | {"no ack id": ["ack_id"]}
+    right: dict[str, list[str]] = {"as it is": [], **own, "no ack id": ["ack_id"]}
     return Seen(moved == right, "; ".join(f"{what} moves {', '.join(moved[what]) or 'nothing'}" for what in own))
 
 
@@ -115,7 +115,8 @@ def returns_the_handlers_value(connection: Exchange, value: object) -> Seen:
     asked = [one.ack_id for one in connection.sent_by("client").packets() if one.name == "EVENT"]
     acks = {one.ack_id: one.data for one in connection.sent_by("server").packets() if one.name == "ACK"}
     right = all(number is not None and acks.get(number) == [value] for number in asked)
-    return Seen(right and bool(asked), f"{_many(asked, 'event')}, {_many(acks, 'ACK packet')} with the handler's value")
+    said = f"{count(len(asked), 'event')}, {count(len(acks), 'ACK packet')} with the handler's value"
+    return Seen(right and bool(asked), said)
 
 
 @conclusion(
@@ -149,9 +150,8 @@ def pings_in_text_frames(connection: Exchange) -> Seen:
     heard = connection.frames().sent_by("server")
     packets = [seen for seen in heard if _engine_name(seen) == "ping" and seen.record.name == "TEXT"]  # type: ignore[attr-defined]
     frames = [seen for seen in heard if seen.record.name == "PING"]  # type: ignore[attr-defined]
-    return Seen(
-        bool(packets) and not frames, f"{_many(packets, 'ping packet')}, {_many(frames, 'PING frame')} of the server"
-    )
+    said = f"{count(len(packets), 'ping packet')}, {count(len(frames), 'PING frame')} of the server"
+    return Seen(bool(packets) and not frames, said)
 
 
 @conclusion(
@@ -168,7 +168,7 @@ def needs_no_websocket(connections: Exchange) -> Seen:
     events = [one for one in sent if one.name.endswith("EVENT")]
     answers = [one for one in back if one.name.endswith("ACK")]
     frames = connections.frames()
-    said = f"{_many(events, 'event')}, {_many(answers, 'answer')}, {_many(frames, 'frame')}"
+    said = f"{count(len(events), 'event')}, {count(len(answers), 'answer')}, {count(len(frames), 'frame')}"
     return Seen(len(events) == len(answers) > 0 and not frames, said)
 
 
@@ -203,7 +203,3 @@ def _engine_name(seen: Sighting) -> str:
 
 def _namespaces(packets: Iterable[SocketPacket], name: str) -> set[str]:
     return {one.namespace for one in packets if one.name == name}
-
-
-def _many(things: Any, what: str) -> str:
-    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"

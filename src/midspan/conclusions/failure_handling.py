@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from midspan.conclusions.verdicts import Seen, conclusion
-from midspan.simulation.guarantees import judge
+from midspan.simulation.guarantees import violates
 from midspan.simulation.history import History, HistoryRecord
 from midspan.simulation.run_report import RunReport
 
@@ -146,8 +146,8 @@ def retries_reach_and_double(histories: Sequence[History]) -> Seen:
 )
 def recovery_needs_an_event(histories: Sequence[History]) -> Seen:
     """The histories of a cut at every moment."""
-    warm = [_loses(history) for history in histories if _received_before_the_fault(history)]
-    cold = [_loses(history) for history in histories if not _received_before_the_fault(history)]
+    warm = [violates(history, "no_loss") for history in histories if _received_before_the_fault(history)]
+    cold = [violates(history, "no_loss") for history in histories if not _received_before_the_fault(history)]
     words = f"after a first event {sum(warm)} of {len(warm)} cuts lose a message, before it {sum(cold)} of {len(cold)}"
     return Seen(not any(warm) and any(cold), words)
 
@@ -162,7 +162,7 @@ def recovery_needs_an_event(histories: Sequence[History]) -> Seen:
 )
 def the_revoked_are_served(histories: Sequence[History]) -> Seen:
     """The histories of a right that ends, at every moment."""
-    served = sum(judge(history, ("authorised",))["authorised"].outcome == "violated" for history in histories)
+    served = sum(violates(history, "authorised") for history in histories)
     return Seen(served > 0, f"served again after {served} of {len(histories)} ends of a right")
 
 
@@ -192,10 +192,6 @@ def _deliveries(history: History) -> Counter[tuple[str, str]]:
 
 def _all_acknowledged(history: History) -> bool:
     return {r.message for r in history.of("sent")} <= {r.message for r in history.of("acknowledged")}
-
-
-def _loses(history: History) -> bool:
-    return judge(history, ("no_loss",))["no_loss"].outcome == "violated"
 
 
 def _received_before_the_fault(history: History) -> bool:

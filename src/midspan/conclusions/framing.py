@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from midspan.conclusions.verdicts import Seen, conclusion
+from midspan.experiments.both_ways import largest_frame
 from midspan.protocols.capture import OTHER, SIDES, Capture, Side, TcpEvent, count, read_tls_records
 from midspan.protocols.exchange import Exchange
 from midspan.protocols.websocket import Frame
@@ -79,8 +80,7 @@ def _inside(seen: Exchange, side: Side) -> int:
 
 def _largest(seen: Exchange, side: Side) -> list[tuple[float, int]]:
     """When the parts of a side's largest frame passed, and how many bytes each has."""
-    frame = max(seen.sent_by(side).frames(), key=lambda one: len(one.record.raw))
-    return [(chunk.at_s, len(chunk.data)) for chunk in frame.carried]
+    return [(chunk.at_s, len(chunk.data)) for chunk in largest_frame(seen, side).carried]
 
 
 def _is_tcp(record: object, kind: str) -> bool:

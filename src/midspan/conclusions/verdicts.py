@@ -5,7 +5,7 @@ about it. It has a test: a function that reads the evidence of an experiment (hi
 and says whether the relation holds there. The same test is run twice:
 
 - in a notebook, on the evidence that its cells made. `verdict(conclusion, *evidence)` enters the result;
-- in tests/test_conclusions.py, on the evidence of a control: a world in which the conclusion is false. There the test
+- in tests/test_conclusions_*.py, on the evidence of a control: a world in which the conclusion is false. There the test
   must come out false. So no conclusion stands on a test that cannot fail.
 """
 
@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from textwrap import fill
 from typing import Any, Literal, get_args
 
-from midspan.errors import checked, need
+from midspan.errors import InOneSentence, checked, need
 
 ClaimOutcome = Literal["holds", "holds only in", "holds only when", "does not hold"]
 
@@ -86,6 +86,11 @@ class Conclusion:
     control: str
     test: Callable[..., Seen]
 
+    @property
+    def name(self) -> str:
+        """The claim's id, and its row if it has one."""
+        return f"{self.claim}, {self.row}" if self.row else self.claim
+
     def __call__(self, *evidence: Any) -> Seen:
         """Run the test on this evidence."""
         return self.test(*evidence)
@@ -106,41 +111,42 @@ def conclusion(
     return lambda test: Conclusion(claim, row, outcome, of, relation, control, test)
 
 
-class NotAsConcluded(AssertionError):
+class NotAsConcluded(InOneSentence, AssertionError):
     """A conclusion's test came out false on a notebook's evidence: what was expected, what was seen, what to do."""
 
     def __init__(self, conclusion: Conclusion, seen: Seen) -> None:
-        what = ", ".join(filter(None, (conclusion.claim, conclusion.row)))
         super().__init__(
-            f"{what}: expected that {conclusion.relation}. Seen: {seen.values}. Run the cells that made this evidence "
-            "again. If it comes again on a machine that does nothing else, the chapter is wrong here: please tell us."
+            f"{conclusion.name}: expected that {conclusion.relation}. Seen: {seen.values}. Run the cells that made "
+            "this evidence again. If it comes again on a machine that does nothing else, the chapter is wrong here: "
+            "please tell us."
         )
-
-    def _render_traceback_(self) -> list[str]:
-        """IPython shows this in place of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """One row of the ledger: a conclusion that held on this kernel's evidence."""
+    """One row of the ledger: a conclusion, and what this kernel's evidence showed of it."""
 
-    claim: str
-    row: str
-    outcome: ClaimOutcome
-    of: str
-    relation: str
+    conclusion: Conclusion
     seen: str
-    control: str
+
+    @property
+    def of(self) -> str:
+        """The implementations, with the versions that are installed here."""
+        return ", ".join(map(_with_version, filter(None, self.conclusion.of.split(", "))))
+
+    @property
+    def outcome(self) -> str:
+        """The verdict without the claim."""
+        one = self.conclusion
+        if one.outcome == "holds only when":
+            return f"holds only when {one.relation} ({self.of})"
+        of = "" if not self.of else f" {self.of}" if one.outcome == "holds only in" else f" for {self.of}"
+        return f"{one.outcome}{of}: {one.relation}"
 
     @property
     def sentence(self) -> str:
-        """The verdict alone."""
-        what = f"{self.claim}, {self.row}:" if self.row else f"{self.claim}"
-        if self.outcome == "holds only when":
-            return f"{what} holds only when {self.relation} ({self.of})"
-        of = "" if not self.of else f" {self.of}" if self.outcome == "holds only in" else f" for {self.of}"
-        return f"{what} {self.outcome}{of}: {self.relation}"
+        """The claim and its verdict."""
+        return f"{self.conclusion.name}{':' if self.conclusion.row else ''} {self.outcome}"
 
     def __str__(self) -> str:
         """The text that a cell shows: the verdict, what was seen, and the control in which it was false."""
@@ -151,7 +157,7 @@ class Ruling:
     def lines(self, indent: str = "") -> str:
         """The text that a cell shows, behind an indent."""
         text = self.sentence.replace(self.of, self.of.replace(" ", "\xa0"))  # so that `fill` breaks no line there
-        further = [f"seen: {self.seen}", f"false in the control: {self.control}"]
+        further = [f"seen: {self.seen}", f"false in the control: {self.conclusion.control}"]
         made = [_filled(text, indent), *(_filled(line, f"{indent}    ") for line in further)]
         return "\n".join(made).replace("\xa0", " ")
 
@@ -176,11 +182,7 @@ def verdict(conclusion: Conclusion, *evidence: Any) -> Ruling:
     seen = conclusion(*evidence)
     if not seen.holds:
         raise NotAsConcluded(conclusion, seen)
-    of = ", ".join(map(_with_version, filter(None, conclusion.of.split(", "))))
-    ruling = Ruling(
-        conclusion.claim, conclusion.row, conclusion.outcome, of, conclusion.relation, seen.values, conclusion.control
-    )
-    _entered[conclusion.claim, conclusion.row] = ruling
+    ruling = _entered[conclusion.claim, conclusion.row] = Ruling(conclusion, seen.values)
     return ruling
 
 
@@ -205,7 +207,7 @@ class Ledger:
 def ledger() -> Ledger:
     """Return the verdicts so far."""
     places = {claim: place for place, claim in enumerate(CLAIMS)}
-    return Ledger(tuple(sorted(_entered.values(), key=lambda ruling: places[ruling.claim])))
+    return Ledger(tuple(sorted(_entered.values(), key=lambda ruling: places[ruling.conclusion.claim])))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -219,7 +221,7 @@ class ClaimList:
         lines = []
         for claim, sentence in self.sentences.items():
             lines.append(_filled(f"{claim}  {sentence}."))
-            lines += [ruling.lines(indent="      ") for ruling in self.rulings if ruling.claim == claim]
+            lines += [ruling.lines(indent="      ") for ruling in self.rulings if ruling.conclusion.claim == claim]
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -13,9 +13,8 @@ from websockets.frames import Frame, Opcode
 
 from midspan.errors import checked, need
 from midspan.experiments.bench import echo
-from midspan.experiments.upgraded_streams import upgraded_stream
+from midspan.experiments.upgraded_streams import first_frame, upgraded_stream
 from midspan.net.servers import Authority, raw_server
-from midspan.protocols.websocket import read_frames
 
 LARGEST_BYTES = 2**30
 LIMIT_S = 30.0
@@ -76,17 +75,8 @@ async def send_to_server(data: bytes, **options: Any) -> Refused:
         tracemalloc.start()
         try:
             writer.write(data)
-            answer = await _first_frame(reader)
+            answer = str(await first_frame(reader))
             peak_bytes = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
     return Refused(answer, round(peak_bytes / MIB, 1))
-
-
-async def _first_frame(reader: asyncio.StreamReader) -> str:
-    data = b""
-    while not (frames := read_frames(data)[0]):
-        if not (more := await reader.read(2**16)):
-            raise EOFError("the server ended the connection before it sent a frame")
-        data += more
-    return str(frames[0])

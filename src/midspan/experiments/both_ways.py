@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection
 from midspan.errors import checked
 from midspan.net.servers import HOST, Authority, raw_server
 from midspan.net.taps import tap
-from midspan.protocols.capture import SIDES
+from midspan.protocols.capture import SIDES, Side
 from midspan.protocols.dissecting import dissect
 from midspan.protocols.exchange import Exchange, Sighting
 
@@ -64,6 +64,6 @@ def order_of_senders(seen: Exchange, mib: float = 0.125) -> str:
     return "".join(letters)
 
 
-def largest_frame(seen: Exchange, side: str) -> Sighting:
+def largest_frame(seen: Exchange, side: Side) -> Sighting:
     """The largest frame that one side sent."""
-    return max(seen.sent_by(side).frames(), key=lambda sighting: len(sighting.record.raw))  # type: ignore[arg-type]
+    return max(seen.sent_by(side).frames(), key=lambda sighting: len(sighting.record.raw))

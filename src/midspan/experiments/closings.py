@@ -9,9 +9,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 
 from midspan.errors import checked, need
-from midspan.experiments.upgraded_streams import upgraded_stream
+from midspan.experiments.upgraded_streams import first_frame, upgraded_stream
 from midspan.net.servers import Authority, raw_server
-from midspan.protocols.websocket import read_frames
 
 CODES = range(2**16)  # a code has two bytes
 LIMIT_S = 10.0
@@ -53,5 +52,5 @@ async def close_with(code: int | None) -> Closing:
     async with asyncio.timeout(LIMIT_S), raw_server(wait_for_the_end, authority.server) as served:
         async with upgraded_stream(served.url, authority.client) as (reader, writer):
             writer.write(Frame(Opcode.CLOSE, payload).serialize(mask=True))
-            [answer, *_], _ = read_frames(await reader.read(2**16))
+            answer = await first_frame(reader)
         return Closing(code, str(answer), await read)

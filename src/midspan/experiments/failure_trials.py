@@ -22,7 +22,7 @@ from midspan.experiments.on_trial import CONTENDERS, Recorded
 from midspan.experiments.upgraded_streams import upgraded_stream
 from midspan.simulation.baseline import BaselineClient, draft
 from midspan.simulation.faults import Cut, Refuse, Trigger
-from midspan.simulation.guarantees import judge
+from midspan.simulation.guarantees import violates
 from midspan.simulation.history import History
 from midspan.simulation.reconnect_herd import javascript_waits
 from midspan.simulation.run import play, run_in_thread
@@ -106,8 +106,7 @@ def doubled(latency_s: float, cuts: bool, runs: int = 100) -> int:
 
 
 def _doubles(schedule: Schedule) -> bool:
-    history = play(draft(client=ImpatientClient), schedule)
-    return judge(history, ("no_duplicate",))["no_duplicate"].outcome == "violated"
+    return violates(play(draft(client=ImpatientClient), schedule), "no_duplicate")
 
 
 # A link on which a WebSocket's upgrade is blocked, and the clients that try to connect over it.

@@ -182,9 +182,7 @@ async def what_waits(
     async with open_receivers() as clients:
         await clients.ask("open", url=nodes.direct_url(on), count=1, slow=1, says="40")  # Socket.IO's CONNECT
         async with asyncio.timeout(PATIENCE_S):
-            while True:
-                if (await nodes.ask(on, "send", charts=0))["clients"]:
-                    break
+            while not (await nodes.ask(on, "send", charts=0))["clients"]:  # noqa: ASYNC110  it is in another process
                 await asyncio.sleep(0.01)
         for look in range(1, looks + 1):
             found = await nodes.ask(on, "send", charts=sent)

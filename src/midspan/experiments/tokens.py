@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from midspan.net.servers import HOST, http_session
+from midspan.net.servers import HOST, http_session, serve_app
 
 TOKEN = "token-of-ana"
 WAYS: dict[str, dict[str, Any]] = {  # the ways of the token: in the request's line, in a header, in a message
@@ -38,16 +38,13 @@ async def access_log(query: str = "", says: str = "hello", **options: Any) -> li
     logger.addHandler(lines)
     app = web.Application()
     app.router.add_get("/", _echo)
-    runner = web.AppRunner(app, handle_signals=False, access_log=logger)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, HOST, 0).start()
-        url = f"http://{HOST}:{runner.addresses[0][1]}/{query}"
-        async with http_session() as http, http.ws_connect(url, **options) as connection:
-            await connection.send_str(says)
-            assert await connection.receive_str() == says
-    finally:
-        await runner.cleanup()
+    async with (
+        serve_app(app, None, access_log=logger) as port,
+        http_session() as http,
+        http.ws_connect(f"http://{HOST}:{port}/{query}", **options) as connection,
+    ):
+        await connection.send_str(says)
+        assert await connection.receive_str() == says
     return lines.kept
 
 

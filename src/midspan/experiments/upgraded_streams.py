@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from midspan.errors import need
+from midspan.protocols.websocket import Frame, read_frames
 
 # The key is the example of RFC 6455 section 1.3: this client does not look at Sec-WebSocket-Accept.
 REQUEST = (
@@ -47,3 +48,17 @@ async def upgraded_stream(
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+async def first_frame(reader: asyncio.StreamReader) -> Frame:
+    """Read until the first frame of the server is complete.
+
+    Raises:
+        EOFError: the server ended the connection before.
+    """
+    data = b""
+    while not (frames := read_frames(data)[0]):
+        if not (more := await reader.read(2**16)):
+            raise EOFError("the server ended the connection before it sent a frame")
+        data += more
+    return frames[0]

@@ -264,12 +264,14 @@ async def socketio_server(
 
 
 @asynccontextmanager
-async def serve_app(app: web.Application, tls: ssl.SSLContext | None, *, port: int = 0) -> AsyncIterator[int]:
+async def serve_app(
+    app: web.Application, tls: ssl.SSLContext | None, *, port: int = 0, access_log: logging.Logger | None = None
+) -> AsyncIterator[int]:
     """Serve an aiohttp application on loopback. Gives its port. It sets no signal handler."""
     from aiohttp import web
 
     runner = web.AppRunner(
-        app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=app.logger
+        app, handle_signals=False, access_log=access_log, shutdown_timeout=SHUTDOWN_S, logger=app.logger
     )  # for exceptions of handlers: aiohttp would print them into the cell that runs at the moment
     await runner.setup()
     try:

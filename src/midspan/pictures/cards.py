@@ -66,16 +66,18 @@ def score_card(score: Score) -> str:
 
 def ruling_card(ruling: Ruling) -> str:
     """Show one verdict, what was seen, and the control in which it was false."""
-    rows = [f'<div style="color:{QUIET}">{name}</div><div>{escape(text)}</div>' for name, text in _evidence(ruling)]
+    evidence = {"seen": ruling.seen, "false in the control": ruling.conclusion.control}
+    rows = [f'<div style="color:{QUIET}">{name}</div><div>{escape(text)}</div>' for name, text in evidence.items()]
     parts = [f"<div><b>{escape(ruling.sentence)}</b></div>", f'<div style="{GRID}">{"".join(rows)}</div>']
-    return _card(SOCKETIO.colour, parts, f"verdict on {ruling.claim}")
+    return _card(SOCKETIO.colour, parts, f"verdict on {ruling.conclusion.claim}")
 
 
 def ledger_card(ledger: Ledger) -> str:
     """Show the verdicts as a table, in the order of the claims."""
     if not ledger.rulings:
         return _card(COLOURS["to do"], [escape(str(ledger))], "ledger")
-    return _table(["claim", "verdict", "seen here", "false in the control"], map(_ledger_row, ledger.rulings), "ledger")
+    rows = [(one.conclusion.name, one.outcome, one.seen, one.conclusion.control) for one in ledger.rulings]
+    return _table(["claim", "verdict", "seen here", "false in the control"], rows, "ledger")
 
 
 def claims_card(claims: ClaimList) -> str:
@@ -83,19 +85,9 @@ def claims_card(claims: ClaimList) -> str:
     parts = []
     for claim, sentence in claims.sentences.items():
         parts.append(f"<div><b>{escape(claim)}</b> {escape(sentence)}.</div>")
-        parts += [
-            _block(f"→ {ruling.sentence}", "margin-left:26px") for ruling in claims.rulings if ruling.claim == claim
-        ]
+        rulings = [ruling for ruling in claims.rulings if ruling.conclusion.claim == claim]
+        parts += [_block(f"→ {ruling.sentence}", "margin-left:26px") for ruling in rulings]
     return _card(WEBSOCKET.colour, parts, "claims on trial")
-
-
-def _evidence(ruling: Ruling) -> list[tuple[str, str]]:
-    return [("seen", ruling.seen), ("false in the control", ruling.control)]
-
-
-def _ledger_row(ruling: Ruling) -> list[str]:
-    what = f"{ruling.claim}, {ruling.row}" if ruling.row else ruling.claim
-    return [what, ruling.sentence.removeprefix(what).lstrip(": "), ruling.seen, ruling.control]
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], name: str) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
+from midspan.errors import InOneSentence
+
 # Replace attributes of modules and classes while a run needs it, for each thread separately.
 
 
@@ -79,12 +81,8 @@ class Patch(Generic[T]):
 CELLS = ("<cell ", "<ipython-input")  # how the file names of notebook cells begin
 
 
-class SimulationError(RuntimeError):
+class SimulationError(InOneSentence, RuntimeError):
     """The code under test did something that cannot be simulated."""
-
-    def _render_traceback_(self) -> list[str]:
-        """IPython shows this in place of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 class Deadlock(SimulationError):

@@ -356,6 +356,11 @@ def judge(history: History, names: tuple[str, ...] | None = None) -> dict[str, V
     return {predicate.name: _worst(predicate, rooms) for predicate in chosen}
 
 
+def violates(history: History, name: str) -> bool:
+    """Whether a history violates one guarantee."""
+    return judge(history, (name,))[name].outcome == "violated"
+
+
 def _worst(predicate: Predicate, rooms: dict[str, Index]) -> Verdict:
     """One verdict for all rooms: violated if it is violated in one room, vacuous if it is vacuous in all of them."""
     verdicts = {room: predicate.judge(index) for room, index in rooms.items()}

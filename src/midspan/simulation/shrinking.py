@@ -30,7 +30,7 @@ from midspan.simulation.faults import (
     lasting,
     lasts_s,
 )
-from midspan.simulation.guarantees import judge
+from midspan.simulation.guarantees import judge, violates
 from midspan.simulation.history import History
 from midspan.simulation.implementation import Implementation
 from midspan.simulation.run import Player, play
@@ -240,7 +240,7 @@ def counterexample(
             return False
         history = player(implementation, schedule, None)
         spent += len(history)
-        return judge(history, (predicate,))[predicate].outcome == "violated"
+        return violates(history, predicate)
 
     smallest = shrink(found, breaks, most_runs)
     history, ladder = draw(implementation, smallest, player)
